@@ -1,0 +1,97 @@
+"""Writing files whole or not at all, and the words for a disk that does not let us."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.plan.errors import UserError
+
+_READ_BYTES = 1 << 20
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Put `data` (text as UTF-8) at `path` so that a reader finds the old file or the new one, never a part of one.
+
+    The temporary file stands in the same folder, is synced to the disk and renamed. Permissions of a file that is
+    replaced are kept; a link is followed, so that a linked project.toml stays a link.
+    Raises UserError: `disk-full`, `not-writable`.
+    """
+    target = Path(os.path.realpath(path))
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    with disk_errors(target):
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, _mode_for(target))
+            os.replace(name, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` outlive a power cut. Some network disks cannot; the file is whole all the same."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what an operating system says about writing at `path` into a UserError: `disk-full` or `not-writable`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = "Your share of the disk" if error.errno == errno.EDQUOT else "The disk"
+            raise UserError(
+                "disk-full",
+                f"{what} at {mount_point(path)} is full: {path} could not be written.",
+                "Free some space there and try again; nothing that was there before is lost.",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            why = "the disk is read-only" if error.errno == errno.EROFS else "you may not write there"
+            raise UserError("not-writable", f"{path} could not be written: {why}.", "Choose another folder.") from error
+        if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.ENOTDIR):
+            raise UserError("not-writable", f"{path} could not be written: {error.strerror}.") from error
+        raise
+
+
+def mount_point(path: Path) -> Path:
+    """The folder at which the disk that holds `path` is mounted."""
+    place = Path(os.path.realpath(path))
+    while not os.path.ismount(place) and place != place.parent:
+        place = place.parent
+    return place
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _mode_for(target: Path) -> int:
+    """The permissions a new file at `target` gets: those of the file it replaces, else those of any new file."""
+    try:
+        return target.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        # mkstemp makes private files; umask can only be read by setting it, which another thread could notice.
+        return 0o644

@@ -1,0 +1,89 @@
+"""Option values that people write as text: a resolution, the optimizer's arguments, a name for files."""
+
+from __future__ import annotations
+
+import ast
+
+from engine.plan.errors import UserError
+
+MAX_FILE_NAME_CHARACTERS = 120
+
+
+def parse_resolution(value: object) -> tuple[int, int]:
+    """(width, height) from `1024`, `"1024"`, `"1024,1024"`, `"1024x768"` or `[1024, 768]`; 16 to 8192 pixels a side.
+
+    One number means a square, as in sd-scripts. Raises UserError `bad-value`.
+    """
+    parts: list[object]
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.lower().replace("x", ",").split(",")]
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    else:
+        parts = [value]
+    sides = [_whole_number(part) for part in parts]
+    if len(sides) == 1:
+        sides *= 2
+    if len(sides) != 2 or not all(side is not None and 16 <= side <= 8192 for side in sides):
+        raise UserError(
+            "bad-value",
+            f'resolution must be a width and a height from 16 to 8192 such as "1024,1024", not "{_shown(value)}".',
+        )
+    return sides[0] or 0, sides[1] or 0
+
+
+def parse_optimizer_args(arguments: tuple[str, ...]) -> dict[str, object]:
+    """`name=value` texts as keyword arguments; a value is a Python literal, as sd-scripts reads it (`get_optimizer`).
+
+    Raises UserError `bad-value` naming the argument that cannot be read.
+    """
+    answer: dict[str, object] = {}
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
+        name, text = name.strip(), text.strip()
+        if not equals or not name.isidentifier():
+            raise UserError("bad-value", f'optimizer_args: "{argument}" must read name=value.')
+        # A comma at the end is left over from a list (kohya_ss#3052); Python would silently read a tuple.
+        if text.endswith(","):
+            raise UserError(
+                "bad-value",
+                f'optimizer_args: "{argument}" ends in a comma.',
+                "Put spaces between the arguments, without commas.",
+            )
+        try:
+            answer[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise UserError(
+                "bad-value",
+                f'optimizer_args: "{argument}" has a value that is neither a number, True, False, a list nor a '
+                "text in quotes.",
+            ) from None
+    return answer
+
+
+def _whole_number(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    # isdecimal alone would let other scripts' digits and texts of any length through.
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
+        return int(value)
+    return None
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a text can be part of a file name on every system."""
+    return (
+        0 < len(name) <= MAX_FILE_NAME_CHARACTERS
+        and name.isprintable()
+        and not set(name) & set('/\\:*?"<>|')
+        and not name.startswith((".", "-", " "))
+        and not name.endswith((".", " "))
+    )
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
