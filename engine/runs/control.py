@@ -1,0 +1,123 @@
+"""Commands for a running engine: small files in the run's `control/`, so that they work from any terminal and any day.
+
+`send` is the watchers' side, `Inbox` the engine's. The answer is a `command` event in the log.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.plan.errors import UserError, inert
+from engine.plan.files import atomic_write
+from engine.runs.events import EventWriter
+from engine.runs.folder import RunFolder
+from engine.runs.lock import held_here, look, process_started
+
+COMMAND_VERSION = 1
+COMMANDS = ("pause", "resume", "stop", "stop-after-epoch", "checkpoint", "sample")
+LARGEST_COMMAND_BYTES = 64 * 1024  # a prompt is a few hundred bytes; anything larger was not written by us
+
+_tie_breaker = itertools.count()  # two commands of one process within a clock tick still get two names, in order
+
+
+@dataclass(frozen=True)
+class Command:
+    """What someone asks of the engine; `arguments` are the other fields of the file, e.g. prompt and seed."""
+
+    id: str
+    command: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def send(run: RunFolder, command: str, **arguments: object) -> str:
+    """Leave a command for the engine of `run` and return its id, under which the `command` event will answer.
+
+    Raises ValueError for a command that does not exist, UserError when the disk is full.
+    """
+    if command not in COMMANDS:
+        raise ValueError(f"no such command: {command}")
+    run.control_dir.mkdir(exist_ok=True)
+    name = f"{time.time_ns() + next(_tie_breaker)}-{os.getpid()}"
+    body = {"v": COMMAND_VERSION, "id": name, "command": command, **arguments}
+    atomic_write(run.control_dir / f"{name}.json", json.dumps(body))
+    return name
+
+
+class Inbox:
+    """The engine's side. `poll` between steps (a look into an empty folder takes some 20 microseconds)."""
+
+    def __init__(self, run: RunFolder, events: EventWriter, since_ns: int | None = None) -> None:
+        """`since_ns`: commands older than this are answered "ignored"; by default the moment the lock was taken."""
+        lock = held_here(run)
+        self._folder = run.control_dir
+        self._events = events
+        self._since_ns = since_ns if since_ns is not None else lock.acquired_ns if lock else time.time_ns()
+        self._open: dict[str, Path] = {}  # handed over and not yet answered
+
+    def poll(self) -> list[Command]:
+        """New commands, oldest first. Each must be answered once, which removes its file."""
+        try:
+            names = sorted(name for name in os.listdir(self._folder) if name.endswith(".json"))
+        except FileNotFoundError:
+            return []
+        found = []
+        for name in names:
+            path = self._folder / name
+            if path.stem in self._open or name.startswith("."):
+                continue  # waiting for its answer, or still being written
+            command = self._take(path)
+            if command is not None:
+                found.append(command)
+        return found
+
+    def answer(self, command: Command, result: str, message: str = "") -> None:
+        """Write the `command` event (`result`: "done", "ignored" or "refused") and remove the command's file."""
+        self._events.write("command", id=command.id, command=command.command, result=result, message=message)
+        path = self._open.pop(command.id, None)
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+    def _take(self, path: Path) -> Command | None:
+        """The command in `path`, or None once it has been answered here because it is not for the engine to obey."""
+        stamp = path.stem.split("-")[0]
+        self._open[path.stem] = path
+        try:
+            with path.open("rb") as file:
+                body = json.loads(file.read(LARGEST_COMMAND_BYTES + 1))
+            name = body.pop("command")
+            if body.pop("v") != COMMAND_VERSION or name not in COMMANDS or not stamp.isdecimal():
+                raise ValueError
+        except FileNotFoundError:
+            del self._open[path.stem]
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            unreadable = Command(path.stem, "")
+            self.answer(unreadable, "refused", f"{inert(path.name)} is not a command that this engine knows.")
+            return None
+        body.pop("id", None)
+        command = Command(path.stem, name, body)
+        if int(stamp) < self._since_ns:
+            self.answer(command, "ignored", "It was given before this engine started.")
+            return None
+        return command
+
+
+def interrupt(run: RunFolder, signum: int = signal.SIGINT) -> None:
+    """Send a signal to the run's engine, and to no other process that may have got its number.
+
+    The pid must hold the lock and have begun when the lock file says. Raises UserError "no-engine" otherwise.
+    """
+    lock = look(run)
+    same = lock.status == "held" and not lock.elsewhere and lock.pid > 0
+    # Start times come from clock ticks of 10 ms; half a second leaves room, and no pid is used again that fast.
+    if not same or abs(process_started(lock.pid) - lock.process_started) > 0.5:
+        raise UserError("no-engine", f"No engine is at work on the run {run.name} on this machine.", "")
+    os.kill(lock.pid, signum)

@@ -1,0 +1,135 @@
+"""Where things lie in a run folder, how it is named, made and found again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+from engine.plan.errors import UserError
+from engine.plan.files import disk_errors
+from engine.runs.job import Job, read_table
+
+_NAME = re.compile(r"^(\d{4}-\d{2}-\d{2}_\d{6})(?:-(\d+))?$")
+
+
+class RunFolder:
+    """One run on disk. Making the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.name = self.path.name
+        self.job_path = self.path / "job.toml"
+        self.events_path = self.path / "events.jsonl"
+        self.lock_path = self.path / "lock"
+        self.log_path = self.path / "engine.log"
+        self.result_path = self.path / "result.json"
+        self.control_dir = self.path / "control"
+        self.samples_dir = self.path / "samples"
+        self.output_dir = self.path / "output"
+        self.checkpoints_dir = self.path / "checkpoints"
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunFolder) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    @property
+    def job(self) -> Job:
+        """The frozen job, read anew. Raises UserError "bad-job"."""
+        return Job.read(self.job_path)
+
+    @property
+    def kind(self) -> str:
+        """The kind of job, without checking its settings; "" if it cannot be told."""
+        try:
+            return str(read_table(self.job_path).get("kind", ""))
+        except UserError:
+            return ""
+
+    @property
+    def bytes(self) -> int:
+        """What the folder takes on disk, links to elsewhere not counted."""
+        return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file() and not path.is_symlink())
+
+    def absolute(self, path: str) -> Path:
+        """A path from an event, which is relative to the run folder, as an absolute one."""
+        return self.path / path
+
+
+def create(runs_dir: Path, job: Job, now: float | None = None) -> RunFolder:
+    """Make a run folder in `runs_dir` with `job` in it, named by the local time; "-2" and so on where that is taken.
+
+    Leaves nothing behind when it fails. Raises UserError, e.g. "disk-full".
+    """
+    stem = time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now))
+    new_parent = not runs_dir.exists()
+    made: Path | None = None
+    try:
+        with disk_errors(runs_dir):
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            made = _make_free(runs_dir, stem)
+            run = RunFolder(made)
+            for folder in (run.control_dir, run.samples_dir, run.output_dir, run.checkpoints_dir):
+                folder.mkdir()
+            job.write(run.job_path)
+    except BaseException:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+        if new_parent and runs_dir.is_dir() and not any(runs_dir.iterdir()):
+            runs_dir.rmdir()
+        raise
+    return run
+
+
+def _make_free(runs_dir: Path, stem: str) -> Path:
+    number = 1
+    while True:
+        path = runs_dir / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()  # not exist_ok: of two that ask at once, one gets the next number
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def list_runs(project: Path) -> list[RunFolder]:
+    """The runs of a project (or of a folder of runs), oldest first."""
+    runs_dir = project / "runs" if (project / "runs").is_dir() else project
+    try:
+        found = [RunFolder(path) for path in runs_dir.iterdir() if (path / "job.toml").is_file()]
+    except OSError:
+        return []
+    return sorted(found, key=lambda run: _order(run.name))
+
+
+def find(run: str, project: Path | None = None) -> RunFolder:
+    """The run that a person means: "last", a run's name in `project`, or a path.
+
+    Raises UserError "no-such-run" naming the runs there are.
+    """
+    for path in ([project / "runs" / run] if project is not None and run != "last" else []) + [Path(run)]:
+        if (path / "job.toml").is_file():
+            return RunFolder(path)
+    runs = list_runs(project) if project is not None else []
+    if run == "last" and runs:
+        return runs[-1]
+    known = ", ".join(other.name for other in runs[-3:])
+    where = f" in {project}" if project is not None else ""
+    raise UserError(
+        "no-such-run",
+        f"There is no run{where} yet." if run == "last" else f"There is no run {run}{where}.",
+        f"The newest runs are: {known}." if known else "Name its folder, or its project with --project DIR.",
+    )
+
+
+def _order(name: str) -> tuple[str, int]:
+    """Sorts -10 after -9."""
+    match = _NAME.match(name)
+    return (match[1], int(match[2] or 1)) if match else (name, 0)

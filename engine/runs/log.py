@@ -1,0 +1,76 @@
+"""Keeps `engine.log` small, and the engine's sign of life.
+
+The launcher opens the log with O_APPEND for the engine's stdout and stderr, so whatever speaks there (torch, a driver,
+a crash) ends up in it. Because every descriptor appends, the file can be cut from within while it is being written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+from engine.plan.errors import UserError
+from engine.runs.events import EventWriter
+from engine.runs.folder import RunFolder
+
+LOG_LIMIT_BYTES = 4 * 1024 * 1024
+LOG_KEPT_BYTES = 1024 * 1024  # about 10,000 lines: enough to see what led to an end
+HEARTBEAT_SECONDS = 5.0
+
+
+def trim(path: Path, limit: int = LOG_LIMIT_BYTES, kept: int = LOG_KEPT_BYTES) -> bool:
+    """Cut the log to its last `kept` bytes once it is larger than `limit`; True if it was cut.
+
+    What is written in the very moment of cutting may be lost; nothing else can be.
+    """
+    try:
+        if path.stat().st_size <= limit:
+            return False
+        with path.open("r+b", buffering=0) as file:
+            file.seek(-kept, os.SEEK_END)
+            end = file.read()
+            end = end[end.find(b"\n") + 1 :]
+            file.truncate(0)
+        with path.open("ab", buffering=0) as file:
+            file.write(b"[earlier lines were removed to keep this file small]\n" + end)
+    except OSError:
+        return False  # a log is not worth stopping a training for
+    return True
+
+
+def last_lines(path: Path, count: int = 1) -> list[str]:
+    """The last `count` lines of the log that are not blank; empty if there are none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-count:]
+
+
+class Heart:
+    """A thread of the engine that writes a `heartbeat` event every 5 s and keeps the log within its size."""
+
+    def __init__(self, run: RunFolder, events: EventWriter, seconds: float = HEARTBEAT_SECONDS) -> None:
+        self._run, self._events, self._seconds = run, events, seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+
+    def __enter__(self) -> Heart:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop beating. After this no heartbeat is written, so `end` can be the last word."""
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._seconds):
+            with contextlib.suppress(UserError, OSError):  # a full disk is told by whoever has something to save
+                self._events.write("heartbeat")
+            trim(self._run.log_path)

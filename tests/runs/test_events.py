@@ -1,0 +1,154 @@
+"""The log: one line an event, readable while it grows and after anything that can happen to it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from engine.plan.errors import UserError
+from engine.runs.events import EventReader, EventWriter, read_all, tail
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
+def test_events_are_numbered_and_timed(path: Path) -> None:
+    with EventWriter(path, clock=lambda: 12.3456) as events:
+        assert events.write("heartbeat") == 1
+        assert events.write("step", step=1, loss=0.5) == 2
+    assert path.read_text().splitlines()[1] == '{"v":1,"seq":2,"time":12.346,"kind":"step","step":1,"loss":0.5}'
+
+
+def test_a_restarted_engine_ends_a_torn_line_and_goes_on_counting(path: Path) -> None:
+    with EventWriter(path) as events:
+        events.write("heartbeat")
+        events.write("heartbeat")
+    path.write_bytes(path.read_bytes()[:-7])
+    with EventWriter(path) as events:
+        assert events.write("heartbeat") == 2
+    assert [event["seq"] for event in read_all(path)] == [1, 2]
+    assert len(path.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_null_with_one_warning(path: Path, bad: float) -> None:
+    with EventWriter(path) as events:
+        events.write("step", step=7, loss=bad, lr={"unet": bad})
+        events.write("step", step=8, loss=bad, lr={"unet": 1.0})
+        events.write("step", step=9, loss=0.1, lr={"unet": 1.0})
+        events.write("step", step=10, loss=bad)
+    events_read = [json.loads(line, parse_constant=pytest.fail) for line in path.read_text().splitlines()]
+    assert [event["kind"] for event in events_read] == ["step", "warning", "step", "step", "step", "warning"]
+    assert events_read[0]["loss"] is None
+    assert events_read[0]["lr"] == {"unet": None}
+    assert events_read[1]["code"] == "not-finite"
+    assert "loss, lr.unet" in events_read[1]["message"]
+    assert "step 7" in events_read[1]["message"]
+
+
+def test_paths_are_relative_to_the_run_folder(path: Path) -> None:
+    with EventWriter(path) as events:
+        events.write("saved", path=path.parent / "output" / "x.safetensors", elsewhere=Path("/a/b"))
+    event = next(read_all(path))
+    assert (event["path"], event["elsewhere"]) == ("output/x.safetensors", "/a/b")
+
+
+def test_a_name_that_is_not_utf8_survives(path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    with EventWriter(path) as events:
+        events.write("warning", message=name)
+    assert next(read_all(path))["message"] == name
+    path.read_bytes().decode("utf-8")
+
+
+def test_threads_do_not_mix_lines(path: Path) -> None:
+    with EventWriter(path) as events:
+
+        def write() -> None:
+            for _ in range(200):
+                events.write("step", text="x" * 500)
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [event["seq"] for event in read_all(path)] == list(range(1, 801))
+
+
+def test_a_full_disk_is_named_and_the_next_line_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+
+    def no_room(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def half(fd: int, data: bytes) -> int:
+        return real(fd, data[: len(data) // 2])
+
+    with EventWriter(path) as events:
+        for fault in (no_room, half):
+            monkeypatch.setattr(os, "write", fault)
+            with pytest.raises(UserError) as error:
+                events.write("heartbeat")
+            assert error.value.code == "disk-full"
+            assert "The disk at" in error.value.message
+        monkeypatch.setattr(os, "write", real)
+        events.write("heartbeat")
+    assert [event["seq"] for event in read_all(path)] == [1]
+
+
+def test_a_reader_waits_for_the_rest_of_a_line(path: Path) -> None:
+    reader = EventReader(path)
+    assert reader.read() == []  # not there yet
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n{"seq":2,"ki')
+    assert [event["seq"] for event in reader.read()] == [1]
+    with path.open("ab") as file:
+        file.write(b'nd":"b"}\n')
+    assert [event["seq"] for event in reader.read()] == [2]
+    assert reader.skipped == 0
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{", b"[1]", b'{"kind":1,"seq":1}', b'{"kind":"a"}', b"\xff\xfe", b"[" * 5000, b"null"]
+)
+def test_damaged_lines_are_skipped(path: Path, damage: bytes) -> None:
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n' + damage + b'\n\n{"seq":2,"kind":"b"}\n')
+    reader = EventReader(path)
+    assert [event["seq"] for event in reader.read()] == [1, 2]
+    assert reader.skipped == 1
+
+
+def test_a_line_without_end_does_not_fill_the_memory(path: Path) -> None:
+    path.write_bytes(b"x" * 3_000_000 + b'\n{"seq":2,"kind":"b"}\n')
+    reader = EventReader(path)
+    assert [event["seq"] for event in reader.read()] == [2]
+
+
+def test_a_long_log_comes_in_slices(path: Path) -> None:
+    with EventWriter(path) as events:
+        for _ in range(2500):
+            events.write("step")
+    reader = EventReader(path)
+    assert [len(reader.read()) for _ in range(4)] == [1000, 1000, 500, 0]
+
+
+def test_tail_reads_what_was_written_before_the_end(path: Path) -> None:
+    events = EventWriter(path)
+    events.write("job")
+    rounds = iter([False, True])
+
+    def until() -> bool:
+        over = next(rounds)
+        events.write("heartbeat")
+        return over
+
+    kinds = [event["kind"] for piece in tail(path, until, poll_seconds=0) for event in piece]
+    assert kinds == ["job", "heartbeat", "heartbeat"]
