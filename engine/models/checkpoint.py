@@ -1,0 +1,187 @@
+"""Any recognised source of an SDXL base model -> one `SDXL`: offline, quietly, and with one clear sentence on failure.
+
+What a source is (folder, single file, how large, whether it is SDXL at all) was told by `engine.plan.base_model`.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import diffusers.utils.logging as diffusers_logging
+import torch
+import transformers.utils.logging as transformers_logging
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors import SafetensorError
+from torch import nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from engine.models.sdxl import SDXL, identity
+from engine.models.single_file import load_part
+from engine.models.tokenizer import clip_tokenizer, tokenizer_from
+from engine.plan.errors import UserError, few
+
+if TYPE_CHECKING:
+    from engine.plan.base_model import BaseModel
+
+PARTS: dict[str, type[Any]] = {
+    "unet": UNet2DConditionModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
+}
+CLIP_VOCABULARY = 49_408
+DOWNLOAD_AGAIN = "Copy or download the model again, all of it."
+
+
+def load(base: BaseModel, *, dtype: torch.dtype = torch.float32) -> SDXL:
+    """The base model on the CPU, its U-Net and text encoders in `dtype`, its VAE in fp32."""
+    if base.kind == "single-file":
+        return load_single_file(base.path, configs_of(base.size), base, dtype=dtype)
+    return load_folder(base.path, base, dtype=dtype)
+
+
+def configs_of(size: str) -> Path:
+    """Where the configs for a single file of this size are: a single file holds weights and nothing else."""
+    engine = Path(str(files("engine")))
+    return engine / "demo" / "micro" if size == "micro" else engine / "models" / "sdxl_files"
+
+
+def load_folder(folder: Path, base: BaseModel, *, dtype: torch.dtype = torch.float32) -> SDXL:
+    """A diffusers folder: `unet`, `vae`, `text_encoder`, `text_encoder_2`, `tokenizer`, `scheduler`."""
+    with quiet():
+        modules = {part: _folder_part(folder, part, kind, dtype) for part, kind in PARTS.items()}
+        return _assembled(modules, folder, folder, base)
+
+
+def load_single_file(path: Path, configs: Path, base: BaseModel, *, dtype: torch.dtype = torch.float32) -> SDXL:
+    """A safetensors file in Stability's layout. `configs`: a folder with the parts' configs, as diffusers writes it."""
+    with quiet():
+        modules = {}
+        for part, kind in PARTS.items():
+            with _one_sentence(f"{part} of {path}"):
+                try:
+                    module = load_part(path, part, kind, configs, _precision(part, dtype))
+                except NotImplementedError as error:
+                    raise _lacking(part, path) from error
+            if missing := [name for name, weight in module.state_dict().items() if weight.is_meta]:
+                raise _lacking(part, path, missing)
+            modules[part] = module
+        return _assembled(modules, path, configs, base)
+
+
+def _folder_part(folder: Path, part: str, kind: type[Any], dtype: torch.dtype) -> nn.Module:
+    source = folder / part
+    if not (source / "config.json").is_file():
+        raise UserError("model-incomplete", f"The base model {folder} has no {part}/config.json.", DOWNLOAD_AGAIN)
+    weights = [path.name for path in source.glob("*.safetensors")]
+    if not weights:
+        raise UserError(
+            "model-incomplete",
+            f"The base model {folder} has no safetensors weights in {part}.",
+            "Pickled weights (.bin) are not opened, because they can run programs: take the safetensors version.",
+        )
+    # Folders that hold only half precision name their files unet/diffusion_pytorch_model.fp16.safetensors.
+    variant = "fp16" if all(".fp16" in name for name in weights) else None
+    with _one_sentence(f"{part} of {folder}"):
+        module, report = kind.from_pretrained(
+            source,
+            dtype=_precision(part, dtype),  # always said: without it transformers follows the config
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    if missing := sorted(report["missing_keys"]):
+        raise _lacking(part, folder, missing)
+    return module
+
+
+def _assembled(modules: dict[str, Any], source: Path, configs: Path, base: BaseModel) -> SDXL:
+    """The bundle of loaded modules; `configs` holds what is not weights."""
+    for module in modules.values():
+        module.requires_grad_(False).eval()
+    unet, vae, first, second = (modules[part] for part in PARTS)
+    with _one_sentence(f"tokenizer of {source}"):
+        tokenizer = _tokenizer(configs, first.config.vocab_size)
+    with _one_sentence(f"scheduler of {source}"):
+        scheduler = json.loads((configs / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    return SDXL(
+        unet=unet,
+        vae=vae,
+        text_encoder=first,
+        text_encoder_2=second,
+        tokenizer=tokenizer,
+        scheduler_config=scheduler,
+        size=base.size,
+        bucket_reso_steps=base.bucket_reso_steps,
+        vae_identity=identity(vae),
+        text_identity=identity(first, second, also=json.dumps(tokenizer.get_vocab(), sort_keys=True)),
+    )
+
+
+def _tokenizer(configs: Path, vocabulary_size: int) -> CLIPTokenizer:
+    """The folder's own vocabulary, or CLIP's where it has none; one that does not fit the encoders is refused."""
+    tokenizer = tokenizer_from(configs / "tokenizer")
+    if tokenizer is None and vocabulary_size == CLIP_VOCABULARY:
+        tokenizer = clip_tokenizer()
+    if tokenizer is None:
+        raise UserError("model-incomplete", f"The base model {configs} has no tokenizer.", DOWNLOAD_AGAIN)
+    if len(tokenizer) != vocabulary_size:
+        raise UserError(
+            "tokenizer-mismatch",
+            f"The tokenizer of {configs} has {len(tokenizer)} tokens, its text encoder {vocabulary_size}.",
+            DOWNLOAD_AGAIN,
+        )
+    return tokenizer
+
+
+def _precision(part: str, dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if part == "vae" else dtype
+
+
+def _lacking(part: str, source: Path, names: Sequence[str] = ()) -> UserError:
+    """diffusers and transformers fill what is missing with random numbers; that model would be rubbish."""
+    which = f": {few(names)}" if names else ""
+    return UserError("model-incomplete", f"The base model {source} lacks weights of its {part}{which}.", DOWNLOAD_AGAIN)
+
+
+@contextmanager
+def _one_sentence(what: str) -> Iterator[None]:
+    """Whatever the libraries raise while reading a model becomes one sentence; the rest stands in the engine's log."""
+    try:
+        yield
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError("out-of-memory", f"There is not enough memory to load the {what}.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        if "can't allocate memory" in str(error):
+            raise UserError("out-of-memory", f"There is not enough memory to load the {what}.") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise UserError("model-unreadable", f"The {what} cannot be loaded: {reason}", DOWNLOAD_AGAIN) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars, reports or warnings of diffusers and transformers: they would be painted over the app."""
+    libraries = (diffusers_logging, transformers_logging)
+    levels = [library.get_verbosity() for library in libraries]
+    bars = [library.is_progress_bar_enabled() for library in libraries]
+    for library in libraries:
+        library.set_verbosity(library.CRITICAL)
+        library.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for library, level, bar in zip(libraries, levels, bars, strict=True):
+            library.set_verbosity(level)
+            if bar:
+                library.enable_progress_bar()

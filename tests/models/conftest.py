@@ -1,0 +1,55 @@
+"""A micro SDXL folder with random weights: real classes and real files, made in a few seconds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.demo import architecture
+from engine.demo.vocabulary import write_tokenizers
+from engine.models.single_file import write_single_file
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the loader reads of `engine.plan.base_model.BaseModel`."""
+
+    path: Path
+    kind: str = "diffusers-folder"
+    size: str = "micro"
+    prediction: str = "epsilon"
+    bucket_reso_steps: int = 16
+    notes: tuple[str, ...] = ()
+
+
+@pytest.fixture(scope="session")
+def micro_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_micro_folder(tmp_path_factory.mktemp("base") / "micro")
+
+
+@pytest.fixture(scope="session")
+def micro_file(micro_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("single") / "micro.safetensors"
+    write_single_file(micro_folder, path)
+    return path
+
+
+def write_micro_folder(folder: Path, vocabulary_size: int | None = None) -> Path:
+    """fp16, as the shipped model. Norms and biases are random too, or exchanged ones would go unnoticed."""
+    write_tokenizers(folder)
+    vocabulary = json.loads((folder / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
+    torch.manual_seed(0)
+    first, second = architecture.text_encoders(vocabulary_size or len(vocabulary))
+    parts = {"unet": architecture.unet(), "vae": architecture.vae(), "text_encoder": first, "text_encoder_2": second}
+    for part, module in parts.items():
+        for weight in module.parameters():
+            torch.nn.init.normal_(weight, std=0.1)
+        module.half().save_pretrained(folder / part)
+    architecture.scheduler().save_pretrained(folder / "scheduler")
+    index = {"_class_name": "StableDiffusionXLPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    return folder
