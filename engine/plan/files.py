@@ -71,6 +71,16 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn what an operating system says about reading `path` into a UserError `not-readable`."""
+    try:
+        yield
+    except OSError as error:
+        why = "you may not read it" if isinstance(error, PermissionError) else error.strerror or str(error)
+        raise UserError("not-readable", f"{path} cannot be read: {why}.") from error
+
+
 def mount_point(path: Path) -> Path:
     """The folder at which the disk that holds `path` is mounted."""
     place = Path(os.path.realpath(path))

@@ -1,0 +1,143 @@
+"""Caption files: where a picture's caption stands and which text counts, after sd-scripts
+(`train_util.DreamBoothDataset.read_caption`).
+
+Where sd-scripts stops the whole run (an empty file), this goes on with a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.plan.errors import Finding, UserError
+
+MAX_CAPTION_BYTES = 1 << 20
+"""A larger file is no caption; CLIP reads some 300 bytes of it."""
+
+_FACE_CROP_PARTS = 4  # a face crop's name ends in four numbers: x, y, width, height
+
+
+@dataclass(frozen=True)
+class Caption:
+    """text: what is trained. path: the file it came from, None where there is none. problem: what is odd about it."""
+
+    text: str
+    path: Path | None
+    problem: Finding | None = None
+
+
+class NotUTF8Error(Exception):
+    """A caption file that is not UTF-8. byte: where it stops being so, from 0."""
+
+    def __init__(self, path: Path, byte: int) -> None:
+        super().__init__(path, byte)
+        self.path = path
+        self.byte = byte
+
+
+def caption_candidates(picture: Path, extension: str) -> tuple[Path, ...]:
+    """Where the caption of `picture` may stand, best first.
+
+    Its own name with the caption's ending; and, for names of five or more parts (`anna_3_10_20_64_64`: face crops),
+    the name without the last four.
+    """
+    parts = picture.stem.split("_")
+    stems = [picture.stem]
+    if len(parts) > _FACE_CROP_PARTS:
+        stems.append("_".join(parts[:-_FACE_CROP_PARTS]))
+    return tuple(picture.with_name(stem + extension) for stem in stems if stem)
+
+
+def read_caption(picture: Path, extension: str, class_words: str) -> Caption:
+    """The caption of a picture: the first line of its file without spaces around it.
+
+    A missing or empty file means the class words of the folder, or "" where it has none. A file whose first line is
+    blank means "", as in sd-scripts. A byte-order mark is dropped, where sd-scripts trains it as a character.
+    Raises NotUTF8Error.
+    """
+    path = next((path for path in caption_candidates(picture, extension) if path.is_file()), None)
+    if path is None:
+        return Caption(class_words, None, _missing(picture, extension, class_words))
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CAPTION_BYTES + 1)
+    except OSError as error:
+        return Caption(class_words, path, _unreadable(path, error.strerror or str(error), class_words))
+    if len(data) > MAX_CAPTION_BYTES:
+        return Caption(class_words, path, _unreadable(path, "it has over a million characters", class_words))
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise NotUTF8Error(path, error.start) from None
+    if not text.strip():
+        return Caption(class_words, path, _empty(path, class_words))
+    # Python's text files end lines at \n, \r\n and \r only; str.splitlines would also cut at form feeds and U+2028.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    first = lines[0].strip()
+    if not first:
+        return Caption("", path, _blank_first_line(path))
+    if any(line.strip() for line in lines[1:]):
+        return Caption(first, path, _more_lines(path))
+    return Caption(first, path)
+
+
+def not_utf8(errors: Sequence[NotUTF8Error]) -> UserError:
+    """The refusal for captions that are not UTF-8: names the first file and byte, and counts the others."""
+    first = errors[0]
+    others = f" So are {len(errors) - 1} more." if len(errors) > 1 else ""
+    return UserError(
+        "caption-not-utf8",
+        f"The caption {first.path} is not UTF-8 at byte {first.byte}.",
+        f'Save it again with the encoding "UTF-8".{others}',
+    )
+
+
+def has_trigger(caption: str, trigger: str) -> bool:
+    """Whether the trigger stands in the caption; capital letters do not matter, since CLIP makes all letters small."""
+    return trigger.casefold() in caption.casefold()
+
+
+def _instead(class_words: str) -> str:
+    return f'the words of its folder, "{class_words}", are used' if class_words else "an empty caption is used"
+
+
+def _missing(picture: Path, extension: str, class_words: str) -> Finding:
+    return Finding(
+        "caption-missing",
+        f"{picture.name} has no caption; {_instead(class_words)}.",
+        f"Write {picture.stem}{extension} beside it.",
+        level="note" if class_words else "warning",
+    )
+
+
+def _empty(path: Path, class_words: str) -> Finding:
+    return Finding(
+        "caption-empty",
+        f"The caption {path.name} is empty; {_instead(class_words)}.",
+        "Describe the picture in one line.",
+    )
+
+
+def _blank_first_line(path: Path) -> Finding:
+    return Finding(
+        "caption-blank",
+        f"The first line of {path.name} is blank, and only the first line counts: the caption is empty.",
+        "Remove the blank line.",
+    )
+
+
+def _more_lines(path: Path) -> Finding:
+    return Finding(
+        "caption-lines",
+        f"{path.name} has several lines; only the first is used.",
+        "Put everything on one line.",
+        level="note",
+    )
+
+
+def _unreadable(path: Path, why: str, class_words: str) -> Finding:
+    return Finding(
+        "caption-unreadable",
+        f"The caption {path.name} cannot be read ({why}); {_instead(class_words)}.",
+    )

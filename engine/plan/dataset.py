@@ -1,0 +1,217 @@
+"""All pictures of a project with what becomes of each: size, bucket, caption, repeats; and the steps that follow.
+
+Pictures and captions are only read. What is wrong with one picture is a finding and the picture is left out; what
+leaves nothing to train on is a UserError.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.plan import picture_problems as problems
+from engine.plan.buckets import BucketRules
+from engine.plan.captions import Caption, NotUTF8Error, not_utf8, read_caption
+from engine.plan.errors import Finding, UserError
+from engine.plan.folders import OWN_FOLDERS, Folder, Kind, find_folders, missing_overrides
+from engine.plan.pictures import measure, picture_files
+from engine.plan.project import Project
+from engine.plan.settings import Settings
+from engine.plan.steps import Amounts, Steps, balance, count_steps
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture file. width, height: pixels after EXIF orientation, 0 where it cannot be read.
+
+    repeats: how often it is seen in an epoch, after balancing; 0 where it is not used. left_out: by the user, or
+    because it cannot be trained. caption_path: None where there is no caption file.
+    """
+
+    path: Path
+    kind: Kind
+    folder: str
+    width: int
+    height: int
+    resized: tuple[int, int]
+    bucket: tuple[int, int]
+    repeats: int
+    caption: str
+    caption_path: Path | None
+    left_out: bool
+    problems: tuple[Finding, ...] = ()
+
+    @property
+    def used(self) -> bool:
+        """Whether it is trained."""
+        return self.repeats > 0 and not self.left_out
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All pictures of a project, training pictures first, in the order of their folders and names.
+
+    buckets: how many pictures an epoch has by size, repeats counted.
+    """
+
+    pictures: tuple[Picture, ...]
+    folders: tuple[Folder, ...]
+    buckets: dict[tuple[int, int], int]
+    steps: Steps
+    findings: tuple[Finding, ...]
+
+    @property
+    def used(self) -> tuple[Picture, ...]:
+        """The pictures that are trained."""
+        return tuple(picture for picture in self.pictures if picture.used)
+
+    def used_of(self, kind: Kind) -> tuple[Picture, ...]:
+        """The training pictures, or the regularisation pictures, that are trained."""
+        return tuple(picture for picture in self.pictures if picture.used and picture.kind == kind)
+
+
+def scan(project: Project, settings: Settings, progress: Progress | None = None) -> Dataset:
+    """Look at every picture of a project. `progress(done, total)` is called after each.
+
+    Raises UserError: `no-such-folder`, `no-picture-folder`, `no-pictures`, `no-usable-picture`, `caption-not-utf8`,
+    `not-readable`.
+    """
+    folders, findings = _folders(project)
+    entries: list[tuple[Folder, Path]] = []
+    for folder in folders:
+        files, odd = picture_files(folder.path)
+        findings += odd
+        if not files:
+            findings.append(problems.empty_folder(folder))
+        entries += [(folder, file) for file in files]
+    if not any(folder.kind == "train" for folder, _ in entries):
+        raise problems.no_pictures(project.image_dir, [f for f in folders if f.kind == "train"])
+
+    left_out = set(project.left_out)
+    findings += problems.left_out_missing(left_out - {project.relative(path) for _, path in entries})
+    captions = _captions(entries, settings, left_out, project)
+    rules = BucketRules.from_settings(settings)
+    looked_at = []
+    for number, ((folder, path), caption) in enumerate(zip(entries, captions, strict=True), start=1):
+        looked_at.append(_look_at(folder, path, caption, rules, project.relative(path) in left_out))
+        if progress is not None:
+            progress(number, len(entries))
+    pictures = _balanced(looked_at)
+    used = [picture for picture in pictures if picture.used]
+    if not used:
+        raise problems.no_usable_picture(
+            project.image_dir, [problem for picture in looked_at for problem in picture.problems]
+        )
+    counts = Counter[tuple[int, int]]()
+    for picture in used:
+        counts[picture.bucket] += picture.repeats
+    buckets = dict(sorted(counts.items()))
+    return Dataset(
+        pictures=tuple(pictures),
+        folders=tuple(folders),
+        buckets=buckets,
+        steps=_steps(pictures, buckets, settings),
+        findings=(*project.notes, *findings, *problems.summed_up((p.kind, p.problems) for p in pictures)),
+    )
+
+
+def _folders(project: Project) -> tuple[list[Folder], list[Finding]]:
+    image_dir, reg_dir = project.image_dir, project.reg_dir
+    if not image_dir.is_dir():
+        raise UserError(
+            "no-such-folder",
+            f"{image_dir} does not exist.",
+            'Pictures belong into a folder such as img/25_ohwx man, where 25 is the number of repeats.',
+        )
+    # Somebody may keep the numbered folders in the project itself, beside our own.
+    silent: Iterable[str] = OWN_FOLDERS if image_dir == project.path else ()
+    train, findings = find_folders(image_dir, "train", project.repeats, silent=silent)
+    reg, reg_findings = find_folders(reg_dir, "reg", project.repeats)
+    findings += reg_findings
+    findings += missing_overrides(project.repeats, [image_dir, reg_dir])
+    loose = picture_files(image_dir)[0]
+    if not train:
+        raise problems.no_picture_folder(image_dir, loose)
+    if loose:
+        findings.append(problems.loose_pictures(image_dir, loose))
+    if reg_dir.is_dir() and (loose := picture_files(reg_dir)[0]):
+        findings.append(problems.loose_pictures(reg_dir, loose))
+    return train + reg, findings
+
+
+def _captions(
+    entries: Sequence[tuple[Folder, Path]], settings: Settings, left_out: set[str], project: Project
+) -> list[Caption]:
+    """The caption of every picture. Read before the pictures, so that a wrong encoding is said within a second."""
+    captions, wrong = [], []
+    for folder, path in entries:
+        try:
+            captions.append(read_caption(path, settings.caption_extension, folder.class_words))
+        except NotUTF8Error as error:
+            captions.append(Caption("", error.path))
+            if project.relative(path) not in left_out:
+                wrong.append(error)
+    if wrong:
+        raise not_utf8(wrong)
+    return captions
+
+
+def _look_at(folder: Folder, path: Path, caption: Caption, rules: BucketRules, left_out: bool) -> Picture:
+    size = measure(path)
+    resized = bucket = (0, 0)
+    found = []
+    if size.problem:
+        found.append(problems.broken(path, size.problem))
+    else:
+        placement = rules.select(size.width, size.height)
+        if placement.fits:
+            resized, bucket = placement.resized, placement.bucket
+        else:
+            found.append(problems.too_small(path, size.width, size.height, rules.step))
+    unusable = bool(found)
+    # Regularisation pictures without captions are the guide's own way: the class words are what they show.
+    if caption.problem and not (folder.kind == "reg" and caption.path is None and caption.text):
+        found.append(caption.problem)
+    return Picture(
+        path=path,
+        kind=folder.kind,
+        folder=folder.name,
+        width=size.width,
+        height=size.height,
+        resized=resized,
+        bucket=bucket,
+        repeats=0 if left_out or unusable else folder.repeats,
+        caption=caption.text,
+        caption_path=caption.path,
+        left_out=left_out or unusable,
+        problems=tuple(found),
+    )
+
+
+def _balanced(pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures with regularisation pictures repeated, or left unused, until they are as many as the others."""
+    target = sum(picture.repeats for picture in pictures if picture.kind == "train")
+    reg = [picture for picture in pictures if picture.kind == "reg" and not picture.left_out]
+    times = {
+        picture.path: count
+        for picture, count in zip(reg, balance([picture.repeats for picture in reg], target), strict=True)
+    }
+    return [replace(p, repeats=times[p.path]) if p.path in times else p for p in pictures]
+
+
+def _steps(pictures: Sequence[Picture], buckets: dict[tuple[int, int], int], settings: Settings) -> Steps:
+    by_folder = Counter((p.folder, p.repeats) for p in pictures if p.used and p.kind == "train")
+    return count_steps(
+        Amounts(
+            train=[(count, repeats) for (_, repeats), count in by_folder.items()],
+            reg_repeats=[p.repeats for p in pictures if p.kind == "reg" and not p.left_out],
+            bucket_counts=buckets,
+        ),
+        batch_size=settings.train_batch_size,
+        accumulation=settings.gradient_accumulation_steps,
+        epochs=settings.max_train_epochs,
+    )

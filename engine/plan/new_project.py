@@ -1,0 +1,105 @@
+"""Making a new project folder in the guide's layout: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from engine.plan import project_file
+from engine.plan.captions import caption_candidates
+from engine.plan.errors import UserError
+from engine.plan.files import disk_errors
+from engine.plan.folders import require_folder
+from engine.plan.option_values import is_plain_name
+from engine.plan.pictures import picture_files
+from engine.plan.project_file import FILE_NAME, ProjectFile
+
+CAPTION_EXTENSIONS = (".txt", ".caption")
+
+
+def create(
+    target: Path, contents: ProjectFile, *, repeats: int, images: Path | None, reg: Path | None, link: bool
+) -> None:
+    """Make the folder `target` with img/, reg/, model/ and project.toml.
+
+    Everything is put together beside `target` and renamed at the end. Captions are copied even with `link`, so that
+    editing one never touches the folder it came from. Raises UserError: `exists`, `bad-name`, `bad-value`,
+    `no-such-folder`, `no-pictures`, `disk-full`, `not-writable`.
+    """
+    trigger, class_name = contents.trigger or "", contents.class_name or ""
+    words = f"{trigger} {class_name}".strip()
+    _check_words(trigger, class_name)
+    if not 1 <= repeats < 10**9:
+        raise UserError("bad-value", f"The number of repeats must be 1 or more, not {repeats}.")
+    if reg is not None and not class_name:
+        raise UserError(
+            "bad-name",
+            "Regularisation pictures show a class, and none was given.",
+            "Say what they show, for example --class man.",
+        )
+    _check_free(target)
+    sources = [(images, f"{repeats}_{words}", "img"), (reg, f"1_{class_name}", "reg")]
+    for source, _, _ in sources:
+        if source is not None:
+            require_folder(source, "a folder of pictures")
+            if not picture_files(source)[0]:
+                raise UserError(
+                    "no-pictures",
+                    f"There is no picture in {source}.",
+                    "Pictures are .png, .jpg, .webp or .bmp files, directly in that folder.",
+                )
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        try:
+            for source, name, parent in sources:
+                (partial / parent).mkdir()
+                if source is not None or parent == "img":
+                    folder = partial / parent / name
+                    folder.mkdir()
+                    if source is not None:
+                        _take_pictures(source, folder, link)
+            (partial / "model").mkdir()
+            project_file.write(partial / FILE_NAME, contents)
+            partial.chmod(0o755)
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _take_pictures(source: Path, folder: Path, link: bool) -> None:
+    for picture in picture_files(source)[0]:
+        if link:
+            os.symlink(picture.resolve(), folder / picture.name)
+        else:
+            shutil.copyfile(picture, folder / picture.name)
+        for extension in CAPTION_EXTENSIONS:
+            for caption in caption_candidates(picture, extension):
+                if caption.is_file() and not (folder / caption.name).exists():
+                    shutil.copyfile(caption, folder / caption.name)
+
+
+def _check_free(target: Path) -> None:
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists() or target.is_symlink():
+        raise UserError("exists", f"{target} exists already.", "Choose another name; nothing was changed.")
+
+
+def _check_words(trigger: str, class_name: str) -> None:
+    if not trigger.strip():
+        raise UserError(
+            "bad-name",
+            "A project needs a trigger word.",
+            "Choose a made-up word the model does not know, such as ohwx.",
+        )
+    for what, words in (("trigger", trigger), ("class", class_name)):
+        if words and not is_plain_name(words):
+            raise UserError(
+                "bad-name",
+                f'The {what} "{words}" cannot be part of a folder name.',
+                "Use letters, digits and spaces.",
+            )

@@ -1,0 +1,119 @@
+"""The words for what can be wrong with folders and pictures, and how many alike become one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from engine.plan.errors import Finding, UserError, few, plural
+from engine.plan.folders import Folder, Kind
+
+_LAYOUT = 'Put them into a folder such as "25_ohwx man", where 25 is the number of repeats.'
+
+# How the sentence goes for several pictures with the same problem. {} is the number of pictures.
+_SEVERAL = {
+    "broken-picture": "{} cannot be read and are left out",
+    "picture-too-small": "{} are too small or too narrow to be trained and are left out",
+    "caption-missing": "{} have no caption, so the words of their folder are used",
+    "caption-empty": "{} have an empty caption file, so the words of their folder are used",
+    "caption-blank": "{} have a caption file whose first line is blank, so their caption is empty",
+    "caption-lines": "{} have a caption of several lines, of which only the first is used",
+    "caption-unreadable": "{} have a caption that cannot be read",
+}
+
+
+def broken(path: Path, why: str) -> Finding:
+    """A picture that cannot be read."""
+    return Finding(
+        "broken-picture",
+        f"{path.name} in {path.parent.name} cannot be read ({why}); it is left out.",
+        "Replace it with a whole copy, or delete it.",
+    )
+
+
+def too_small(path: Path, width: int, height: int, step: int) -> Finding:
+    """A picture with a side below the smallest bucket's."""
+    return Finding(
+        "picture-too-small",
+        f"{path.name} in {path.parent.name} has {width}×{height} pixels, too few for training; it is left out.",
+        f"At the size of training, each side needs at least {step} pixels.",
+    )
+
+
+def empty_folder(folder: Folder) -> Finding:
+    """A numbered folder without pictures."""
+    return Finding("folder-empty", f'The folder "{folder.name}" holds no pictures.', level="note")
+
+
+def loose_pictures(parent: Path, pictures: Sequence[Path]) -> Finding:
+    """Pictures beside the numbered folders instead of in them."""
+    return Finding(
+        "pictures-outside-folders",
+        f"{plural(len(pictures), 'picture')} directly in {parent.name} {_are(len(pictures))} not used.",
+        _LAYOUT,
+    )
+
+
+def left_out_missing(names: Iterable[str]) -> list[Finding]:
+    """Pictures that project.toml leaves out and that are not there."""
+    names = sorted(names)
+    if not names:
+        return []
+    return [
+        Finding(
+            "left-out-not-found",
+            f"project.toml leaves out {plural(len(names), 'picture')} that {_are(len(names))} not there: {few(names)}.",
+            level="note",
+        )
+    ]
+
+
+def no_picture_folder(image_dir: Path, loose: Sequence[Path]) -> UserError:
+    """No folder in img has a number of repeats."""
+    if loose:
+        there = f"{plural(len(loose), 'picture')} directly in it, but no numbered folder"
+        return UserError("no-picture-folder", f"{image_dir} has {there}.", _LAYOUT)
+    return UserError(
+        "no-picture-folder", f"{image_dir} has no folder of pictures.", 'Make one in it, such as "25_ohwx man".'
+    )
+
+
+def no_pictures(image_dir: Path, folders: Sequence[Folder]) -> UserError:
+    """The numbered folders are empty."""
+    names = few(f'"{folder.name}"' for folder in folders)
+    return UserError(
+        "no-pictures",
+        f"There is no picture in {image_dir} ({names}).",
+        "Pictures are .png, .jpg, .webp or .bmp files, directly in the numbered folder.",
+    )
+
+
+def no_usable_picture(image_dir: Path, found: Sequence[Finding]) -> UserError:
+    """All pictures are left out, broken or too small."""
+    unusable = (finding for finding in found if finding.code in ("broken-picture", "picture-too-small"))
+    first = next((f" The first problem: {finding.message}" for finding in unusable), "")
+    return UserError(
+        "no-usable-picture",
+        f"No usable picture is left in {image_dir}.{first}",
+        "Add pictures, or take some that are left out back in.",
+    )
+
+
+def summed_up(pictures: Iterable[tuple[Kind, Sequence[Finding]]]) -> list[Finding]:
+    """One line for each kind of problem, instead of one for each picture."""
+    groups: dict[tuple[str, Kind], list[Finding]] = {}
+    for kind, found in pictures:
+        for finding in found:
+            groups.setdefault((finding.code, kind), []).append(finding)
+    return [_several(code, kind, alike) if len(alike) > 1 else alike[0] for (code, kind), alike in groups.items()]
+
+
+def _several(code: str, kind: Kind, alike: Sequence[Finding]) -> Finding:
+    first = alike[0]
+    what = plural(len(alike), "regularisation picture" if kind == "reg" else "picture")
+    level = "warning" if any(finding.level == "warning" for finding in alike) else first.level
+    return Finding(code, f"{_SEVERAL[code].format(what)}. The first: {first.message}", first.hint, level=level)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

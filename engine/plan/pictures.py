@@ -1,0 +1,201 @@
+"""Picture files: which files are pictures, how large one is as people see it, whether it is whole, and its pixels.
+
+Files are only ever read. Unlike sd-scripts, the orientation that a camera notes in EXIF is obeyed (sd-scripts#1316:
+there, portraits from phones are trained lying on their side).
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+
+from engine.plan.errors import Finding, UserError, plural
+from engine.plan.files import reading_errors
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"} | ({".avif"} if features.check("avif") else set()))
+"""What sd-scripts takes, in any case; avif where this Pillow can read it."""
+
+_ORIENTATION = 0x0112
+_TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNKS_WITH_EXIF = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
+_JPEG_END = b"\xff\xd9"
+# Cameras put some bytes after the end of a JPEG; where the end is further away, decoding decides.
+_JPEG_TAIL_BYTES = 4096
+_CRC_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width and height in pixels after EXIF orientation; 0 where the file cannot be read, `problem` says why."""
+
+    width: int
+    height: int
+    problem: str = ""
+
+
+class _BrokenError(Exception):
+    """A picture that is not whole; the text finishes the sentence "it cannot be read: …"."""
+
+
+def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
+    """The pictures directly in `folder`, sorted by name as sd-scripts does, and findings about odd things there.
+
+    Hidden files (macOS leaves `._x.png` beside `x.png`) are passed over. Raises UserError `not-readable`.
+    """
+    with reading_errors(folder):
+        entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    pictures, odd, nested = [], [], []
+    for path in entries:
+        if path.suffix.lower() not in EXTENSIONS:
+            if path.is_dir() and _holds_pictures(path):
+                nested.append(path)
+        elif path.is_file():
+            pictures.append(path)
+        else:
+            odd.append(path)
+    findings = [
+        Finding(
+            "not-a-picture",
+            f'"{path.name}" in {folder.name} is named like a picture but is '
+            f"{'a folder' if path.is_dir() else 'a link that leads nowhere' if path.is_symlink() else 'not a file'}.",
+            "It is not used.",
+        )
+        for path in odd
+    ]
+    findings += [
+        Finding(
+            "pictures-too-deep",
+            f'The folder "{path.name}" inside {folder.name} holds pictures that are not used.',
+            f"Move them up into {folder.name}: folders inside it are not searched.",
+        )
+        for path in nested
+    ]
+    return pictures, findings
+
+
+def measure(path: Path) -> Size:
+    """The size of a picture as people see it, after making sure that the file is whole. Never raises for a bad file.
+
+    PNG files are checked by their checksums and JPEG files by their end, which is some ten times as fast as decoding;
+    everything else is decoded.
+    """
+    try:
+        with warnings.catch_warnings(), open(path, "rb") as file:
+            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and large pictures; the findings say it better
+            with Image.open(file) as image:
+                turned = _check_whole_and_read_orientation(path, image) in _TURNED
+                width, height = image.size
+    except MemoryError:
+        return Size(0, 0, "it needs more memory than there is")
+    except Image.DecompressionBombError:
+        return Size(0, 0, "it has too many pixels")
+    except Exception as error:  # decoders given broken files raise anything, from SyntaxError to struct.error
+        return Size(0, 0, _reason(path, error))
+    if width < 1 or height < 1:
+        return Size(0, 0, "it has no pixels")
+    return Size(height, width) if turned else Size(width, height)
+
+
+def load(path: Path) -> Image.Image:
+    """The pixels of a picture as people see it: EXIF orientation applied, RGB, 8 bits a channel.
+
+    Transparency is dropped as in sd-scripts without alpha_mask. 16-bit grey is scaled, where sd-scripts (through
+    Pillow) makes it white. Raises UserError `broken-picture`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+                if upright.mode.startswith("I;16"):
+                    upright = upright.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+                return upright.convert("RGB")
+    except Exception as error:
+        raise UserError(
+            "broken-picture", f"The picture {path} cannot be read: {_reason(path, error)}.", "Leave it out."
+        ) from error
+
+
+def _check_whole_and_read_orientation(path: Path, image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8. Raises anything where the file is not whole."""
+    if image.format == "PNG":
+        # Asking Pillow for a PNG's EXIF decodes all of it, since it may stand at the end.
+        if not _check_png(path) & _PNG_CHUNKS_WITH_EXIF:
+            return 1
+    elif image.format != "JPEG" or not _ends_as_jpeg(path):
+        image.load()
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _check_png(path: Path) -> set[bytes]:
+    """The kinds of chunks in a PNG whose checksums are all right. Raises _BrokenError."""
+    kinds: set[bytes] = set()
+    with open(path, "rb") as file:
+        if file.read(8) != _PNG_SIGNATURE:
+            raise _BrokenError("its first bytes are not those of a PNG")
+        while True:
+            header = file.read(8)
+            if len(header) < 8:
+                raise _BrokenError("the file ends too early")
+            length, kind = struct.unpack(">I4s", header)
+            checksum = zlib.crc32(kind)
+            while length:
+                block = file.read(min(length, _CRC_BLOCK_BYTES))
+                if not block:
+                    raise _BrokenError("the file ends too early")
+                checksum = zlib.crc32(block, checksum)
+                length -= len(block)
+            stored = file.read(4)
+            if kind == b"IEND":
+                break
+            if len(stored) < 4:
+                raise _BrokenError("the file ends too early")
+            if int.from_bytes(stored, "big") != checksum:
+                raise _BrokenError("a checksum inside it is wrong, so the file was damaged")
+            kinds.add(kind)
+    if b"IDAT" not in kinds:
+        raise _BrokenError("it holds no pixels")
+    return kinds
+
+
+def _ends_as_jpeg(path: Path) -> bool:
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _JPEG_TAIL_BYTES))
+        return _JPEG_END in file.read()
+
+
+def _holds_pictures(folder: Path) -> bool:
+    try:
+        return any(p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") for p in folder.iterdir())
+    except OSError:
+        return False
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, _BrokenError):
+        return str(error)
+    if isinstance(error, PermissionError):
+        return "you may not read it"
+    if isinstance(error, Image.DecompressionBombError):
+        return "it has too many pixels"
+    try:
+        size = path.stat().st_size
+    except OSError as missing:
+        return (missing.strerror or "it is not there").lower()
+    if size == 0:
+        return "the file is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return f"its {plural(size, 'byte')} are not a picture"
+    if "truncated" in str(error).lower():
+        return "the file ends too early"
+    return "it is damaged"
