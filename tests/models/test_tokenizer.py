@@ -29,24 +29,23 @@ def test_a_photo_of_a_cat_has_clips_ids():
     assert clip_tokenizer()("a photo of a cat").input_ids == CAT
 
 
-@pytest.mark.parametrize(
-    ("text", "ids"),
-    [
-        ("!", [256]),
-        ("best quality!!", [949, 3027, 748]),
-        ("A  Photo\nOF a cat", CAT[1:-1]),
-        ("", []),
-    ],
-)
-def test_texts_have_the_ids_that_other_tools_give_them(text: str, ids: list[int]):
-    assert clip_tokenizer()(text).input_ids == [49406, *ids, 49407]
+# Made with instant-clip-tokenizer 0.1.1, which is written in Rust and shares no code with transformers.
+IDS = {
+    "": [],
+    "!": [256],
+    "best quality!!": [949, 3027, 748],
+    "A  Photo\nOF a cat": CAT[1:-1],
+    "naïve café, 3 × 4 = 12": [1097, 35689, 563, 15304, 267, 274, 16165, 275, 284, 272, 273],
+    "it's zibo's hat": [585, 568, 2651, 2525, 568, 3801],
+    "日本語 🙂": [39121, 44353, 34002, 508, 14860],
+    "portrait of ohwx man, (masterpiece:1.2)": [5352, 539, 47993, 786, 267, 263, 12066, 281, 272, 269, 273, 264],
+    "100% \\o/ <3": [272, 271, 271, 260, 315, 334, 270, 283, 274],
+}
 
 
-def test_ids_of_an_independent_tokenizer():
-    """instant-clip-tokenizer, where somebody has installed it."""
-    oracle = pytest.importorskip("instant_clip_tokenizer").Tokenizer()
-    for text in ("a photo of a cat", "best quality!!", "naïve café, 3 × 4 = 12", "it's zibo's hat", "日本語 🙂"):
-        assert clip_tokenizer()(text).input_ids[1:-1] == oracle.encode(text)
+@pytest.mark.parametrize("text", IDS)
+def test_texts_have_the_ids_that_an_independent_tokenizer_gives_them(text: str):
+    assert clip_tokenizer()(text).input_ids == [49406, *IDS[text], 49407]
 
 
 def test_a_folder_without_vocabulary_gives_no_tokenizer(tmp_path: Path):
