@@ -150,7 +150,7 @@ def _guide_line(amounts: Amounts, steps: Steps, batch_size: int, accumulation: i
         reasons.append("each shape may end in a short batch")
     if not reasons:
         return f"The guide's rule says the same: {rule}."
-    why = "; ".join(reasons)
+    why = f"{', '.join(reasons[:-1])} and {reasons[-1]}" if len(reasons) > 1 else reasons[0]
     if simple == steps.total:
-        return f"The guide's rule comes to the same here, {rule}, though it leaves out: {why}."
-    return f"The guide's simple rule says {rule}. It leaves out: {why}."
+        return f"The guide's simple rule, {rule}, comes to the same here only because {why}."
+    return f"The guide's simple rule says {rule}. It is not so here because {why}."

@@ -1,0 +1,174 @@
+"""Which base model a path means, and whether a LoRA can be trained on it, without loading it.
+
+Only headers and configuration files are read, in pure Python, so that a wrong file is refused at once and in words.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.plan import checkpoint_kind
+from engine.plan.checkpoint_kind import MICRO_CHANNELS, SDXL_CHANNELS, not_sdxl, v_prediction
+from engine.plan.errors import UserError
+from engine.plan.files import reading_errors
+from engine.plan.safetensors_header import pickle_refused, read_header
+
+Size = Literal["sdxl", "micro"]
+
+BUILT_IN = "micro"
+"""The name of the practice model that comes with the program."""
+
+BUCKET_STEP: dict[Size, int] = {"sdxl": 32, "micro": 16}
+"""Sides of pictures must be multiples of this: 8 for the VAE times the U-Net's own halvings."""
+
+_BUILT_IN_FOLDER = Path(__file__).resolve().parent.parent / "demo" / "micro"
+_PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
+_COMPONENTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"} | dict.fromkeys(
+    ("text_encoder", "text_encoder_2"), "model"
+)
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model that can be trained.
+
+    path: absolute, a .safetensors file or a diffusers folder. bucket_reso_steps: pixels; the setting must be a
+    multiple of it. variant: "fp16" where a diffusers folder has its weights only in files named so, else "".
+    notes: sentences for people.
+    """
+
+    kind: Literal["diffusers-folder", "single-file", "built-in"]
+    path: Path
+    size: Size
+    prediction: Literal["epsilon", "v_prediction"]
+    bucket_reso_steps: int
+    notes: tuple[str, ...] = ()
+    variant: str = ""
+
+
+def recognise(name: str | Path, folder: Path | None = None) -> BaseModel:
+    """What `pretrained_model_name_or_path` means: a file, a folder, or "micro".
+
+    folder: where a relative path is looked for first (the project), before the current folder.
+    Raises UserError: `no-base-model`, `not-found`, `not-sdxl`, `truncated`, `damaged`, `incomplete`, `is-a-lora`,
+    `is-a-pickle`, `not-safetensors`, `edm-unsupported`, `v-prediction`, `not-readable`.
+    """
+    text = str(name).strip()
+    if not text:
+        raise UserError(
+            "no-base-model",
+            "No base model is chosen.",
+            "Set pretrained_model_name_or_path to an SDXL .safetensors file, a diffusers folder, or micro.",
+        )
+    if text == BUILT_IN:
+        if not (_BUILT_IN_FOLDER / "model_index.json").is_file():
+            raise UserError(
+                "not-found",
+                f"The built-in practice model is missing from {_BUILT_IN_FOLDER}.",
+                "Install the program again.",
+            )
+        return _diffusers_folder(_BUILT_IN_FOLDER, "built-in")
+    path = _existing(text, folder)
+    if path.is_dir():
+        return _diffusers_folder(path, "diffusers-folder")
+    if path.suffix.lower() in _PICKLES:
+        raise pickle_refused(path)
+    return _single_file(path)
+
+
+def _existing(text: str, folder: Path | None) -> Path:
+    try:
+        path = Path(text).expanduser()
+        candidates = [path.absolute()] if folder is None else [folder.absolute() / path, path.absolute()]
+        found = next((candidate for candidate in candidates if candidate.exists()), None)
+    except (RuntimeError, ValueError, OSError):  # ~unknown, NUL in a path, a name that is too long
+        found = None
+    if found is not None:
+        return found
+    hint = "Check the spelling of the path."
+    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
+        hint = "Names on Hugging Face are not looked up: download the model and give the path of its file."
+    raise UserError("not-found", f"The base model {text} does not exist.", hint)
+
+
+def _single_file(path: Path) -> BaseModel:
+    if not path.is_file():
+        raise UserError("not-found", f"The base model {path} is not a file.", "Choose a .safetensors file.")
+    tensors, _ = read_header(path)
+    # Markers first: Playground 2.5 and CosXL have SDXL's layout and are better named by what they are.
+    notes = checkpoint_kind.refuse_other_predictions(path, tensors)
+    size: Size = "micro" if checkpoint_kind.size_of(path, tensors) == "micro" else "sdxl"
+    if any(tensor.dtype.startswith("F8") for tensor in tensors.values()):
+        notes += ("The model is stored in 8 bits: a 16-bit version gives a slightly better LoRA.",)
+    return BaseModel("single-file", path, size, "epsilon", BUCKET_STEP[size], notes)
+
+
+def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"]) -> BaseModel:
+    if not (path / "model_index.json").is_file():
+        files = sorted(path.glob("*.safetensors"))
+        hint = f"Give the file itself: {files[0]}" if files else "Choose a .safetensors file or a diffusers folder."
+        raise UserError("not-found", f"{path} is not a diffusers model: it has no model_index.json.", hint)
+    pipeline = str(_json(path / "model_index.json").get("_class_name", ""))
+    if "XL" not in pipeline:
+        raise not_sdxl(path, f"Its model_index.json says {pipeline or 'nothing'}.")
+    if "Inpaint" in pipeline:
+        raise not_sdxl(path, "It is an inpainting model.")
+    unet = _json(path / "unet" / "config.json")
+    channels = unet.get("block_out_channels") or [0]
+    if unet.get("in_channels", 4) != 4 or channels[0] not in (SDXL_CHANNELS, MICRO_CHANNELS):
+        raise not_sdxl(path, f"Its U-Net has {unet.get('in_channels')} to {channels[0]} channels.")
+    depths = unet.get("transformer_layers_per_block")
+    if channels[0] == SDXL_CHANNELS and depths != [1, 2, 10]:
+        raise not_sdxl(path, f"Its U-Net has {depths} transformer layers per block instead of [1, 2, 10].")
+    scheduler = _json(path / "scheduler" / "scheduler_config.json")
+    if scheduler.get("prediction_type", "epsilon") == "v_prediction":
+        raise v_prediction(path)
+    if str(scheduler.get("_class_name", "")).startswith("EDM"):
+        checkpoint_kind.refuse_other_predictions(path, {"edm_mean": None})
+    variants = {_check_weights(path, component, stem) for component, stem in _COMPONENTS.items()}
+    size: Size = "micro" if channels[0] == MICRO_CHANNELS else "sdxl"
+    own = _json(path / "lora_tui.json") if (path / "lora_tui.json").is_file() else {}
+    step = own.get("bucket_reso_steps")
+    return BaseModel(
+        kind=kind,
+        path=path,
+        size=size,
+        prediction="epsilon",
+        bucket_reso_steps=step if isinstance(step, int) and step > 0 else BUCKET_STEP[size],
+        variant="fp16" if variants == {"fp16"} else "",
+    )
+
+
+def _check_weights(path: Path, component: str, stem: str) -> str:
+    """The variant ("" or "fp16") of a component's weights, which are all there. Raises UserError."""
+    folder = path / component
+    for variant in ("", "fp16"):
+        name = f"{stem}.{variant}" if variant else stem
+        if (folder / f"{name}.safetensors").is_file():
+            read_header(folder / f"{name}.safetensors")
+            return variant
+        index = folder / (f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.safetensors.index.json")
+        if index.is_file():
+            for part in sorted({str(part) for part in _json(index).get("weight_map", {}).values()}):
+                read_header(folder / Path(part).name)
+            return variant
+    if any(file.suffix in _PICKLES for file in folder.glob(f"{stem}*")):
+        raise pickle_refused(folder)
+    raise UserError("incomplete", f"{path} has no weights in its folder {component}.", "Download it again.")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError("incomplete", f"{path} is missing.", "Download the model again.")
+    with reading_errors(path):
+        data = path.read_bytes()
+    try:
+        table = json.loads(data)
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise UserError("damaged", f"{path} cannot be read as JSON.", "Download the model again.")
+    return table

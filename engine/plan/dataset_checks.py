@@ -1,0 +1,146 @@
+"""Judgements on the pictures of a project: too few, too small, captions without the trigger, regularisation pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.plan.captions import has_trigger
+from engine.plan.dataset import Dataset
+from engine.plan.errors import Finding, few, plural
+from engine.plan.project import Project
+from engine.plan.settings import Settings
+
+FEW_PICTURES = 10
+FEW_STEPS = 200
+SMALL_SHARE = 0.5
+"""A picture under half of the resolution's pixels is called small: 724×724 where 1024×1024 is trained."""
+REG_OFTEN = 10
+"""A regularisation picture seen this often in every epoch is itself learnt by heart."""
+SHORT_BATCHES_SHARE = 1.15
+
+
+def check_dataset(settings: Settings, dataset: Dataset, project: Project) -> Iterator[Finding]:
+    """What is worth saying about the pictures that were read."""
+    yield from _amount(dataset)
+    yield from _small_pictures(settings, dataset)
+    yield from _captions(dataset, project)
+    yield from _regularisation(dataset, project)
+    yield from _batches(settings, dataset)
+
+
+def _amount(dataset: Dataset) -> Iterator[Finding]:
+    count = len(dataset.used_of("train"))
+    if count < FEW_PICTURES:
+        yield Finding(
+            "few-pictures",
+            f"{plural(count, 'picture')} is little to learn from: the LoRA will tend to copy "
+            f"{'it' if count == 1 else 'them'}.",
+            "20 to 30 good pictures with different places, clothes and light work best.",
+            level="note",
+        )
+    if dataset.steps.total < FEW_STEPS:
+        yield Finding(
+            "few-steps",
+            f"{plural(dataset.steps.total, 'step')} are few: most LoRAs need some hundreds to show the subject.",
+            "Raise max_train_epochs, or the repeats of the folder.",
+            level="note",
+        )
+
+
+def _small_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
+    width, height = settings.size
+    small = [p for p in dataset.used_of("train") if p.width * p.height < SMALL_SHARE * width * height]
+    if not small:
+        return
+    least = min(small, key=lambda picture: picture.width * picture.height)
+    kept = settings.enable_bucket and settings.bucket_no_upscale
+    yield Finding(
+        "small-pictures",
+        f"{plural(len(small), 'picture')} {'has' if len(small) == 1 else 'have'} less than half of the "
+        f"{width}×{height} pixels that are trained, the smallest {least.path.name} with {least.width}×{least.height}: "
+        + ("trained at their own size, they teach less detail." if kept else "enlarged, they teach blur."),
+        "Look for larger copies, or leave them out.",
+    )
+
+
+def _captions(dataset: Dataset, project: Project) -> Iterator[Finding]:
+    if not project.trigger:
+        return
+    train = dataset.used_of("train")
+    without = [p for p in train if not has_trigger(p.caption, project.trigger)]
+    if without:
+        yield Finding(
+            "caption-without-trigger",
+            f"{len(without)} of {len(train)} captions {'do' if len(without) > 1 else 'does'} not contain the trigger "
+            f'word "{project.trigger}": {few(p.path.name for p in without)}.',
+            f'Begin them with "{project.trigger}, ": what is learnt is tied to the words of the captions.',
+        )
+    with_trigger = [p for p in dataset.used_of("reg") if has_trigger(p.caption, project.trigger)]
+    if with_trigger:
+        yield Finding(
+            "reg-caption-with-trigger",
+            f"{plural(len(with_trigger), 'regularisation picture')} "
+            f"{'has' if len(with_trigger) == 1 else 'have'} the trigger word in the caption: "
+            f"{few(p.path.name for p in with_trigger)}.",
+            f'They show what is not "{project.trigger}": take the word out.',
+        )
+
+
+def _regularisation(dataset: Dataset, project: Project) -> Iterator[Finding]:
+    reg = [p for p in dataset.pictures if p.kind == "reg" and not p.left_out]
+    kind = f'"{project.class_name}"' if project.class_name else "of its class"
+    if not reg:
+        yield Finding(
+            "no-regularisation",
+            f"There are no regularisation pictures: everything {kind} may come to look like your pictures.",
+            f"Put ordinary pictures into reg/1_{project.class_name or 'class'} to prevent it; many people do without.",
+            level="note",
+        )
+        return
+    unused = sum(p.repeats == 0 for p in reg)
+    if unused:
+        yield Finding(
+            "reg-unused",
+            f"{unused} of {len(reg)} regularisation pictures are not used: only as many as your own pictures with "
+            f"their repeats ({dataset.steps.num_train_images}) are.",
+            "Nothing needs to be done.",
+            level="note",
+        )
+    most = max(p.repeats for p in reg)
+    if most >= REG_OFTEN:
+        yield Finding(
+            "reg-often",
+            f"{plural(len(reg), 'regularisation picture')} must do for {dataset.steps.num_reg_images}, so each is seen "
+            f"up to {most} times an epoch and may be learnt by heart.",
+            f"Add more, best {min(dataset.steps.num_train_images, 200)} or more.",
+        )
+    wrong = sorted(
+        {
+            folder.name
+            for folder in dataset.folders
+            if folder.kind == "reg" and project.class_name and not _same_class(folder.class_words, project.class_name)
+        }
+    )
+    if wrong:
+        yield Finding(
+            "reg-other-class",
+            f'The regularisation folder {few(wrong)} does not name the class "{project.class_name}" of the project.',
+            "Regularisation pictures should show the same class as yours, named with the same word.",
+        )
+
+
+def _batches(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
+    seen = dataset.steps.num_train_images + dataset.steps.num_reg_images
+    full = -(-seen // settings.train_batch_size)
+    if dataset.steps.batches_per_epoch > SHORT_BATCHES_SHARE * full:
+        yield Finding(
+            "short-batches",
+            f"The pictures have {len(dataset.buckets)} different sizes, so many batches are not full: "
+            f"{dataset.steps.batches_per_epoch} batches an epoch instead of {full}.",
+            "Crop the pictures to a few shapes, raise bucket_reso_steps, or use train_batch_size = 1.",
+            level="note",
+        )
+
+
+def _same_class(words: str, class_name: str) -> bool:
+    return class_name.casefold() in words.casefold()

@@ -1,0 +1,124 @@
+"""The header of a safetensors file: names, types and shapes of its tensors, read without loading one of them.
+
+The format: 8 bytes with the header's length (little-endian), the header as JSON, then the tensors' bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.plan.errors import UserError
+from engine.plan.files import reading_errors
+
+MAX_HEADER_BYTES = 100_000_000
+"""The format's own limit. SDXL's header has some 300 kB."""
+
+_ITEM_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8,
+    "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
+    "U32": 32, "I32": 32, "F32": 32,
+    "U64": 64, "I64": 64, "F64": 64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """dtype as the format spells it (F16, BF16, F32 …)."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors by name, metadata) of a safetensors file whose bytes are all there.
+
+    Raises UserError: `is-a-pickle`, `not-safetensors`, `truncated`, `damaged`, `not-readable`.
+    """
+    with reading_errors(path), open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        first = file.read(8)
+        length = int.from_bytes(first, "little")
+        _refuse_other_formats(path, first + file.read(56), size)
+        if length > MAX_HEADER_BYTES:
+            raise _not_safetensors(path)
+        if 8 + length > size:
+            raise _truncated(path, 8 + length, size)
+        file.seek(8)
+        data = file.read(length)
+    try:
+        table = json.loads(data)
+        if not isinstance(table, dict):
+            raise ValueError("not an object")
+        metadata = {str(key): str(value) for key, value in dict(table.pop("__metadata__", None) or {}).items()}
+        tensors, end = _tensors(table)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(
+            "damaged", f"{path} is damaged: its list of contents cannot be read.", "Download it again."
+        ) from None
+    if 8 + length + end > size:
+        raise _truncated(path, 8 + length + end, size)
+    if 8 + length + end < size:
+        raise UserError(
+            "damaged",
+            f"{path} is damaged: it has {size:,} bytes, {size - 8 - length - end:,} more than it says it has.",
+            "Download it again.",
+        )
+    return tensors, metadata
+
+
+def _tensors(table: dict[str, dict[str, list[int]]]) -> tuple[dict[str, Tensor], int]:
+    """The tensors, and where the bytes of the last one end. Raises ValueError, KeyError or TypeError for nonsense."""
+    tensors, end = {}, 0
+    for name, entry in table.items():
+        dtype, shape = str(entry["dtype"]), tuple(int(side) for side in entry["shape"])
+        start, stop = entry["data_offsets"]
+        bits = _ITEM_BITS.get(dtype)
+        if bits is not None and (stop - start) * 8 != math.prod(shape) * bits:
+            raise ValueError(name)
+        if not 0 <= start <= stop:
+            raise ValueError(name)
+        tensors[name] = Tensor(dtype, shape)
+        end = max(end, stop)
+    return tensors, end
+
+
+def _refuse_other_formats(path: Path, start: bytes, size: int) -> None:
+    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")):
+        raise pickle_refused(path)
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(
+            "truncated", f"{path} is only a pointer to the real file ({size} bytes).", "Download it with git lfs pull."
+        )
+    if start.lstrip()[:1] == b"<":
+        raise UserError(
+            "not-safetensors",
+            f"{path} is a web page that was saved under a model's name.",
+            "Download the model again; some sites need you to log in first.",
+        )
+    if size < 8:
+        raise _truncated(path, 8, size)
+
+
+def pickle_refused(path: Path) -> UserError:
+    """Pickle files can run any program when they are loaded."""
+    return UserError(
+        "is-a-pickle",
+        f"{path} is a pickle file, which can run programs when it is loaded, so it is not opened.",
+        "Use the .safetensors version of the model, or convert it to one.",
+    )
+
+
+def _not_safetensors(path: Path) -> UserError:
+    return UserError("not-safetensors", f"{path} is not a safetensors file.", "Choose an SDXL .safetensors file.")
+
+
+def _truncated(path: Path, expected: int, size: int) -> UserError:
+    return UserError(
+        "truncated",
+        f"{path} is not whole: it has {size:,} of at least {expected:,} bytes.",
+        "Download it again.",
+    )
