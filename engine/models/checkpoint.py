@@ -78,11 +78,11 @@ def load_single_file(path: Path, configs: Path, base: BaseModel, *, dtype: torch
 def _folder_part(folder: Path, part: str, kind: type[Any], dtype: torch.dtype) -> nn.Module:
     source = folder / part
     if not (source / "config.json").is_file():
-        raise UserError("model-incomplete", f"The base model {folder} has no {part}/config.json.", DOWNLOAD_AGAIN)
+        raise UserError("incomplete", f"The base model {folder} has no {part}/config.json.", DOWNLOAD_AGAIN)
     weights = [path.name for path in source.glob("*.safetensors")]
     if not weights:
         raise UserError(
-            "model-incomplete",
+            "incomplete",
             f"The base model {folder} has no safetensors weights in {part}.",
             "Pickled weights (.bin) are not opened, because they can run programs: take the safetensors version.",
         )
@@ -131,7 +131,7 @@ def _tokenizer(configs: Path, vocabulary_size: int) -> CLIPTokenizer:
     if tokenizer is None and vocabulary_size == CLIP_VOCABULARY:
         tokenizer = clip_tokenizer()
     if tokenizer is None:
-        raise UserError("model-incomplete", f"The base model {configs} has no tokenizer.", DOWNLOAD_AGAIN)
+        raise UserError("incomplete", f"The base model {configs} has no tokenizer.", DOWNLOAD_AGAIN)
     if len(tokenizer) != vocabulary_size:
         raise UserError(
             "tokenizer-mismatch",
@@ -148,7 +148,7 @@ def _precision(part: str, dtype: torch.dtype) -> torch.dtype:
 def _lacking(part: str, source: Path, names: Sequence[str] = ()) -> UserError:
     """diffusers and transformers fill what is missing with random numbers; that model would be rubbish."""
     which = f": {few(names)}" if names else ""
-    return UserError("model-incomplete", f"The base model {source} lacks weights of its {part}{which}.", DOWNLOAD_AGAIN)
+    return UserError("incomplete", f"The base model {source} lacks weights of its {part}{which}.", DOWNLOAD_AGAIN)
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def _one_sentence(what: str) -> Iterator[None]:
         if "can't allocate memory" in str(error):
             raise UserError("out-of-memory", f"There is not enough memory to load the {what}.") from error
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise UserError("model-unreadable", f"The {what} cannot be loaded: {reason}", DOWNLOAD_AGAIN) from error
+        raise UserError("damaged", f"The {what} cannot be loaded: {reason}", DOWNLOAD_AGAIN) from error
 
 
 @contextmanager

@@ -120,15 +120,20 @@ def to_stability_layout(folder: Path) -> dict[str, Tensor]:
     """The weights of a diffusers SDXL folder of any size, in its own precision, under Stability's names and shapes."""
     layers = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))["layers_per_block"]
     levels = len(json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))["block_out_channels"])
+    return layout_of_parts({part: folder_weights(folder / part) for part in PREFIXES}, layers, levels)
+
+
+def layout_of_parts(parts: Mapping[str, Mapping[str, Tensor]], layers_per_block: int, levels: int) -> dict[str, Tensor]:
+    """The same from the parts' weights; layers_per_block of the U-Net, levels of the VAE (SDXL: 2 and 4)."""
     tensors: dict[str, Tensor] = {}
-    for name, weight in folder_weights(folder / "unet").items():
-        tensors[PREFIXES["unet"] + unet_name(name, layers)] = weight
-    for name, weight in folder_weights(folder / "vae").items():
+    for name, weight in parts["unet"].items():
+        tensors[PREFIXES["unet"] + unet_name(name, layers_per_block)] = weight
+    for name, weight in parts["vae"].items():
         is_projection = ".attentions." in name and "group_norm" not in name and name.endswith(".weight")
         tensors[PREFIXES["vae"] + vae_name(name, levels)] = weight[:, :, None, None] if is_projection else weight
-    for name, weight in folder_weights(folder / "text_encoder").items():
+    for name, weight in parts["text_encoder"].items():
         tensors[PREFIXES["text_encoder"] + name.removeprefix("text_model.")] = weight
-    for name, weight in _open_clip(folder_weights(folder / "text_encoder_2")).items():
+    for name, weight in _open_clip(parts["text_encoder_2"]).items():
         tensors[PREFIXES["text_encoder_2"] + name] = weight
     return {name: weight.contiguous() for name, weight in tensors.items()}
 
@@ -190,7 +195,7 @@ def load_part(path: Path, part: str, kind: type[Any], configs: Path, dtype: torc
     """
     weights = file_weights(path, part)
     if not weights:
-        raise UserError("model-incomplete", f"The base model {path} has no {part}.", "Take a complete SDXL checkpoint.")
+        raise UserError("incomplete", f"The base model {path} has no {part}.", "Take a complete SDXL checkpoint.")
     if issubclass(kind, PreTrainedModel):
         return create_diffusers_clip_model_from_ldm(kind, weights, part, str(configs), dtype, local_files_only=True)
     return kind.from_single_file(weights, config=str(configs), subfolder=part, dtype=dtype, local_files_only=True)

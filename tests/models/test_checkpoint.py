@@ -14,13 +14,14 @@ from safetensors.torch import load_file, save_file
 
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
+from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
-from tests.models.conftest import Base, write_micro_folder
+from tests.models.conftest import base_of, write_micro_folder
 
 
 @pytest.fixture(scope="module")
 def model(micro_folder: Path) -> SDXL:
-    return load(Base(micro_folder))
+    return load(base_of(micro_folder))
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_precision_is_what_was_asked_and_not_what_the_files_are(micro_folder: Pa
 
 
 def test_vae_stays_in_fp32(micro_folder: Path):
-    half = load(Base(micro_folder), dtype=torch.bfloat16)
+    half = load(base_of(micro_folder), dtype=torch.bfloat16)
     assert dtypes(half.vae) == {torch.float32}
     for module in (half.unet, half.text_encoder, half.text_encoder_2):
         assert dtypes(module) == {torch.bfloat16}
@@ -57,14 +58,22 @@ def test_what_is_not_weights_comes_along(model: SDXL):
     assert model.scheduler_config["beta_schedule"] == "scaled_linear"
 
 
+def test_recognised_sources_load(micro_folder: Path, micro_file: Path, model: SDXL, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engine.models.checkpoint.configs_of", lambda size: {"micro": micro_folder}[size])
+    for source in (micro_folder, micro_file):
+        loaded = load(recognise(source))
+        assert (loaded.size, loaded.bucket_reso_steps) == ("micro", 16)
+        assert loaded.text_identity == model.text_identity
+
+
 def test_identities_tell_weights_apart(model: SDXL, copy: Path):
-    assert load(Base(copy)).vae_identity == model.vae_identity
+    assert load(base_of(copy)).vae_identity == model.vae_identity
     for part in ("vae/diffusion_pytorch_model", "text_encoder/model"):
         path = copy / f"{part}.safetensors"
         weights = load_file(path)
         name = next(iter(weights))
         save_file(weights | {name: weights[name] + 1}, path, metadata={"format": "pt"})
-    changed = load(Base(copy))
+    changed = load(base_of(copy))
     assert changed.vae_identity != model.vae_identity
     assert changed.text_identity != model.text_identity
 
@@ -72,7 +81,7 @@ def test_identities_tell_weights_apart(model: SDXL, copy: Path):
 def test_folder_in_half_precision_files_only(model: SDXL, copy: Path):
     for path in list(copy.glob("*/*.safetensors")):
         path.rename(path.with_suffix(".fp16.safetensors"))
-    assert load(Base(copy)).text_identity == model.text_identity
+    assert load(base_of(copy)).text_identity == model.text_identity
 
 
 def test_first_encoder_under_its_older_names(model: SDXL, copy: Path):
@@ -80,7 +89,7 @@ def test_first_encoder_under_its_older_names(model: SDXL, copy: Path):
     path = copy / "text_encoder" / "model.safetensors"
     old = {f"text_model.{name.removeprefix('text_model.')}": weight for name, weight in load_file(path).items()}
     save_file(old, path, metadata={"format": "pt"})
-    assert load(Base(copy)).text_identity == model.text_identity
+    assert load(base_of(copy)).text_identity == model.text_identity
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "text_encoder_2"])
@@ -91,8 +100,8 @@ def test_a_lost_weight_is_refused_and_not_made_up(copy: Path, part: str):
     del weights[lost]
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match=f"lacks weights of its {part}[:.]") as error:
-        load(Base(copy))
-    assert error.value.code == "model-incomplete"
+        load(base_of(copy))
+    assert error.value.code == "incomplete"
 
 
 @pytest.mark.parametrize("lost", ["unet", "text_encoder_2/config.json", "tokenizer", "scheduler"])
@@ -100,8 +109,8 @@ def test_a_lost_file_is_one_clear_sentence(copy: Path, lost: str):
     path = copy / lost
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(UserError) as error:
-        load(Base(copy))
-    assert error.value.code in ("model-incomplete", "model-unreadable")
+        load(base_of(copy))
+    assert error.value.code in ("incomplete", "damaged")
     assert str(copy) in error.value.message
     assert "\n" not in error.value.message
 
@@ -111,27 +120,27 @@ def test_pickled_weights_are_not_opened(copy: Path):
     torch.save(load_file(path), path.with_suffix(".bin"))
     path.unlink()
     with pytest.raises(UserError, match="no safetensors weights in unet") as error:
-        load(Base(copy))
+        load(base_of(copy))
     assert "safetensors version" in error.value.hint
 
 
 def test_damaged_weights_are_one_clear_sentence(copy: Path):
     (copy / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0not a header at all")
     with pytest.raises(UserError, match=r"The vae of .* cannot be loaded"):
-        load(Base(copy))
+        load(base_of(copy))
 
 
 def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path):
     folder = write_micro_folder(tmp_path / "other", vocabulary_size=3000)
     with pytest.raises(UserError, match="its text encoder 3000") as error:
-        load(Base(folder))
+        load(base_of(folder))
     assert error.value.code == "tokenizer-mismatch"
 
 
 def test_clips_own_vocabulary_serves_a_full_vocabulary_without_tokenizer_folder(tmp_path: Path):
     folder = write_micro_folder(tmp_path / "full", vocabulary_size=49_408)
     shutil.rmtree(folder / "tokenizer")
-    model = load(Base(folder))
+    model = load(base_of(folder))
     assert model.tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
 
 
@@ -140,11 +149,11 @@ import socket, sys
 from pathlib import Path
 def refuse(*args, **kwargs): raise AssertionError("the loader went online")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from tests.models.conftest import Base
+from tests.models.conftest import base_of
 from engine.models.checkpoint import load, load_single_file
 folder, file = Path(sys.argv[1]), Path(sys.argv[2])
-load(Base(folder))
-load_single_file(file, folder, Base(file, "single-file"))
+load(base_of(folder))
+load_single_file(file, folder, base_of(file))
 import transformers
 assert transformers.utils.logging.get_verbosity() == transformers.utils.logging.WARNING
 assert transformers.utils.logging.is_progress_bar_enabled()

@@ -9,14 +9,14 @@ import torch
 
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
-from tests.models.conftest import Base
+from tests.models.conftest import base_of
 
 CAPTIONS = ["a man with red hair", "", "zibo, a photo of a man", "a " * 200]
 
 
 @pytest.fixture(scope="module")
 def model(micro_folder: Path) -> SDXL:
-    return load(Base(micro_folder))
+    return load(base_of(micro_folder))
 
 
 def test_padding_is_the_end_token_for_the_first_encoder_and_0_for_the_second(model: SDXL):

@@ -12,7 +12,7 @@ from torch import nn
 from engine.models.checkpoint import load_folder, load_single_file
 from engine.models.single_file import PREFIXES, write_single_file
 from engine.plan.errors import UserError
-from tests.models.conftest import Base
+from tests.models.conftest import base_of
 
 MODULES = ("unet", "vae", "text_encoder", "text_encoder_2")
 
@@ -31,12 +31,15 @@ def tensors(micro_file: Path) -> dict[str, torch.Tensor]:
 
 
 def load(path: Path, configs: Path, dtype: torch.dtype = torch.float32):
-    return load_single_file(path, configs, Base(path, "single-file"), dtype=dtype)
+    return load_single_file(path, configs, base_of(path), dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_single_file_equals_its_folder_bit_for_bit(micro_folder: Path, micro_file: Path, dtype: torch.dtype):
-    folder, single = load_folder(micro_folder, Base(micro_folder), dtype=dtype), load(micro_file, micro_folder, dtype)
+    folder, single = (
+        load_folder(micro_folder, base_of(micro_folder), dtype=dtype),
+        load(micro_file, micro_folder, dtype),
+    )
     for part in MODULES:
         assert_equal(getattr(folder, part), getattr(single, part))
     assert (folder.vae_identity, folder.text_identity) == (single.vae_identity, single.text_identity)
@@ -61,7 +64,7 @@ def test_layout_is_stabilitys(tensors: dict[str, torch.Tensor]):
 
 
 def test_text_projection_is_transposed(micro_folder: Path, tensors: dict[str, torch.Tensor]):
-    model = load_folder(micro_folder, Base(micro_folder), dtype=torch.float16)
+    model = load_folder(micro_folder, base_of(micro_folder), dtype=torch.float16)
     stored = tensors["conditioner.embedders.1.model.text_projection"]
     assert torch.equal(stored, model.text_encoder_2.text_projection.weight.T)
 
@@ -76,7 +79,7 @@ def test_what_old_exporters_wrote_along_is_passed_over(
         "model_ema.decay": torch.tensor(0.9999),
     }
     save_file(tensors | extra, tmp_path / "old.safetensors")
-    reference = load_folder(micro_folder, Base(micro_folder))
+    reference = load_folder(micro_folder, base_of(micro_folder))
     old = load(tmp_path / "old.safetensors", micro_folder)
     for part in MODULES:
         assert_equal(getattr(reference, part), getattr(old, part))
@@ -98,7 +101,7 @@ def test_a_file_that_lacks_a_weight_is_refused(
     save_file({name: weight for name, weight in tensors.items() if name != lost}, path)
     with pytest.raises(UserError, match=rf"holes\.safetensors lacks weights of its {part}[:.]") as error:
         load(path, micro_folder)
-    assert error.value.code == "model-incomplete"
+    assert error.value.code == "incomplete"
 
 
 @pytest.mark.parametrize("part", MODULES)
@@ -118,7 +121,7 @@ def test_a_truncated_file_is_refused_in_one_sentence(micro_folder: Path, micro_f
     path.write_bytes(micro_file.read_bytes()[:-1000])
     with pytest.raises(UserError) as error:
         load(path, micro_folder)
-    assert error.value.code == "model-unreadable"
+    assert error.value.code == "damaged"
 
 
 def test_a_failed_write_leaves_nothing_behind(micro_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
