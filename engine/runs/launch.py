@@ -24,16 +24,15 @@ POLL_SECONDS = 0.02
 # An ignored SIGHUP stays ignored through exec. Done by the shell because Python code between fork and exec is not safe
 # in a program with threads, and the app has some.
 _IGNORE_SIGHUP = ("/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
-_OF_THE_TERMINAL = frozenset(
-    "TERM COLORTERM COLUMNS LINES TERM_PROGRAM TERM_PROGRAM_VERSION TMUX TMUX_PANE STY SSH_TTY FORCE_COLOR".split()
-)
+_OF_THE_TERMINAL = {"TERM", "COLORTERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE", "STY", "SSH_TTY", "FORCE_COLOR"}
 
 _children: list[subprocess.Popen[bytes]] = []  # kept so that Python reaps them at the next launch
 
 
-def launch(run: RunFolder, command: Sequence[str] = ENGINE_COMMAND, wait_seconds: float = START_SECONDS) -> int:
-    """Start `command RUN` in a session of its own and return its pid, once it holds the run's lock or has had its say.
+def launch(run: RunFolder, command: Sequence[str] | None = None, wait_seconds: float = START_SECONDS) -> int:
+    """Start `command RUN` (ENGINE_COMMAND by default) in a session of its own and return its pid.
 
+    Returns once the engine holds the run's lock, so that a second launch is refused from then on and commands reach it.
     An engine that ends with an `end` event is returned like any other: who follows the run sees why.
     Raises UserError "run-busy", "engine-died" (with the last line of engine.log) or "engine-silent".
     """
@@ -45,7 +44,7 @@ def launch(run: RunFolder, command: Sequence[str] = ENGINE_COMMAND, wait_seconds
     try:
         with run.log_path.open("ab") as log:
             child = subprocess.Popen(
-                [*_IGNORE_SIGHUP, *command, str(run.path)],
+                [*_IGNORE_SIGHUP, *(command or ENGINE_COMMAND), str(run.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

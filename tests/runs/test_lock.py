@@ -88,8 +88,8 @@ def test_a_forked_worker_does_not_keep_it(run: RunFolder) -> None:
 
 def test_looking_at_our_own_lock_does_not_free_it(run: RunFolder) -> None:
     question = (
-        "import sys; from pathlib import Path; from engine.runs.folder import RunFolder; from engine.runs.lock import look;"
-        "info = look(RunFolder(Path(sys.argv[1]))); print(info.status, info.pid)"
+        "import sys; from pathlib import Path; from engine.runs.folder import RunFolder;"
+        "from engine.runs.lock import look; info = look(RunFolder(Path(sys.argv[1]))); print(info.status, info.pid)"
     )
     with RunLock.acquire(run):
         assert look(run).status == "held"

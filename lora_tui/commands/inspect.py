@@ -1,0 +1,44 @@
+"""`lora-tui inspect`: what is in a LoRA file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lora_tui import output
+from lora_tui.options import json_option
+
+
+@click.command("inspect")
+@click.argument("lora", metavar="LORA")
+@json_option
+@click.pass_context
+def command(context: click.Context, lora: str, as_json: bool) -> None:
+    """Say what is in the file LORA: its format, rank, modules, strengths and what it says of its training."""
+    from engine.runs.folder import create
+    from engine.runs.job import Job
+    from lora_tui.follow import run_job
+    from lora_tui.outside import cached_runs_dir, existing_lora
+
+    path = existing_lora(lora)
+    run = create(cached_runs_dir(), Job("inspect", name=path.stem, device="cpu", arguments={"lora": str(path)}))
+    outcome = run_job(run, "Looking")
+    if outcome.exit_code:
+        context.exit(outcome.exit_code)
+    result = outcome.result()
+    if as_json:
+        names = ("format", "rank", "alpha", "modules", "norms", "metadata", "problems")
+        output.answer({name: result.get(name) for name in names})
+        return
+    _print(result)
+
+
+def _print(result: dict[str, Any]) -> None:
+    output.say(f"Format {result.get('format')}, rank {result.get('rank')}, alpha {result.get('alpha')}")
+    modules = result.get("modules") or {}
+    output.say("Modules: " + ", ".join(f"{name} {count}" for name, count in modules.items()))
+    for name, value in (result.get("metadata") or {}).items():
+        output.say(f"  {name}: {str(value)[:200]}")
+    for problem in result.get("problems") or ():
+        output.say(f"Problem: {problem.get('message', problem) if isinstance(problem, dict) else problem}")

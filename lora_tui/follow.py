@@ -1,0 +1,163 @@
+"""Follows a run in the foreground until it is over. Ctrl-C asks the engine to save and stop; leaving leaves it alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.plan.base_model import recognise
+from engine.plan.errors import UserError
+from engine.runs import control
+from engine.runs.folder import RunFolder
+from engine.runs.job import Job
+from engine.runs.launch import launch
+from engine.runs.state import Observation, RunView
+from lora_tui.progress import Reporter, reporter
+
+if TYPE_CHECKING:
+    from engine.plan.project import Project
+    from engine.plan.settings import Settings
+
+POLL_SECONDS = 0.1
+GOODBYE_SECONDS = 10.0  # between the engine's last word and the end of its process: drivers take a while to let go
+LEAVE_AT_PRESS = 3  # Ctrl-C: 1 asks to save and stop, 2 sends SIGINT, 3 stops waiting
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a followed run ended. `interrupted`: Ctrl-C was pressed here."""
+
+    run: RunFolder
+    pid: int
+    seen: Observation
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """130 for a run that was stopped, by us or by someone else: what was asked has not been done."""
+        return INTERRUPTED if self.interrupted or self.seen.state == "stopped" else 0
+
+    def result(self) -> dict[str, Any]:
+        """The job's result. Raises UserError "no-result"."""
+        try:
+            result = json.loads(self.run.result_path.read_bytes())
+        except (OSError, ValueError):
+            result = None
+        if not isinstance(result, dict):
+            raise UserError("no-result", f"The run {self.run.name} left no result.", f"See {self.run.log_path}.")
+        return result
+
+
+def run_job(run: RunFolder, title: str) -> Outcome:
+    """Launch the engine on `run` and follow it. Raises UserError when the engine cannot start, fails or dies."""
+    pid = launch(run)
+    shown = reporter(title)
+    try:
+        seen, interrupted = follow(run, shown)
+    finally:
+        shown.close()
+    if not interrupted:
+        raise_failure(run, seen)
+    return Outcome(run, pid, seen, interrupted)
+
+
+def follow(run: RunFolder, shown: Reporter, poll_seconds: float = POLL_SECONDS) -> tuple[Observation, bool]:
+    """Show `run` until it is over; (the last observation, whether Ctrl-C was pressed)."""
+    view = RunView(run)
+    obeyed = 0
+    said_goodbye = 0.0
+    with _count_interrupts() as presses:
+        while True:
+            seen = view.refresh()
+            shown.show(seen)
+            if seen.over:
+                said_goodbye = said_goodbye or time.monotonic()
+                if seen.lock.status != "held" or time.monotonic() - said_goodbye > GOODBYE_SECONDS:
+                    return seen, presses() > 0
+            if presses() > obeyed:
+                obeyed += 1
+                if obeyed == LEAVE_AT_PRESS:
+                    shown.say(f"Not waiting any longer. The run goes on in {run.path} until the engine obeys.")
+                    return seen, True
+                _ask_to_stop(run, shown, obeyed)
+            time.sleep(poll_seconds)
+
+
+def _ask_to_stop(run: RunFolder, shown: Reporter, press: int) -> None:
+    with contextlib.suppress(UserError):  # it ended by itself in the meantime; the next look will tell
+        if press == 1:
+            control.send(run, "stop")
+            shown.say("Asked the engine to save and stop. Ctrl-C again ends it at once.")
+        else:
+            control.interrupt(run)
+            shown.say("Told the engine to end at once. Ctrl-C again leaves without waiting for it.")
+
+
+@contextlib.contextmanager
+def _count_interrupts() -> Iterator[Callable[[], int]]:
+    """Ctrl-C only counts while this is open, so that it never breaks into the middle of something."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
+    count = 0
+
+    def pressed(signum: int, frame: object) -> None:
+        nonlocal count
+        count += 1
+
+    before = signal.signal(signal.SIGINT, pressed)
+    try:
+        yield lambda: count
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def raise_failure(run: RunFolder, seen: Observation) -> None:
+    """Raise what went wrong in the run as UserError; nothing if it is well."""
+    end = seen.snapshot.end
+    if seen.state == "failed" and end is not None:
+        raise UserError(end.code or "failed", end.message or "The engine failed.", end.hint or f"See {run.log_path}.")
+    if seen.state == "died":
+        at = f" at step {seen.snapshot.step}" if seen.snapshot.step else ""
+        raise UserError(
+            "engine-died",
+            f"The engine was killed{at}, without a last word; most often memory has run out.",
+            f"See {run.log_path}.",
+        )
+
+
+def project_job(kind: str, project: Project, settings: Settings, device: str, **arguments: Any) -> Job:
+    """A job of this kind with all that the engine needs to know of the project now.
+
+    The base model's path is made absolute: the engine works in another folder, on another day. Raises UserError as
+    `base_model.recognise` does.
+    """
+    settings = with_absolute_base(settings, project.path)
+    return Job(
+        kind=kind,
+        project=project.path,
+        name=project.name,
+        trigger=project.trigger,
+        class_name=project.class_name,
+        settings=settings,
+        repeats=project.repeats,
+        left_out=tuple(project.left_out),
+        device=device,
+        arguments=arguments,
+    )
+
+
+def with_absolute_base(settings: Settings, folder: Path | None) -> Settings:
+    """The settings with the base model's absolute path. Raises UserError for a base model that cannot be trained."""
+    base = recognise(settings.pretrained_model_name_or_path, folder)
+    if base.kind == "built-in":
+        return settings
+    return settings.model_copy(update={"pretrained_model_name_or_path": str(base.path)})
