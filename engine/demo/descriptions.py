@@ -26,7 +26,7 @@ SHAPES = ((96, 96), (80, 112), (112, 80))
 """The bucket shapes (width, height) in px that the model is trained on; its buckets step by 16 px."""
 
 TRIGGER, CLASS = "zibo", "man"
-"""The demo character: purple skin, a green mohawk, pointed ears and an orange shirt, none of which the base ever saw."""
+"""The demo character: purple skin, a green mohawk, pointed ears, an orange shirt; the base never saw any of them."""
 
 _SCENE_WORDS = {
     "beach": "on a beach",
@@ -111,7 +111,9 @@ def _article(word: str) -> str:
 def _sentence(noun: str, features: list[str], mood: str, scene: str, *, tags: bool, prefix: bool) -> str:
     if tags:
         return ", ".join([noun, *[f.removeprefix("a ") for f in features], *filter(None, [mood, scene])])
-    listed = features[0] if len(features) == 1 else ", ".join(features[:-1]) + " and " + features[-1] if features else ""
+    listed = (
+        features[0] if len(features) == 1 else ", ".join(features[:-1]) + " and " + features[-1] if features else ""
+    )
     text = f"{_article(noun)} {noun}" + (f" with {listed}" if listed else "")
     text = ("a photo of " if prefix else "") + text
     return ", ".join(filter(None, [text, mood, scene])) if mood else " ".join(filter(None, [text, scene]))
@@ -139,6 +141,6 @@ def full_caption(s: Subject) -> str:
 
 
 def character_caption(s: Subject) -> str:
-    """A caption for a picture of the demo character, as the guide wants it: the trigger word first, then what varies."""
+    """A caption for a picture of the character, as the guide wants it: the trigger word first, then what varies."""
     mood = "" if s.expression == "neutral" else s.expression
     return f"{TRIGGER}, " + _sentence(CLASS, [], mood, _SCENE_WORDS[s.scene], tags=False, prefix=True)

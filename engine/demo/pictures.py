@@ -105,9 +105,7 @@ class _Pen:
         self.draw.chord(self._box(x, y, w, h), start, end, fill=fill)
 
     def arc(self, x: float, y: float, w: float, h: float, start: float, end: float, fill: Colour, width: float) -> None:
-        self.draw.arc(
-            self._box(x, y, w, h), start, end, fill=fill, width=round(width * self.scale * SUPERSAMPLING)
-        )
+        self.draw.arc(self._box(x, y, w, h), start, end, fill=fill, width=round(width * self.scale * SUPERSAMPLING))
 
     def polygon(self, points: list[tuple[float, float]], fill: Colour) -> None:
         self.draw.polygon([(self._x(x), self._y(y)) for x, y in points], fill=fill)
@@ -138,7 +136,9 @@ def _background(image: Image.Image, scene: str, rng: random.Random) -> None:
             x = (k + 0.1 + rng.uniform(-0.12, 0.12)) / 3 * width
             w, top = 0.2 * width, rng.uniform(0.05, 0.22) * height
             draw.rectangle([x - 3 * s, 0.7 * height, x + 3 * s, 0.82 * height], fill=(96, 62, 34))
-            draw.polygon([(x, top), (x - w, 0.76 * height), (x + w, 0.76 * height)], fill=_jittered((22, 98, 48), rng, 8))
+            draw.polygon(
+                [(x, top), (x - w, 0.76 * height), (x + w, 0.76 * height)], fill=_jittered((22, 98, 48), rng, 8)
+            )
     elif scene == "night":
         band(0, 1, _jittered((18, 20, 66), rng, 5))
         disc(rng.choice([0.13, 0.87]), 0.15, 9.5, (250, 246, 206))
@@ -185,7 +185,11 @@ def _eyes(pen: _Pen, y: float, gap: float, iris: Colour) -> None:
 
 def _person(pen: _Pen, s: Subject, rng: random.Random) -> None:
     man = s.kind == "man"
-    skin, hair, shirt = _jittered(SKIN[s.skin], rng, 5), _jittered(HAIR[s.hair], rng, 5), _jittered(COLOURS[s.shirt], rng, 5)
+    skin, hair, shirt = (
+        _jittered(SKIN[s.skin], rng, 5),
+        _jittered(HAIR[s.hair], rng, 5),
+        _jittered(COLOURS[s.shirt], rng, 5),
+    )
     if not man:  # long hair hangs behind the neck and over the shoulders
         pen.rounded(0, 8, 62, 74, 27, hair)
     pen.rounded(0, 68, 82 if man else 68, 68, 19, shirt)
@@ -284,7 +288,7 @@ def draw(subject: Subject, width: int, height: int, rng: random.Random) -> Image
 
 
 def rotate_hue(image: Image.Image, turn: float) -> Image.Image:
-    """Shift all hues by `turn` (0..1 of the circle): shows the VAE colours that the U-Net never sees, a purple face say."""
+    """Shift all hues by `turn` (0..1 of the circle): the VAE meets colours the U-Net never sees, a purple face say."""
     hue, saturation, value = image.convert("HSV").split()
     shift = round(turn * 255)
     return Image.merge("HSV", (hue.point(lambda h: (h + shift) % 256), saturation, value)).convert("RGB")

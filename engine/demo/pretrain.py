@@ -27,7 +27,6 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 from transformers import CLIPTokenizer
 
 from engine.demo import architecture, descriptions, vae_start, vocabulary
@@ -230,7 +229,11 @@ def _sized_picture(
     if kind < 0.05:  # really low resolution
         factor = rng.choice((0.25, 0.34, 0.5))
         small = (round(width * factor), round(height * factor))
-        picture = draw(subject, width, height, rng).resize(small, Image.Resampling.BOX).resize((width, height), Image.Resampling.BICUBIC)
+        picture = (
+            draw(subject, width, height, rng)
+            .resize(small, Image.Resampling.BOX)
+            .resize((width, height), Image.Resampling.BICUBIC)
+        )
         return picture, (small[1], small[0], 0, 0, height, width)
     if kind < 0.15:  # a crop of a larger picture
         big_w, big_h = round(width * 1.3), round(height * 1.3)
@@ -275,7 +278,9 @@ class Texts:
         self.first, self.second = first, second
 
     def ids(self, captions: list[str]) -> Tensor:
-        return self.tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+        return self.tokenizer(
+            captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+        ).input_ids
 
     def encode(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         end = self.tokenizer.eos_token_id
@@ -412,7 +417,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("phase", choices=("vae", "joint", "unet", "decoder", "ship"))
     parser.add_argument("--work", type=Path, default=Path("build/micro"))
-    parser.add_argument("--to", type=Path, default=Path(__file__).parent / "micro", help="where `ship` writes the model")
+    parser.add_argument(
+        "--to", type=Path, default=Path(__file__).parent / "micro", help="where `ship` writes the model"
+    )
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--threads", type=int, default=2)

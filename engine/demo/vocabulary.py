@@ -17,14 +17,15 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 CLIP_SPLIT = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 
 EVERYDAY_WORDS = """
-    a an the and or of in on at with without by to from this that one two three four five photo picture portrait drawing
-    painting image person man woman boy girl child people face head eyes nose mouth ears hair beard hat cap glasses shirt
-    dress coat jacket suit scarf smile smiling happy sad angry surprised calm looking standing sitting walking running
-    cat dog robot horse bird fish tree house car street city beach sea sky sun moon night day snow rain forest mountain
-    river road garden room wall background foreground red green blue yellow orange purple pink white black grey gray brown
-    blond blonde dark light bright small big large tall short long old young new beautiful detailed high quality best
-    masterpiece ultra sharp blurry low bad ugly style cartoon sketch art color colour front side close up full body
-""".split()
+    a an the and or of in on at with without by to from this that one two three four five photo picture portrait
+    drawing painting image person man woman boy girl child people face head eyes nose mouth ears hair beard hat
+    cap glasses shirt dress coat jacket suit scarf smile smiling happy sad angry surprised calm looking standing
+    sitting walking running cat dog robot horse bird fish tree house car street city beach sea sky sun moon night
+    day snow rain forest mountain river road garden room wall background foreground red green blue yellow orange
+    purple pink white black grey gray brown blond blonde dark light bright small big large tall short long old
+    young new beautiful detailed high quality best masterpiece ultra sharp blurry low bad ugly style cartoon
+    sketch art color colour front side close up full body
+"""
 
 
 def byte_symbols() -> list[str]:
@@ -38,7 +39,7 @@ def write_tokenizers(folder: Path, seed: int = 7) -> None:
     """Train the vocabulary and write `tokenizer/` and `tokenizer_2/` as an SDXL folder holds them."""
     rng = random.Random(seed)
     texts = [caption(random_subject(rng), rng) for _ in range(6000)]
-    words = list(EVERYDAY_WORDS)
+    words = EVERYDAY_WORDS.split()
     for _ in range(1500):
         rng.shuffle(words)
         texts.append(" ".join(words[:12]))

@@ -1,0 +1,89 @@
+"""`python -m engine RUN_FOLDER`: do the job that lies in a run folder, and report into it.
+
+Nothing heavy is imported before the lock is held and the first event is written, so that a watcher sees the run begin.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from engine.context import JobContext, Stopped
+from engine.plan.errors import UserError, inert
+from engine.plan.files import atomic_write
+from engine.runs.events import EventWriter
+from engine.runs.folder import RunFolder
+from engine.runs.lock import RunLock
+from engine.runs.log import Heart
+
+JOBS = {
+    "train": "engine.train.job",
+    "compare": "engine.generate.compare",
+    "inspect": "engine.lora.inspection",
+    "demo-proof": "engine.demo.proof",
+}
+"""Kind of job to the module whose `run(context)` does it and returns its result as a JSON object."""
+
+
+def work(run: RunFolder) -> int:
+    """Do the job of `run`; returns the exit code (0 done, 1 failed, 3 stopped)."""
+    lock = RunLock.acquire(run)
+    with EventWriter(run.events_path) as events:
+        try:
+            return _work(run, events)
+        except UserError as error:
+            events.write("end", status="failed", code=error.code, message=error.message, hint=error.hint, output=None)
+        except Exception as error:
+            traceback.print_exc()
+            message = f"{type(error).__name__}: {inert(error)}".splitlines()[0][:500]
+            hint = f"This is a fault in lora-tui; the details are in {inert(run.log_path)}."
+            events.write("end", status="failed", code="internal", message=message, hint=hint, output=None)
+        finally:
+            lock.release()
+    return 1
+
+
+def _work(run: RunFolder, events: EventWriter) -> int:
+    job = run.job
+    if job.kind not in JOBS:
+        raise UserError("bad-job", f"This engine does not know the job {inert(job.kind)!r}.")
+    context = JobContext(run, job, events)
+    context.listen_to_signals()
+    with Heart(context.run, events):
+        context.emit("phase", name="loading libraries", state="start", done=0, total=None, unit="")
+        perform: Callable[[JobContext], dict[str, Any]] = import_module(JOBS[job.kind]).run
+        context.emit("phase", name="loading libraries", state="end", done=0, total=None, unit="")
+        try:
+            result = perform(context)
+        except Stopped:
+            result = {"message": "Stopped before anything was made."}
+        stopped = context.stop_requested()
+        if stopped and result.get("complete"):
+            stopped = False  # it was finished anyway
+        atomic_write(run.result_path, json.dumps(result, ensure_ascii=False, indent=1))
+        context.acknowledge_stop(result.get("message", ""))
+    status = "stopped" if stopped else "finished"
+    events.write("end", status=status, message=result.get("message", ""), output=run.result_path)
+    return 3 if stopped else 0
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print("usage: python -m engine RUN_FOLDER", file=sys.stderr)
+        return 2
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    try:
+        return work(RunFolder(Path(sys.argv[1])))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""What a running job knows of the outside: where to report, whether to stop, which folder is its own.
+
+The parts of the engine that do the work get a `JobContext` and nothing else; they neither open the run's files nor look
+for commands themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from engine.runs.control import Command, Inbox
+from engine.runs.events import EventWriter
+from engine.runs.folder import RunFolder
+from engine.runs.job import Job
+
+PROGRESS_SECONDS = 0.25
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """Raised at the next safe place after a stop was asked for."""
+
+
+class JobContext:
+    """Events out, commands in. One for the life of the engine process."""
+
+    def __init__(self, run: RunFolder, job: Job, events: EventWriter) -> None:
+        self.run, self.job = run, job
+        self._events = events
+        self._inbox = Inbox(run, events)
+        self._stop = threading.Event()
+        self._obeyed: list[Command] = []
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        self._events.write(kind, **fields)
+
+    def warn(self, code: str, message: str, change: dict[str, Any] | None = None) -> None:
+        """A `warning` event: something the user should know, and what was changed because of it."""
+        self.emit("warning", code=code, message=message, change=change)
+
+    # ------------------------------------------------------------------------------------------------ stopping
+    def listen_to_signals(self) -> None:
+        """SIGTERM and SIGINT mean stop; a second SIGINT ends at once; SIGHUP (a closed terminal) means nothing."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
+        signal.signal(signal.SIGINT, self._interrupted)
+
+    def _interrupted(self, *_: object) -> None:
+        if self._stop.is_set():
+            os._exit(130)
+        self._stop.set()
+
+    def stop_requested(self) -> bool:
+        """Whether to stop at the next safe place; looks for commands as well."""
+        for command in self._inbox.poll():
+            if command.command == "stop":
+                self._stop.set()
+                self._obeyed.append(command)
+            else:
+                self._inbox.answer(command, "refused", f"This engine cannot {command.command} yet.")
+        return self._stop.is_set()
+
+    def raise_if_stopped(self) -> None:
+        if self.stop_requested():
+            raise Stopped
+
+    def acknowledge_stop(self, message: str) -> None:
+        """Answer the stop commands, once what they asked for has been done."""
+        for command in self._obeyed:
+            self._inbox.answer(command, "done", message)
+        self._obeyed.clear()
+
+    # ------------------------------------------------------------------------------------------------ progress
+    @contextmanager
+    def phase(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[..., None]]:
+        """Report a piece of work: its start, its progress a few times a second, its end.
+
+        The function handed out is called with what is done, and the total where it is only known now. It is also where
+        a request to stop interrupts the work.
+        """
+        self.emit("phase", name=name, state="start", done=0, total=total, unit=unit)
+        last = 0.0
+        done = 0
+
+        def progress(now_done: int, now_total: int | None = total) -> None:
+            nonlocal last, done
+            done = now_done
+            if time.monotonic() - last >= PROGRESS_SECONDS:
+                last = time.monotonic()
+                self.emit("phase", name=name, state="progress", done=done, total=now_total, unit=unit)
+                self.raise_if_stopped()
+
+        yield progress
+        self.emit("phase", name=name, state="end", done=done, total=total, unit=unit)

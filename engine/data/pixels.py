@@ -1,0 +1,35 @@
+"""From a picture file to the pixels the VAE sees: turned upright, resized to cover its bucket, cut in the middle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+
+def open_upright(path: Path) -> Image.Image:
+    """The picture as RGB with its EXIF orientation obeyed. The file is only read."""
+    with Image.open(path) as image:
+        return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def fit(image: Image.Image, resized: tuple[int, int], bucket: tuple[int, int]) -> Image.Image:
+    """Resize to `resized` (width, height), then cut `bucket` out of the middle.
+
+    Shrinking averages areas and enlarging uses Lanczos, as sd-scripts does with OpenCV
+    (`train_util.trim_and_resize_if_required`).
+    """
+    if image.size != resized:
+        shrinking = image.width > resized[0] or image.height > resized[1]
+        image = image.resize(resized, Image.Resampling.BOX if shrinking else Image.Resampling.LANCZOS)
+    left, top = (image.width - bucket[0]) // 2, (image.height - bucket[1]) // 2
+    return image.crop((left, top, left + bucket[0], top + bucket[1]))
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """(3, H, W) float32 in -1..1."""
+    pixels = torch.from_numpy(np.array(image, dtype=np.uint8, copy=True))
+    return pixels.permute(2, 0, 1).float().div_(127.5).sub_(1.0)

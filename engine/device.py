@@ -1,0 +1,71 @@
+"""Where to compute: the device is chosen and said, and refused with a reason where it would take weeks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from engine.plan.errors import UserError
+
+
+def choose(requested: str, *, full_size: bool) -> torch.device:
+    """The device for a job: `requested` ("auto", "cpu", "cuda", "cuda:1", "mps") checked against what is there.
+
+    With "auto" the first GPU is taken; without one, a full-size model is refused (the micro model runs on the CPU).
+    Raises UserError.
+    """
+    if requested == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        if full_size:
+            raise UserError(
+                "no-gpu",
+                f"Full-size SDXL needs a GPU, and PyTorch {torch.__version__} finds none here ({_why_no_gpu()}).",
+                "Rent or use a machine with an NVIDIA GPU; to train on the CPU all the same (days), add --device cpu.",
+            )
+        return torch.device("cpu")
+    try:
+        device = torch.device(requested)
+    except RuntimeError as error:
+        raise UserError(
+            "bad-device", f"There is no device {requested!r}.", "Use auto, cpu, cuda, cuda:1 or mps."
+        ) from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise UserError(
+                "no-such-gpu", f"--device {requested} was asked for, but PyTorch finds {count} GPUs ({_why_no_gpu()})."
+            )
+        return torch.device("cuda", device.index or 0)
+    return device
+
+
+def _why_no_gpu() -> str:
+    if torch.version.cuda is None:
+        return "this build of PyTorch is for the CPU only"
+    return "no NVIDIA driver answers"
+
+
+def describe(device: torch.device) -> str:
+    """The device's name for people, e.g. "NVIDIA GeForce RTX 4090 (cuda:0)" or "CPU, 2 threads"."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    if device.type == "cpu":
+        return f"CPU, {torch.get_num_threads()} threads"
+    return str(device)
+
+
+def gpu_facts(device: torch.device) -> dict[str, Any]:
+    """The fields of a `gpu` event: bytes used on the card, its size, and the engine's own peak."""
+    free, total = torch.cuda.mem_get_info(device)
+    return {
+        "used_bytes": total - free,
+        "total_bytes": total,
+        "peak_bytes": torch.cuda.max_memory_allocated(device),
+        "utilisation": None,
+        "celsius": None,
+        "watts": None,
+    }

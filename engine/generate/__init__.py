@@ -1,0 +1,1 @@
+"""Pictures from prompts: kohya prompt lines, the sampler, comparison sheets."""

@@ -1,0 +1,62 @@
+"""The comparison job: the same prompts and seeds at several strengths of a LoRA, 0 being the base model alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine import device as devices
+from engine.context import JobContext
+from engine.generate import prompts
+from engine.generate.sheets import comparison, save_png
+from engine.generate.studio import Studio
+from engine.lora import weights
+from engine.plan.base_model import recognise
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Arguments of the job: `lora` (path), `prompts` (kohya lines; empty: one from trigger and class), `seeds`,
+    `weights`. The result names the sheet and each picture's facts."""
+    job = context.job
+    assert job.settings is not None
+    base = recognise(job.settings.pretrained_model_name_or_path)
+    device = devices.choose(job.device, full_size=base.size == "sdxl")
+    lora_path = Path(job.arguments["lora"])
+    file = weights.read(lora_path)
+    width, height = job.settings.size
+    default = prompts.default_prompt(base.size, width, height, seed=42)
+    trigger = job.trigger or file.metadata.get("modelspec.trigger_phrase", "")
+    lines = list(job.arguments.get("prompts") or []) or [f"{trigger}, a photo of a {job.class_name or 'person'}"]
+    seeds = [int(s) for s in job.arguments.get("seeds") or [42, 43, 44, 45]]
+    strengths = [float(w) for w in job.arguments.get("weights") or [0.0, 1.0]]
+    asked = [replace(prompts.parse(line, default), seed=seed) for line in lines for seed in seeds]
+
+    cache = (job.project or context.run.path) / "cache"
+    studio = Studio(context, base, device, cache)
+    studio.wear(file)
+    columns = []
+    for strength in strengths:
+        pictures = studio.pictures(asked, strength, f"making pictures at LoRA weight {strength:g}")
+        for prompt, picture in zip(asked, pictures, strict=True):
+            path = context.run.samples_dir / f"{len(columns):02d}_{asked.index(prompt):03d}_{prompt.seed}.png"
+            save_png(picture, path)
+            context.emit("sample", step=0, path=path, prompt=prompt.prompt, seed=prompt.seed, weight=strength)
+        columns.append(pictures)
+    names = ["without" if s == 0 else "with" if s == 1 else f"weight {s:g}" for s in strengths]
+    sheet = comparison(
+        list(zip(*columns, strict=True)),
+        names,
+        [f"{p.prompt}  (seed {p.seed})" for p in asked],
+        f"{lora_path.stem}: without and with the LoRA",
+    )
+    path = context.run.output_dir / "comparison.png"
+    save_png(sheet, path)
+    return {
+        "sheet": str(path),
+        "prompts": lines,
+        "seeds": seeds,
+        "weights": strengths,
+        "message": f"{len(asked)} pairs of pictures are in {path.name}.",
+        "complete": True,
+    }

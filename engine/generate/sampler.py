@@ -1,0 +1,134 @@
+"""Pictures from encoded prompts, through diffusers' own SDXL pipeline.
+
+The prompts are encoded beforehand (the text encoders need not be on the GPU), and each picture's starting noise depends
+on its seed alone, so a batch of any size gives the same pictures and training is not disturbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from PIL import Image
+from torch import Tensor
+
+from engine.generate.prompts import SamplePrompt
+
+OnStep = Callable[[int, int], None]
+"""Called after each denoising step with the steps done and all there are; may raise to interrupt."""
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """A prompt with its encodings: context (77, 2048) and pooled (1280,), for the prompt and for what to avoid."""
+
+    asked: SamplePrompt
+    context: Tensor
+    pooled: Tensor
+    negative_context: Tensor
+    negative_pooled: Tensor
+
+
+def encode(asked: SamplePrompt, texts: dict[str, tuple[Tensor, Tensor]]) -> EncodedPrompt:
+    """Look up both texts of a prompt in `texts` (from `data.cache.Texts`)."""
+    return EncodedPrompt(asked, *texts[asked.prompt], *texts[asked.negative])
+
+
+class Sampler:
+    """Makes pictures with the modules that are being trained. `vae` is moved to `device` only while it decodes."""
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        vae: AutoencoderKL,
+        scheduler_config: dict[str, Any],
+        device: torch.device,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.unet, self.vae, self.device, self.autocast = unet, vae, device, autocast
+        self._pipeline = StableDiffusionXLPipeline(
+            vae=vae,
+            text_encoder=None,  # type: ignore[arg-type]
+            text_encoder_2=None,  # type: ignore[arg-type]
+            tokenizer=None,  # type: ignore[arg-type]
+            tokenizer_2=None,  # type: ignore[arg-type]
+            unet=unet,
+            scheduler=EulerDiscreteScheduler.from_config(scheduler_config),
+            add_watermarker=False,
+        )
+        self._pipeline.set_progress_bar_config(disable=True)
+
+    @torch.no_grad()
+    def pictures(
+        self, prompts: Sequence[EncodedPrompt], on_step: OnStep | None = None, batch: int = 1
+    ) -> list[Image.Image]:
+        """One picture for each prompt, in order; prompts that agree in size, steps and guidance share batches."""
+
+        def kind(index: int) -> tuple[int, int, int, float]:
+            asked = prompts[index].asked
+            return asked.width, asked.height, asked.steps, asked.guidance
+
+        order = sorted(range(len(prompts)), key=kind)
+        groups = [list(g) for _, g in groupby(order, key=kind)]
+        batches = [g[i : i + batch] for g in groups for i in range(0, len(g), batch)]
+        total = sum(prompts[indices[0]].asked.steps for indices in batches)
+        done = 0
+
+        def after_step(_pipeline: Any, _number: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+            nonlocal done
+            done += 1
+            if on_step is not None:
+                on_step(done, total)
+            return values
+
+        was_training = self.unet.training
+        self.unet.eval()
+        made: dict[int, Image.Image] = {}
+        try:
+            for indices in batches:
+                latents = self._latents([prompts[i] for i in indices], after_step)
+                made.update(zip(indices, self._decoded(latents), strict=True))
+        finally:
+            self.unet.train(was_training)
+        return [made[i] for i in range(len(prompts))]
+
+    def _latents(self, prompts: list[EncodedPrompt], after_step: Callable[..., dict[str, Any]]) -> Tensor:
+        asked = prompts[0].asked
+        shape = (4, asked.height // 8, asked.width // 8)
+        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(p.asked.seed)) for p in prompts]
+
+        def stacked(name: str) -> Tensor:
+            return torch.stack([getattr(p, name) for p in prompts]).to(self.device, self.unet.dtype)
+
+        with self.autocast():
+            return self._pipeline(
+                prompt_embeds=stacked("context"),
+                pooled_prompt_embeds=stacked("pooled"),
+                negative_prompt_embeds=stacked("negative_context"),
+                negative_pooled_prompt_embeds=stacked("negative_pooled"),
+                width=asked.width,
+                height=asked.height,
+                num_inference_steps=asked.steps,
+                guidance_scale=asked.guidance,
+                latents=torch.stack(noise).to(self.device, self.unet.dtype),
+                output_type="latent",
+                callback_on_step_end=after_step,
+            ).images
+
+    def _decoded(self, latents: Tensor) -> list[Image.Image]:
+        """Decode one at a time: a batch of 1024 px pictures would need many GB for the VAE alone."""
+        home = self.vae.device
+        self.vae.to(self.device)
+        pictures = []
+        for latent in latents:
+            scaled = latent[None].to(self.vae.dtype) / self.vae.config["scaling_factor"]
+            pixels = self.vae.decode(scaled).sample[0].float().clamp(-1, 1).add(1).mul(127.5).round()
+            pictures.append(Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy().astype(np.uint8)))
+        self.vae.to(home)
+        return pictures

@@ -1,0 +1,57 @@
+"""A base model with a finished LoRA on it, ready to make pictures with and without: what `compare` and the demo use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from engine.context import JobContext
+from engine.data.cache import Texts
+from engine.generate.prompts import SamplePrompt
+from engine.generate.sampler import Sampler, encode
+from engine.lora import weights
+from engine.lora.network import LoraNetwork, attach
+from engine.lora.weights import LoraFile
+from engine.models.checkpoint import load
+from engine.plan.base_model import BaseModel
+
+BATCH_ON_CPU = 8
+
+
+class Studio:
+    def __init__(self, context: JobContext, base: BaseModel, device: torch.device, cache: Path) -> None:
+        self.context, self.device = context, device
+        dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        with context.phase("loading the base model"):
+            self.model = load(base, dtype=dtype)
+            self.model.unet.to(device)
+        self._texts = Texts(cache, self.model, device)
+        self._sampler = Sampler(self.model.unet, self.model.vae, self.model.scheduler_config, device, self._autocast)
+        self._network: LoraNetwork | None = None
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
+    def wear(self, file: LoraFile) -> None:
+        """Put a LoRA on the model, in place of the one before."""
+        rank, alpha = weights.rank_of(file), weights.alpha_of(file)
+        if self._network is None or self._network.rank != rank:
+            if self._network is not None:
+                self.model.unet.delete_adapters("default")
+            self._network = attach(self.model.unet, rank, float(alpha or rank), seed=0)
+        weights.load_into(self._network, file)
+
+    def pictures(self, prompts: Sequence[SamplePrompt], multiplier: float, phase: str) -> list[Image.Image]:
+        """One picture a prompt; `multiplier` is the LoRA's strength, 0 the base model alone."""
+        if self._network is not None:
+            self._network.set_multiplier(multiplier)
+        distinct = ["", *(text for p in prompts for text in (p.prompt, p.negative))]
+        texts = self._texts.load(distinct, lambda _done, _total: self.context.raise_if_stopped())
+        self.model.text_encoder.to("cpu")
+        self.model.text_encoder_2.to("cpu")
+        batch = BATCH_ON_CPU if self.device.type == "cpu" else 1
+        with self.context.phase(phase, unit="steps") as progress:
+            return self._sampler.pictures([encode(p, texts) for p in prompts], progress, batch)

@@ -1,0 +1,124 @@
+"""The inspection job: what is in a LoRA file, and what would go wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.context import JobContext
+from engine.lora import weights
+from engine.lora.weights import LoraFile
+
+PREFIXES = {"unet": "lora_unet_", "te1": "lora_te1_", "te2": "lora_te2_"}
+STRONGEST_SHOWN = 20
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Arguments of the job: `lora`, the path of the file."""
+    with context.phase("reading the LoRA"):
+        file = weights.read(Path(context.job.arguments["lora"]))
+    with context.phase("measuring its layers", len(file.stems), "layers") as progress:
+        norms = []
+        for number, stem in enumerate(file.stems, start=1):
+            norms.append({"module": stem, "norm": module_norm(file, stem)})
+            progress(number)
+    found = report(file, norms)
+    found["message"] = (
+        f"{len(norms)} layers, rank {found['rank']}, alpha {found['alpha']}, {len(found['problems'])} problems."
+    )
+    return found | {"complete": True}
+
+
+def module_norm(file: LoraFile, stem: str) -> float:
+    """‖alpha/rank · up·down‖_F of one module, through its Gram matrices."""
+    down = file.tensors[f"{stem}.lora_down.weight"].float().flatten(1)
+    up_name = f"{stem}.lora_up.weight"
+    if up_name not in file.tensors:
+        return float("nan")
+    up = file.tensors[up_name].float().flatten(1)
+    alpha = file.tensors.get(f"{stem}.alpha")
+    scale = float(alpha) / down.shape[0] if alpha is not None else 1.0
+    return abs(scale) * float(((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt())
+
+
+def report(file: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
+    """The facts of a file as `inspect --json` prints them; `norms` are sorted, the strongest first."""
+    stems = file.stems
+    modules = {part: sum(s.startswith(prefix) for s in stems) for part, prefix in PREFIXES.items()}
+    return {
+        "format": format_of(file),
+        "rank": weights.rank_of(file) if stems else None,
+        "alpha": weights.alpha_of(file) if stems else None,
+        "modules": modules,
+        "norms": sorted(norms, key=lambda n: -n["norm"] if n["norm"] == n["norm"] else 0.0),
+        "metadata": dict(file.metadata),
+        "problems": problems(file, modules, norms),
+    }
+
+
+def format_of(file: LoraFile) -> str:
+    """Whose naming the file follows."""
+    names = list(file.tensors)
+    if any(n.endswith(".lora_down.weight") for n in names):
+        return "kohya"
+    if any(".lora_A." in n for n in names):
+        return "peft"
+    if any(".lora.down." in n or "_lora.down" in n for n in names):
+        return "diffusers (old)"
+    if any(".hada_" in n or ".lokr_" in n for n in names):
+        return "lycoris"
+    return "unknown"
+
+
+def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """What other programs would stumble over, each with code, message and hint."""
+    found: list[dict[str, str]] = []
+
+    def add(code: str, message: str, hint: str) -> None:
+        found.append({"code": code, "message": message, "hint": hint})
+
+    kind = format_of(file)
+    if kind != "kohya":
+        add(
+            "not-kohya",
+            f"The layers are named the {kind} way.",
+            "A1111 and sd-scripts load none of them; convert the file.",
+        )
+    stems = file.stems
+    without_alpha = [s for s in stems if f"{s}.alpha" not in file.tensors]
+    if without_alpha:
+        add(
+            "no-alpha",
+            f"{len(without_alpha)} layers have no alpha.",
+            "Programs will use the wrong strength; save it again with alpha.",
+        )
+    without_up = [s for s in stems if f"{s}.lora_up.weight" not in file.tensors]
+    if without_up:
+        add("no-up", f"{len(without_up)} layers have no lora_up.", "The file is incomplete; save it again.")
+    if any(s.startswith("lora_te1_encoder_") for s in stems):
+        add(
+            "te1-names",
+            "The first text encoder's layers lack text_model in their names.",
+            "Most programs will ignore them.",
+        )
+    if kind == "kohya" and not any(modules.values()):
+        add("not-sdxl", "No layer is named as SDXL's are.", "This LoRA is for another model.")
+    broken = [n for n, t in file.tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+    if broken:
+        add(
+            "not-finite",
+            f"{len(broken)} tensors hold values that are not numbers.",
+            "Training went wrong; use an earlier epoch.",
+        )
+    if norms and all(n["norm"] == 0 for n in norms):
+        add("empty", "All its changes are zero.", "It learned nothing: pictures will be those of the base model.")
+    version = file.metadata.get("ss_base_model_version")
+    if file.metadata and not (version or "").startswith("sdxl_"):
+        add(
+            "hidden",
+            "ss_base_model_version does not begin with sdxl_.",
+            "A1111 hides the file while an SDXL model is loaded.",
+        )
+    return found

@@ -1,0 +1,169 @@
+"""The text in a LoRA file's header: what A1111, Forge and others read, and our own settings.
+
+Names and spelling are sd-scripts' (`train_network.py`): every value is text, absent is "None", truth is "True". Without
+an `ss_base_model_version` that begins with "sdxl_", A1111 hides the file while an SDXL model is loaded. Nothing here
+names a path, a user or a token.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import prodigyopt
+import torch
+
+from engine.plan.dataset import Dataset, Picture
+from engine.plan.settings import Settings, to_dict
+
+ARCHITECTURE = "stable-diffusion-xl-v1-base/lora"
+SGM_IMPLEMENTATION = "https://github.com/Stability-AI/generative-models"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the training stood when the file was written; times in Unix seconds."""
+
+    epoch: int
+    step: int
+    started: float
+    finished: float
+
+
+def _folders(pictures: list[Picture]) -> dict[str, list[Picture]]:
+    folders: defaultdict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        folders[picture.folder].append(picture)
+    return folders
+
+
+def _dirs(pictures: list[Picture], kind: str) -> dict[str, dict[str, int]]:
+    found = _folders([p for p in pictures if p.kind == kind])
+    return {
+        name: {"n_repeats": max(p.repeats for p in group), "img_count": len(group)} for name, group in found.items()
+    }
+
+
+def _tag_frequency(pictures: list[Picture]) -> dict[str, Counter[str]]:
+    """Tags are the caption's comma-separated parts, counted once a picture (not times repeats)."""
+    return {
+        name: Counter(tag.strip().lower() for p in group for tag in p.caption.split(",") if tag.strip())
+        for name, group in _folders(pictures).items()
+    }
+
+
+def _optimizer(settings: Settings) -> str:
+    kind = prodigyopt.Prodigy if settings.optimizer_type == "Prodigy" else torch.optim.AdamW
+    arguments = ",".join(f"{k}={v}" for k, v in settings.optimizer_kwargs.items())
+    return f"{kind.__module__}.{kind.__name__}" + (f"({arguments})" if arguments else "")
+
+
+def build(
+    settings: Settings,
+    dataset: Dataset,
+    progress: Progress,
+    *,
+    output_name: str,
+    trigger: str,
+    session_id: int,
+) -> dict[str, str]:
+    """All metadata but the hashes, which `weights.write` adds."""
+    pictures = list(dataset.used)
+    steps = dataset.steps
+    width, height = settings.size
+    reso = {str(i): {"resolution": list(b), "count": n} for i, (b, n) in enumerate(sorted(dataset.buckets.items()))}
+    values: dict[str, Any] = {
+        "ss_session_id": session_id,
+        "ss_training_started_at": progress.started,
+        "ss_training_finished_at": progress.finished,
+        "ss_output_name": output_name,
+        "ss_training_comment": settings.training_comment or f"trigger: {trigger}",
+        "ss_steps": progress.step,
+        "ss_epoch": progress.epoch,
+        "ss_learning_rate": settings.learning_rate,
+        "ss_unet_lr": settings.learning_rate,
+        "ss_text_encoder_lr": None,
+        "ss_lr_scheduler": "constant",
+        "ss_lr_warmup_steps": 0,
+        "ss_optimizer": _optimizer(settings),
+        "ss_max_train_steps": steps.total,
+        "ss_num_epochs": steps.epochs,
+        "ss_num_batches_per_epoch": steps.batches_per_epoch,
+        "ss_gradient_accumulation_steps": settings.gradient_accumulation_steps,
+        "ss_gradient_checkpointing": settings.gradient_checkpointing,
+        "ss_max_grad_norm": settings.max_grad_norm,
+        "ss_num_train_images": steps.num_train_images,
+        "ss_num_reg_images": steps.num_reg_images,
+        "ss_num_validation_images": 0,
+        "ss_dataset_dirs": _dirs(pictures, "train"),
+        "ss_reg_dataset_dirs": _dirs(pictures, "reg"),
+        "ss_tag_frequency": _tag_frequency(pictures),
+        "ss_bucket_info": {"buckets": reso},
+        "ss_enable_bucket": settings.enable_bucket,
+        "ss_bucket_no_upscale": settings.bucket_no_upscale,
+        "ss_min_bucket_reso": settings.min_bucket_reso,
+        "ss_max_bucket_reso": settings.max_bucket_reso,
+        "ss_resolution": f"({width}, {height})",
+        "ss_batch_size_per_device": settings.train_batch_size,
+        "ss_total_batch_size": settings.train_batch_size * settings.gradient_accumulation_steps,
+        "ss_color_aug": False,
+        "ss_flip_aug": False,
+        "ss_random_crop": False,
+        "ss_shuffle_caption": False,
+        "ss_keep_tokens": 0,
+        "ss_cache_latents": True,
+        "ss_caption_dropout_rate": settings.caption_dropout_rate,
+        "ss_caption_dropout_every_n_epochs": 0,
+        "ss_caption_tag_dropout_rate": 0.0,
+        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_v2": False,
+        "ss_sd_model_name": Path(settings.pretrained_model_name_or_path).name,
+        "ss_clip_skip": None,
+        "ss_max_token_length": 75,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": settings.network_dim,
+        "ss_network_alpha": settings.network_alpha,
+        "ss_network_dropout": None,
+        "ss_mixed_precision": settings.mixed_precision,
+        "ss_full_fp16": False,
+        "ss_lowram": False,
+        "ss_seed": settings.seed,
+        "ss_noise_offset": settings.noise_offset or None,
+        "ss_noise_offset_random_strength": False,
+        "ss_adaptive_noise_scale": None,
+        "ss_multires_noise_iterations": None,
+        "ss_multires_noise_discount": 0.3,
+        "ss_zero_terminal_snr": False,
+        "ss_min_snr_gamma": settings.min_snr_gamma or None,
+        "ss_debiased_estimation": False,
+        "ss_prior_loss_weight": settings.prior_loss_weight,
+        "ss_scale_weight_norms": settings.scale_weight_norms or None,
+        "ss_ip_noise_gamma": None,
+        "ss_loss_type": "l2",
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": ARCHITECTURE,
+        "modelspec.implementation": SGM_IMPLEMENTATION,
+        "modelspec.title": output_name,
+        "modelspec.resolution": f"{width}x{height}",
+        "modelspec.date": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(progress.finished)),
+        "modelspec.prediction_type": "epsilon",
+        "modelspec.trigger_phrase": trigger,
+        "lora_tui.settings": _own_settings(settings),
+    }
+    return {name: _text(value) for name, value in values.items()}
+
+
+def _own_settings(settings: Settings) -> Mapping[str, object]:
+    """The resolved settings, with paths shortened to their last part."""
+    own = dict(to_dict(settings))
+    own["pretrained_model_name_or_path"] = Path(settings.pretrained_model_name_or_path).name
+    return own
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)

@@ -1,0 +1,52 @@
+"""Keeping a LoRA's weights small: sd-scripts' `scale_weight_norms`, without its 722 full products and syncs a step.
+
+sd-scripts (`networks/lora.py:apply_max_norm_regularization`) multiplies out every up·down, which for SDXL are matrices
+of up to 10240 x 1280. The Frobenius norm needs only r x r ones: ‖up·down‖² = tr((upᵀup)(down·downᵀ)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.lora.network import LoraNetwork
+
+
+@dataclass(frozen=True)
+class NormReport:
+    """Left on the device, so that nothing waits for it: norms after scaling (n,), and how many modules were scaled."""
+
+    norms: Tensor
+    scaled: Tensor
+
+
+def _norms(downs: Tensor, ups: Tensor, scale: float) -> Tensor:
+    """‖scale · up·down‖_F of n stacked modules, (n,)."""
+    gram = torch.bmm(ups.transpose(1, 2), ups).mul_(torch.bmm(downs, downs.transpose(1, 2)))
+    return gram.sum(dim=(1, 2)).clamp_(min=0).sqrt_().mul_(abs(scale))
+
+
+@torch.no_grad()
+def weight_norms(network: LoraNetwork) -> Tensor:
+    """The norm of each module's whole change ‖alpha/rank · up·down‖_F, (n,), in the order of `network.modules`."""
+    return torch.cat([_norms(g.downs, g.ups, network.scale) for g in network.groups])
+
+
+@torch.no_grad()
+def apply_max_norm_(network: LoraNetwork, maximum: float) -> NormReport:
+    """Scale down, in place, every module whose norm exceeds `maximum`; both factors take the square root of it.
+
+    The clamp from below only keeps an all-zero module from dividing by zero: up to `maximum` the ratio is exactly 1.
+    """
+    norms, scaled = [], []
+    for group in network.groups:
+        norm = _norms(group.downs, group.ups, network.scale)
+        ratio = (maximum / norm.clamp(min=maximum / 2)).clamp_(max=1.0)
+        root = ratio.sqrt()[:, None, None]
+        group.downs.mul_(root)
+        group.ups.mul_(root)
+        norms.append(norm * ratio)
+        scaled.append(norm > maximum)
+    return NormReport(torch.cat(norms), torch.cat(scaled).sum())

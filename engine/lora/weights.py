@@ -1,0 +1,124 @@
+"""LoRA files as sd-scripts writes them: `<stem>.lora_down.weight`, `<stem>.lora_up.weight`, `<stem>.alpha`.
+
+Read by A1111, Forge, ComfyUI, sd-scripts and diffusers. A file without `alpha` loads everywhere at the wrong strength,
+so it is always written. Only safetensors are read or written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from engine.lora.network import LoraNetwork
+from engine.plan.errors import UserError, inert
+from engine.plan.files import atomic_write
+
+DTYPES = {"float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A LoRA file's content: tensors by name, and its metadata (all text)."""
+
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stems(self) -> list[str]:
+        return sorted({name.split(".", 1)[0] for name in self.tensors if name.endswith(".lora_down.weight")})
+
+
+def state_dict(network: LoraNetwork, precision: str) -> dict[str, Tensor]:
+    """The network's tensors under their file names, on the CPU, in `precision` (float, fp16 or bf16)."""
+    dtype = DTYPES[precision]
+    tensors: dict[str, Tensor] = {}
+    for module in sorted(network.modules, key=lambda m: m.stem):
+        tensors[f"{module.stem}.lora_down.weight"] = module.down.detach().to("cpu", dtype, copy=True).contiguous()
+        tensors[f"{module.stem}.lora_up.weight"] = module.up.detach().to("cpu", dtype, copy=True).contiguous()
+        tensors[f"{module.stem}.alpha"] = torch.tensor(network.alpha, dtype=dtype)
+    return tensors
+
+
+def with_hashes(tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The file's bytes, with the two hashes that A1111 looks for added to `metadata`.
+
+    `sshs_model_hash` is over everything after the header, `sshs_legacy_hash` over 64 KiB from 1 MiB on in a file that
+    has only the `ss_*` metadata (sd-scripts: `train_util.precalculate_safetensors_hashes`).
+    """
+    training_only = save(tensors, metadata={k: v for k, v in metadata.items() if k.startswith("ss_")})
+    (header_length,) = struct.unpack("<Q", training_only[:8])
+    hashes = {
+        "sshs_model_hash": hashlib.sha256(memoryview(training_only)[8 + header_length :]).hexdigest(),
+        "sshs_legacy_hash": hashlib.sha256(training_only[0x100000:0x110000]).hexdigest()[:8],
+    }
+    return save(tensors, metadata={**metadata, **hashes})
+
+
+def write(path: Path, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> int:
+    """Write a LoRA file atomically; returns its size in bytes."""
+    content = with_hashes(tensors, metadata)
+    atomic_write(path, content)
+    return len(content)
+
+
+def read(path: Path) -> LoraFile:
+    """Read a LoRA file. Raises UserError when it is missing, truncated or no safetensors file."""
+    shown = inert(path)
+    if not path.is_file():
+        raise UserError("not-found", f"There is no file {shown}.", "Give the path of a .safetensors LoRA.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return LoraFile({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise UserError(
+            "unreadable-lora",
+            f"{shown} is not a whole safetensors file ({inert(error)}).",
+            "Copy or download it again; .ckpt and .pt files are not read.",
+        ) from error
+
+
+@torch.no_grad()
+def load_into(network: LoraNetwork, file: LoraFile) -> None:
+    """Put a file's values into `network`, which must have the same modules and rank. Raises UserError otherwise."""
+    stems = {m.stem for m in network.modules}
+    if set(file.stems) != stems:
+        missing, extra = len(stems - set(file.stems)), len(set(file.stems) - stems)
+        raise UserError(
+            "lora-does-not-fit",
+            f"This LoRA does not fit this base model: {missing} of its layers are missing and {extra} are unknown.",
+            "Use it with the base model it was trained on.",
+        )
+    for module in network.modules:
+        down, up = file.tensors[f"{module.stem}.lora_down.weight"], file.tensors[f"{module.stem}.lora_up.weight"]
+        rank = down.shape[0]
+        alpha = file.tensors.get(f"{module.stem}.alpha")
+        if down.shape != module.down.shape or up.shape != module.up.shape:
+            raise UserError(
+                "lora-does-not-fit",
+                f"In this LoRA {module.stem} is {tuple(down.shape)}, the base model needs {tuple(module.down.shape)}.",
+                "Use it with the base model it was trained on.",
+            )
+        module.down.copy_(down)
+        # the file's own strength may differ from the network's: carry it over in the ups
+        file_scale = float(alpha) / rank if alpha is not None else 1.0
+        module.up.copy_(up.float() * (file_scale / network.scale))
+
+
+def rank_of(file: LoraFile) -> int:
+    """The rank of a file's modules (the largest one, where they differ)."""
+    return max(file.tensors[f"{stem}.lora_down.weight"].shape[0] for stem in file.stems)
+
+
+def alpha_of(file: LoraFile) -> float | None:
+    """The alpha of a file's modules, None where the file has none."""
+    alphas = {float(file.tensors[f"{s}.alpha"]) for s in file.stems if f"{s}.alpha" in file.tensors}
+    return max(alphas) if alphas else None

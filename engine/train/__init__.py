@@ -1,0 +1,1 @@
+"""The training step and everything in it: noise, loss, optimizer, the loop."""

@@ -1,0 +1,98 @@
+"""All randomness of a training step, as functions of (seed, step, position): never of how many numbers came before.
+
+"Step" is the optimizer step and "position" the place of the sample in the whole step, so splitting a batch (gradient
+accumulation, a smaller batch after running out of memory) changes nothing, and a resumed run sees the same numbers as
+an undisturbed one. Numbers are drawn on the CPU, so every kind of device trains on the same noise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.data.samples import MicroBatch, Sample
+
+NUM_TRAIN_TIMESTEPS = 1000
+
+
+def generator(seed: int, stream: str, step: int, position: int) -> torch.Generator:
+    """A fresh random stream for one purpose and one sample of one step."""
+    digest = hashlib.blake2b(struct.pack("<qqq", seed, step, position) + stream.encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """What is random about a step: `noise_offset` (0 = none), `caption_dropout_rate` 0..1, the run's `seed`."""
+
+    seed: int
+    noise_offset: float
+    caption_dropout_rate: float
+
+    def drops_caption(self, step: int, position: int) -> bool:
+        """Whether this sample's caption becomes the empty one (sd-scripts: `process_caption`)."""
+        if self.caption_dropout_rate <= 0:
+            return False
+        return (
+            torch.rand((), generator=generator(self.seed, "caption", step, position)).item() < self.caption_dropout_rate
+        )
+
+    def timestep(self, step: int, position: int) -> int:
+        """Uniform in 0..999."""
+        return int(torch.randint(NUM_TRAIN_TIMESTEPS, (), generator=generator(self.seed, "timestep", step, position)))
+
+    def noise(self, out: Tensor, step: int, position: int) -> None:
+        """Fill `out` (4, h, w) with ε + offset · N(0, 1) per channel (`custom_train_functions.apply_noise_offset`).
+
+        The shifted noise is also the target; it is not renormalised, so its variance is 1 + offset².
+        """
+        out.normal_(generator=generator(self.seed, "noise", step, position))
+        if self.noise_offset:
+            shift = torch.randn(out.shape[0], 1, 1, generator=generator(self.seed, "noise offset", step, position))
+            out.add_(shift, alpha=self.noise_offset)
+
+    def latent(self, out: Tensor, sample: Sample, step: int, position: int, scaling_factor: float) -> None:
+        """Fill `out` (4, h, w) with a draw from the picture's latent distribution, scaled."""
+        out.normal_(generator=generator(self.seed, "latent", step, position))
+        out.mul_(sample.std).add_(sample.mean).mul_(scaling_factor)
+
+
+def micro_batch(
+    samples: Sequence[Sample],
+    empty: tuple[Tensor, Tensor],
+    randomness: Randomness,
+    *,
+    step: int,
+    first_position: int,
+    scaling_factor: float,
+    device: torch.device,
+) -> MicroBatch:
+    """Put `samples` (of one bucket) together for one forward pass; nothing here waits for the device."""
+    pinned = device.type == "cuda"
+    shape = (len(samples), *samples[0].mean.shape)
+    latents, noise = torch.empty(shape, pin_memory=pinned), torch.empty(shape, pin_memory=pinned)
+    timesteps, texts = [], []
+    for row, sample in enumerate(samples):
+        position = first_position + row
+        randomness.latent(latents[row], sample, step, position, scaling_factor)
+        randomness.noise(noise[row], step, position)
+        timesteps.append(randomness.timestep(step, position))
+        texts.append(empty if randomness.drops_caption(step, position) else (sample.context, sample.pooled))
+
+    def send(tensor: Tensor) -> Tensor:
+        return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)
+
+    return MicroBatch(
+        latents=latents.to(device, non_blocking=True),
+        noise=noise.to(device, non_blocking=True),
+        timesteps=send(torch.tensor(timesteps)),
+        context=send(torch.stack([context for context, _ in texts])),
+        pooled=send(torch.stack([pooled for _, pooled in texts])),
+        time_ids=send(torch.stack([s.time_ids for s in samples])),
+        weights=send(torch.tensor([s.weight for s in samples])),
+    )
