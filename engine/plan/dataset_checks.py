@@ -1,4 +1,4 @@
-"""Judgements on the pictures of a project: too few, too small, captions without the trigger, regularisation pictures."""
+"""Judgements on a project's pictures: too few, too small, captions without the trigger, regularisation pictures."""
 
 from __future__ import annotations
 

@@ -1,0 +1,238 @@
+"""A project opens from any kohya folder, and saving keeps what a person wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from engine.plan.errors import UserError
+from engine.plan.folders import parse_name
+from engine.plan.project import Project
+
+
+def make_folder(path: Path, name: str = "a.png") -> Path:
+    path.mkdir(parents=True)
+    Image.new("RGB", (32, 32)).save(path / name)
+    return path
+
+
+def write(project: Project, text: str) -> None:
+    project.file_path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "repeats_and_words"),
+    [
+        ("25_ohwx man", (25, "ohwx man")),
+        ("10_blue_eyes cat", (10, "blue_eyes cat")),
+        ("7", (7, "")),
+        ("0_x", (0, "x")),
+        ("-1_x", (-1, "x")),
+        ("ohwx man", None),
+        ("_25_x", None),
+        ("2.5_x", None),
+        ("٢_x", None),
+        ("9" * 5000 + "_x", None),
+    ],
+)
+def test_folder_names_are_read_as_sd_scripts_reads_them(name, repeats_and_words):
+    assert parse_name(name) == repeats_and_words
+
+
+@pytest.mark.parametrize("name", ["img", "Img", "IMG"])
+def test_a_kohya_folder_opens_without_a_project_file(tmp_path, name):
+    make_folder(tmp_path / name / "25_ohwx man")
+    project = Project.open(tmp_path)
+    assert (project.trigger, project.class_name, project.has_file) == ("ohwx", "man", False)
+    assert project.image_dir == tmp_path / name
+    assert not project.file_path.exists()
+
+
+def test_the_class_comes_from_the_regularisation_folder_where_the_name_has_none(tmp_path):
+    make_folder(tmp_path / "Img" / "25_Li4mG4ll4gher")
+    make_folder(tmp_path / "reg" / "1_man")
+    project = Project.open(tmp_path)
+    assert (project.trigger, project.class_name) == ("Li4mG4ll4gher", "man")
+
+
+@pytest.mark.parametrize("given", ["img/25_ohwx man", "img", "reg/1_man", "project.toml"])
+def test_a_folder_inside_the_project_means_the_project(tmp_path, given):
+    make_folder(tmp_path / "img" / "25_ohwx man")
+    make_folder(tmp_path / "reg" / "1_man")
+    (tmp_path / "project.toml").touch()
+    project = Project.open(tmp_path / given)
+    assert project.path == tmp_path
+    assert [note.code for note in project.notes] == ([] if given == "project.toml" else ["parent-used"])
+
+
+def test_numbered_folders_without_an_img_folder_are_found(tmp_path):
+    make_folder(tmp_path / "10_ohwx cat")
+    assert Project.open(tmp_path).image_dir == tmp_path
+    assert Project.open(tmp_path / "10_ohwx cat").path == tmp_path
+
+
+@pytest.mark.parametrize(("place", "code"), [("none", "no-such-folder"), ("file", "not-a-folder"), ("", "not-a-project")])
+def test_what_is_no_project_is_refused(tmp_path, place, code):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as caught:
+        Project.open(tmp_path / place)
+    assert caught.value.code == code
+
+
+def test_plain_pictures_are_refused_with_the_command_that_makes_a_project(tmp_path):
+    with pytest.raises(UserError, match="lora-tui new"):
+        Project.open(make_folder(tmp_path / "holiday"))
+
+
+def test_saving_keeps_comments_order_and_spelling(project):
+    write(
+        project,
+        "# my face\n[settings] # mine\nlearning_rate = 1e0 # stays\nnetwork_dim = 8\n\n"
+        '[project]\ntrigger = "ohwx" # the word\n',
+    )
+    opened = Project.open(project.path)
+    opened.settings["network_dim"] = 16
+    opened.settings["optimizer_args"] = ("d0=1e-5", "decouple=True")
+    opened.save()
+    text = project.file_path.read_text(encoding="utf-8")
+    assert text.startswith("# my face\n[settings] # mine\nlearning_rate = 1e0 # stays\nnetwork_dim = 16\n")
+    assert 'trigger = "ohwx" # the word' in text
+    assert Project.open(project.path).resolved().optimizer_args == ("d0=1e-5", "decouple=True")
+
+
+def test_everything_that_is_saved_is_read_back(project):
+    project.name, project.trigger, project.class_name, project.preset = "Face «1»", "ohwx", "man", "guide"
+    project.settings = {"seed": 7, "sample_prompts": ["ohwx\tman", 'a "b"']}
+    project.repeats = {"10_ohwx man": 4}
+    project.left_out = ["img/10_ohwx man/001.png", "img/10_ohwx man/002.png"]
+    project.save()
+    again = Project.open(project.path)
+    assert vars(again) == vars(project)
+
+
+def test_what_was_taken_back_leaves_the_file(project):
+    project.settings, project.repeats, project.left_out = {"seed": 7}, {"10_ohwx man": 4}, ["img/x.png"]
+    project.save()
+    project.settings, project.repeats, project.left_out = {}, {}, []
+    project.save()
+    again = Project.open(project.path)
+    assert (again.settings, again.repeats, again.left_out) == ({}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "named"),
+    [
+        ("[project]\nname = \n", "bad-project-file", "line 2"),
+        ('[project]\nname = "a"\nname = "b"\n', "bad-project-file", "line"),
+        ("[project]\nname = 3\n", "bad-project-file", "name"),
+        ("[settings]\nlearnin_rate = 1\n", "unknown-option", "learning_rate"),
+        ("[settings]\nmax_train_steps = 1\n", "unknown-option", "max_train_epochs"),
+        ("[setings]\n", "unknown-key", "settings"),
+        ('[project]\ntriger = "x"\n', "unknown-key", "trigger"),
+        ('[folders."10_x"]\nrepeats = 3\n', "unknown-key", "num_repeats"),
+        ('[folders."10_x"]\nnum_repeats = -3\n', "bad-project-file", "num_repeats"),
+        ("[pictures]\nleft_out = 3\n", "bad-project-file", "left_out"),
+        ("project = 3\n", "bad-project-file", "[project]"),
+    ],
+)
+def test_a_faulty_project_file_is_refused_and_left_as_it_was(project, text, code, named):
+    write(project, text)
+    with pytest.raises(UserError) as caught:
+        Project.open(project.path)
+    assert caught.value.code == code
+    assert named in str(caught.value)
+    assert project.file_path.read_text(encoding="utf-8") == text
+
+
+def test_a_project_file_that_is_not_utf_8_is_refused_with_the_byte(project):
+    project.file_path.write_bytes(b'[project]\nname = "caf\xe9"\n')
+    with pytest.raises(UserError, match="byte 21"):
+        Project.open(project.path)
+
+
+def test_saving_over_a_file_that_became_invalid_leaves_it_alone(project):
+    project.save()
+    write(project, "[project\n")
+    with pytest.raises(UserError):
+        project.save()
+    assert project.file_path.read_text(encoding="utf-8") == "[project\n"
+
+
+def test_settings_come_from_defaults_then_preset_then_file_then_command_line(project):
+    project.preset = "ai-now-prodigy"
+    project.settings = {"network_dim": 64, "train_batch_size": 4}
+    settings = project.resolved({"train_batch_size": 1})
+    assert (settings.max_train_epochs, settings.network_dim, settings.train_batch_size) == (160, 64, 1)
+
+
+def test_an_unknown_preset_names_the_nearest(project):
+    project.preset = "gide"
+    with pytest.raises(UserError, match="guide"):
+        project.resolved()
+
+
+def test_a_new_project_has_the_guides_layout_and_copies_of_pictures_and_captions(tmp_path):
+    source = make_folder(tmp_path / "holiday")
+    (source / "a.txt").write_text("ohwx man", encoding="utf-8")
+    (source / "notes.md").touch()
+    reg = make_folder(tmp_path / "men")
+    project = Project.create(tmp_path / "new" / "face", "Face", "ohwx", "man", 25, source, reg)
+    assert sorted(p.relative_to(project.path).as_posix() for p in project.path.rglob("*") if p.is_file()) == [
+        "img/25_ohwx man/a.png",
+        "img/25_ohwx man/a.txt",
+        "project.toml",
+        "reg/1_man/a.png",
+    ]
+    assert (project.name, project.trigger, project.class_name) == ("Face", "ohwx", "man")
+    assert (project.path / "model").is_dir()
+
+
+def test_linked_pictures_have_captions_of_their_own(tmp_path):
+    source = make_folder(tmp_path / "holiday")
+    (source / "a.txt").write_text("ohwx man", encoding="utf-8")
+    folder = Project.create(tmp_path / "face", "", "ohwx", "man", 5, source, link=True).image_dir / "5_ohwx man"
+    assert (folder / "a.png").is_symlink()
+    assert not (folder / "a.txt").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("trigger", "class_name", "images", "code"),
+    [
+        ("", "man", None, "bad-name"),
+        ("a/b", "man", None, "bad-name"),
+        ("ohwx", "../x", None, "bad-name"),
+        ("ohwx", "man", "nowhere", "no-such-folder"),
+        ("ohwx", "man", "empty", "no-pictures"),
+    ],
+)
+def test_a_new_project_that_cannot_be_made_leaves_nothing_behind(tmp_path, trigger, class_name, images, code):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError) as caught:
+        Project.create(tmp_path / "face", "Face", trigger, class_name, 5, tmp_path / images if images else None)
+    assert caught.value.code == code
+    assert os.listdir(tmp_path) == ["empty"]
+
+
+def test_an_existing_folder_is_never_written_into(tmp_path):
+    kept = make_folder(tmp_path / "face")
+    with pytest.raises(UserError) as caught:
+        Project.create(kept, "", "ohwx", "man", 5)
+    assert caught.value.code == "exists"
+    assert os.listdir(kept) == ["a.png"]
+
+
+def test_a_copy_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
+    source = make_folder(tmp_path / "holiday")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(UserError) as caught:
+        Project.create(tmp_path / "face", "", "ohwx", "man", 5, source)
+    assert caught.value.code == "disk-full"
+    assert os.listdir(tmp_path) == ["holiday"]
