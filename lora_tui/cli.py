@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = cli.main(given, prog_name="lora-tui", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
+        output.fail(UserError("interrupted", "Stopped before it was done."), as_json)
         code = INTERRUPTED
     except click.UsageError as error:
         code = _wrong_usage(error, as_json)

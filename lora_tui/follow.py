@@ -1,4 +1,4 @@
-"""Follows a run in the foreground until it is over. Ctrl-C asks the engine to save and stop; leaving leaves it alone."""
+"""Follows a run in the foreground until it is over. Ctrl-C asks the engine to save and stop; leaving does nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
@@ -44,6 +46,12 @@ class Outcome:
     def exit_code(self) -> int:
         """130 for a run that was stopped, by us or by someone else: what was asked has not been done."""
         return INTERRUPTED if self.interrupted or self.seen.state == "stopped" else 0
+
+    def done(self) -> Outcome:
+        """Itself, for commands that have nothing to show unless it is done. Raises click.Abort if it was stopped."""
+        if self.exit_code:
+            raise click.Abort
+        return self
 
     def result(self) -> dict[str, Any]:
         """The job's result. Raises UserError "no-result"."""

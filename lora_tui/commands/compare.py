@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @set_option
 @device_option
 @json_option
-@click.pass_context
 def command(
-    context: click.Context,
     what: str,
     prompts: tuple[str, ...],
     seeds: tuple[int, ...],
@@ -43,9 +41,7 @@ def command(
     runs_dir, job = _job(what, sets, device, {name: value for name, value in arguments.items() if value})
     run = create(runs_dir, job)
     outcome = run_job(run, "Comparing")
-    if outcome.exit_code:
-        context.exit(outcome.exit_code)
-    result = outcome.result()
+    result = outcome.done().result()
     sheet = run.absolute(str(result.get("sheet", "")))
     if as_json:
         output.answer({"sheet": sheet} | {name: result.get(name) for name in ("prompts", "seeds", "weights")})
@@ -79,7 +75,6 @@ def _job(what: str, sets: tuple[tuple[str, str], ...], device: str, arguments: d
             settings = with_absolute_base(settings, None)
             arguments = {"lora": str(lora)} | arguments
             job = Job("compare", None, lora.stem, settings=settings, device=device, arguments=arguments)
-            )
             return cached_runs_dir(), job
         project, settings = open_project(str(home), sets)
     return project.runs_dir, project_job("compare", project, settings, device, lora=str(lora), **arguments)

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 @click.option("--prepare-only", is_flag=True, help="Only make the project.")
 @device_option
 @json_option
-@click.pass_context
-def command(
-    context: click.Context, directory: str, headless: bool, prepare_only: bool, device: str, as_json: bool
-) -> None:
+def command(directory: str, headless: bool, prepare_only: bool, device: str, as_json: bool) -> None:
     """Make the demo project in DIR (./lora-tui-demo by default), train its LoRA and show what it does.
 
     It runs on any computer, without a graphics card and without a network.
@@ -39,38 +36,34 @@ def command(
         else:
             output.say(f"Made the demo project {project.path}")
         return
-    code, answer = _train_and_prove(project, device)
-    if code:
-        context.exit(code)
-    answer = {"project": project.path, **answer, "seconds": round(time.monotonic() - began, 1)}
+    answer = {
+        "project": project.path,
+        **_train_and_prove(project, device),
+        "seconds": round(time.monotonic() - began, 1),
+    }
     if as_json:
         output.answer(answer)
     else:
         _print(answer)
 
 
-def _train_and_prove(project: Project, device: str) -> tuple[int, dict[str, Any]]:
-    """(exit code, what the demo has found): two trainings, with and without regularisation pictures, and the proof."""
+def _train_and_prove(project: Project, device: str) -> dict[str, Any]:
+    """Two trainings, with and without regularisation pictures, and the proof; what the demo has found."""
     from engine.runs.folder import create
     from lora_tui.commands.train import loras, new_run, refuse_or_tell
     from lora_tui.follow import project_job, run_job
 
     settings = project.resolved()
     refuse_or_tell(project, settings, accept_warnings=False)
-    trained = run_job(new_run(project, settings, device), "1 of 3, the LoRA")
-    if trained.exit_code:
-        return trained.exit_code, {}
-    without_reg = run_job(new_run(project, settings, device, no_reg=True), "2 of 3, the same without regularisation")
-    if without_reg.exit_code:
-        return without_reg.exit_code, {}
+    trained = run_job(new_run(project, settings, device), "1 of 3, the LoRA").done()
+    without_reg = run_job(
+        new_run(project, settings, device, no_reg=True), "2 of 3, the same without regularisation"
+    ).done()
     lora = loras(trained)[-1]
     arguments = {"lora": lora, "lora_without_reg": loras(without_reg)[-1]}
     run = create(project.runs_dir, project_job("demo-proof", project, settings, device, **arguments))
-    proof = run_job(run, "3 of 3, the proof")
-    if proof.exit_code:
-        return proof.exit_code, {}
-    result = proof.result()
-    return 0, {
+    result = run_job(run, "3 of 3, the proof").done().result()
+    return {
         "run": trained.run.path,
         "lora": lora,
         "sheet": run.absolute(str(result["sheet"])),

@@ -13,8 +13,7 @@ from lora_tui.options import json_option
 @click.command("inspect")
 @click.argument("lora", metavar="LORA")
 @json_option
-@click.pass_context
-def command(context: click.Context, lora: str, as_json: bool) -> None:
+def command(lora: str, as_json: bool) -> None:
     """Say what is in the file LORA: its format, rank, modules, strengths and what it says of its training."""
     from engine.runs.folder import create
     from engine.runs.job import Job
@@ -23,10 +22,7 @@ def command(context: click.Context, lora: str, as_json: bool) -> None:
 
     path = existing_lora(lora)
     run = create(cached_runs_dir(), Job("inspect", name=path.stem, device="cpu", arguments={"lora": str(path)}))
-    outcome = run_job(run, "Looking")
-    if outcome.exit_code:
-        context.exit(outcome.exit_code)
-    result = outcome.result()
+    result = run_job(run, "Looking").done().result()
     if as_json:
         names = ("format", "rank", "alpha", "modules", "norms", "metadata", "problems")
         output.answer({name: result.get(name) for name in names})

@@ -1,7 +1,7 @@
 """A stand-in for `python -m engine RUN`: takes the lock, writes events as the real one does, and trains nothing.
 
-What it is to do stands in the job's arguments: `steps`, `step_seconds`, `then` (finish, fail, crash, exit-before-lock,
-exit-without-a-word, hang) and `ignore_stop`.
+What it is to do stands in the job's arguments, or as JSON in the variable FAKE_ENGINE: `steps`, `step_seconds`,
+`then` (finish, fail, crash, exit-before-lock, exit-without-a-word, hang) and `ignore_stop`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _interrupt(signum: int, frame: object) -> None:
 def main() -> None:
     run = RunFolder(Path(sys.argv[1]))
     job = Job.read(run.job_path)
-    ask = job.arguments
+    ask = {**job.arguments, **json.loads(os.environ.get("FAKE_ENGINE", "{}"))}
     then = ask.get("then", "finish")
     if then == "exit-before-lock":
         print("torch is not what it should be", file=sys.stderr)
