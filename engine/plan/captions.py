@@ -6,6 +6,7 @@ Where sd-scripts stops the whole run (an empty file), this goes on with a findin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,14 @@ def not_utf8(errors: Sequence[NotUTF8Error]) -> UserError:
     )
 
 
-def has_trigger(caption: str, trigger: str) -> bool:
-    """Whether the trigger stands in the caption; capital letters do not matter, since CLIP makes all letters small."""
-    return trigger.casefold() in caption.casefold()
+def has_word(text: str, word: str) -> bool:
+    """Whether `word`, such as the trigger, stands in a caption as a word of its own.
+
+    Capital letters do not matter, since CLIP makes all letters small; nor what stands between words.
+    """
+    letter = r"[^\W_]"
+    alone = rf"(?<!{letter}){re.escape(word.casefold())}(?!{letter})"
+    return re.search(alone, text.casefold()) is not None
 
 
 def _instead(class_words: str) -> str:

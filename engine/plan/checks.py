@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.plan.base_model import BaseModel, recognise
-from engine.plan.captions import has_trigger
+from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.dataset_checks import check_dataset
 from engine.plan.errors import Finding, UserError
@@ -280,7 +280,7 @@ def _saving_and_samples(settings: Settings, project: Project) -> Iterator[Findin
             "The project has no trigger word, so there is no word to call the LoRA by.",
             'Write trigger = "…" under [project] in project.toml and put the word into every caption.',
         )
-    elif settings.sample_prompts and not any(has_trigger(p, project.trigger) for p in settings.sample_prompts):
+    elif settings.sample_prompts and not any(has_word(p, project.trigger) for p in settings.sample_prompts):
         yield Finding(
             "sample-without-trigger",
             f'No sample prompt contains the trigger word "{project.trigger}", so samples will not show what is learnt.',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.plan.captions import has_trigger
+from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.errors import Finding, few, plural
 from engine.plan.project import Project
@@ -67,7 +67,7 @@ def _captions(dataset: Dataset, project: Project) -> Iterator[Finding]:
     if not project.trigger:
         return
     train = dataset.used_of("train")
-    without = [p for p in train if not has_trigger(p.caption, project.trigger)]
+    without = [p for p in train if not has_word(p.caption, project.trigger)]
     if without:
         yield Finding(
             "caption-without-trigger",
@@ -75,7 +75,7 @@ def _captions(dataset: Dataset, project: Project) -> Iterator[Finding]:
             f'word "{project.trigger}": {few(p.path.name for p in without)}.',
             f'Begin them with "{project.trigger}, ": what is learnt is tied to the words of the captions.',
         )
-    with_trigger = [p for p in dataset.used_of("reg") if has_trigger(p.caption, project.trigger)]
+    with_trigger = [p for p in dataset.used_of("reg") if has_word(p.caption, project.trigger)]
     if with_trigger:
         yield Finding(
             "reg-caption-with-trigger",
@@ -118,7 +118,7 @@ def _regularisation(dataset: Dataset, project: Project) -> Iterator[Finding]:
         {
             folder.name
             for folder in dataset.folders
-            if folder.kind == "reg" and project.class_name and not _same_class(folder.class_words, project.class_name)
+            if folder.kind == "reg" and project.class_name and not has_word(folder.class_words, project.class_name)
         }
     )
     if wrong:
@@ -140,7 +140,3 @@ def _batches(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
             "Crop the pictures to a few shapes, raise bucket_reso_steps, or use train_batch_size = 1.",
             level="note",
         )
-
-
-def _same_class(words: str, class_name: str) -> bool:
-    return class_name.casefold() in words.casefold()

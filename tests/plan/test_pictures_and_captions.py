@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
-from engine.plan.captions import NotUTF8Error, has_trigger, read_caption
+from engine.plan.captions import NotUTF8Error, has_word, read_caption
 from engine.plan.errors import UserError
 from engine.plan.pictures import load, measure, picture_files
 
@@ -64,7 +64,9 @@ def test_a_png_with_a_flipped_bit_is_told_from_a_whole_one(tmp_path):
     assert "damaged" in measure(path).problem
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBP", b"BM"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBP", b"BM"]
+)
 def test_nonsense_is_a_problem_and_never_a_crash(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
     assert measure(tmp_path / "a.png").problem
@@ -153,5 +155,10 @@ def test_face_crops_share_the_caption_of_their_picture(tmp_path):
 
 
 def test_capital_letters_of_the_trigger_do_not_matter():
-    assert has_trigger("LI4Mg4ll4gher, a man", "Li4mG4ll4gher")
-    assert not has_trigger("a man", "ohwx")
+    assert has_word("LI4Mg4ll4gher, a man", "Li4mG4ll4gher")
+    assert not has_word("a man", "ohwx")
+
+
+@pytest.mark.parametrize(("text", "there"), [("a man", True), ("man's hat", True), ("a woman", False), ("man_1", True)])
+def test_a_trigger_is_a_word_of_its_own(text, there):
+    assert has_word(text, "man") == there

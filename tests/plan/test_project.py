@@ -75,7 +75,9 @@ def test_numbered_folders_without_an_img_folder_are_found(tmp_path):
     assert Project.open(tmp_path / "10_ohwx cat").path == tmp_path
 
 
-@pytest.mark.parametrize(("place", "code"), [("none", "no-such-folder"), ("file", "not-a-folder"), ("", "not-a-project")])
+@pytest.mark.parametrize(
+    ("place", "code"), [("none", "no-such-folder"), ("file", "not-a-folder"), ("", "not-a-project")]
+)
 def test_what_is_no_project_is_refused(tmp_path, place, code):
     (tmp_path / "file").touch()
     with pytest.raises(UserError) as caught:
