@@ -17,9 +17,11 @@ import click
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
 from engine.runs import control
-from engine.runs.folder import RunFolder
+from engine.runs.folder import RunFolder, discard, full_disk
 from engine.runs.job import Job
 from engine.runs.launch import launch
+from engine.runs.lock import look
+from engine.runs.log import last_lines
 from engine.runs.state import Observation, RunView
 from lora_tui.progress import Reporter, reporter
 
@@ -66,37 +68,53 @@ class Outcome:
 
 def run_job(run: RunFolder, title: str) -> Outcome:
     """Launch the engine on `run` and follow it. Raises UserError when the engine cannot start, fails or dies."""
-    pid = launch(run)
-    shown = reporter(title)
-    try:
-        seen, interrupted = follow(run, shown)
-    finally:
-        shown.close()
+    with count_interrupts() as presses:  # from before the launch: a press in its first second must not be lost
+        pid = start(run)
+        shown = reporter(title)
+        try:
+            seen, interrupted = follow(run, shown, presses)
+        finally:
+            shown.close()
     if not interrupted:
         raise_failure(run, seen)
     return Outcome(run, pid, seen, interrupted)
 
 
-def follow(run: RunFolder, shown: Reporter, poll_seconds: float = POLL_SECONDS) -> tuple[Observation, bool]:
-    """Show `run` until it is over; (the last observation, whether Ctrl-C was pressed)."""
+def start(run: RunFolder) -> int:
+    """Launch the engine on a run just made, and return its pid. A run that no engine ever saw is removed again."""
+    try:
+        return launch(run)
+    except UserError as error:
+        # One that is only slow may still take the run up.
+        if error.code != "engine-silent" and look(run).status == "never" and not last_lines(run.log_path):
+            discard(run)
+        raise
+
+
+def follow(
+    run: RunFolder, shown: Reporter, presses: Callable[[], int], poll_seconds: float = POLL_SECONDS
+) -> tuple[Observation, bool]:
+    """Show `run` until it is over; (the last observation, whether Ctrl-C was pressed).
+
+    `presses` tells how often that has been, so far.
+    """
     view = RunView(run)
     obeyed = 0
     said_goodbye = 0.0
-    with _count_interrupts() as presses:
-        while True:
-            seen = view.refresh()
-            shown.show(seen)
-            if seen.over:
-                said_goodbye = said_goodbye or time.monotonic()
-                if seen.lock.status != "held" or time.monotonic() - said_goodbye > GOODBYE_SECONDS:
-                    return seen, presses() > 0
-            if presses() > obeyed:
-                obeyed += 1
-                if obeyed == LEAVE_AT_PRESS:
-                    shown.say(f"Not waiting any longer. The run goes on in {run.path} until the engine obeys.")
-                    return seen, True
-                _ask_to_stop(run, shown, obeyed)
-            time.sleep(poll_seconds)
+    while True:
+        seen = view.refresh()
+        shown.show(seen)
+        if seen.over:
+            said_goodbye = said_goodbye or time.monotonic()
+            if seen.lock.status != "held" or time.monotonic() - said_goodbye > GOODBYE_SECONDS:
+                return seen, presses() > 0
+        if presses() > obeyed:
+            obeyed += 1
+            if obeyed == LEAVE_AT_PRESS:
+                shown.say(f"Not waiting any longer. The run goes on in {run.path} until the engine obeys.")
+                return seen, True
+            _ask_to_stop(run, shown, obeyed)
+        time.sleep(poll_seconds)
 
 
 def _ask_to_stop(run: RunFolder, shown: Reporter, press: int) -> None:
@@ -110,7 +128,7 @@ def _ask_to_stop(run: RunFolder, shown: Reporter, press: int) -> None:
 
 
 @contextlib.contextmanager
-def _count_interrupts() -> Iterator[Callable[[], int]]:
+def count_interrupts() -> Iterator[Callable[[], int]]:
     """Ctrl-C only counts while this is open, so that it never breaks into the middle of something."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
@@ -134,6 +152,8 @@ def raise_failure(run: RunFolder, seen: Observation) -> None:
     if seen.state == "failed" and end is not None:
         raise UserError(end.code or "failed", end.message or "The engine failed.", end.hint or f"See {run.log_path}.")
     if seen.state == "died":
+        if run.disk_full:
+            raise full_disk(run)
         at = f" at step {seen.snapshot.step}" if seen.snapshot.step else ""
         raise UserError(
             "engine-died",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.runs.events import Event
 
-GAPS_KEPT = 20  # gaps between steps that tell the usual one; their median shrugs off a sample or a save in between
+STEPS_KEPT = 20  # whose seconds tell the usual ones; the median shrugs off a single slow step
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Snapshot:
     first_event_time: float = 0.0
     last_event_time: float = 0.0
     last_step_time: float = 0.0
-    step_gaps: list[float] = field(default_factory=list)  # seconds between the last steps
+    step_seconds: list[float] = field(default_factory=list)  # of the last steps
     life_began: float = 0.0  # when this engine wrote its `job`
     stepping: bool = False  # this engine has done a step
     first_step: tuple[int, float] | None = None  # step and time of the first one since this engine began or resumed
@@ -125,15 +125,17 @@ class Snapshot:
 
     @property
     def usual_gap(self) -> float:
-        """Median seconds between steps; 0.0 before two of them."""
-        return statistics.median(self.step_gaps) if self.step_gaps else 0.0
+        """Median seconds of a step, from what the steps say: their events are written several at a time, so the times
+        of these would not tell. 0.0 before the first.
+        """
+        return statistics.median(self.step_seconds) if self.step_seconds else 0.0
 
     @property
     def seconds_left(self) -> float | None:
         """Until the last step at the pace of this engine's life, with its samples and saves; None while unknown."""
         if self.first_step is None or self.step <= self.first_step[0] or not self.total_steps:
             return None
-        pace = (self.last_step_time - self.first_step[1]) / (self.step - self.first_step[0])
+        pace = max(self.usual_gap, (self.last_step_time - self.first_step[1]) / (self.step - self.first_step[0]))
         return max(0.0, pace * (self.total_steps - self.step))
 
 
@@ -163,7 +165,7 @@ def _job(s: Snapshot, e: Event, when: float) -> None:
     s.total_epochs = _integer(e.get("total_epochs"))
     # A new engine on an old run: what the one before was doing, and how it ended, is over.
     s.end, s.paused, s.stepping, s.first_step = None, False, False, None
-    s.phases, s.step_gaps, s.life_began = {}, [], when
+    s.phases, s.step_seconds, s.life_began = {}, [], when
 
 
 def _phase(s: Snapshot, e: Event, when: float) -> None:
@@ -184,8 +186,8 @@ def _step(s: Snapshot, e: Event, when: float) -> None:
         _forget_after(s, step - 1)  # an engine that started over without saying so
     if s.first_step is None:
         s.first_step = (step, when)
-    elif when > s.last_step_time:
-        s.step_gaps = [*s.step_gaps[-GAPS_KEPT + 1 :], when - s.last_step_time]
+    if (seconds := _number(e.get("seconds"))) is not None:
+        s.step_seconds = [*s.step_seconds[-STEPS_KEPT + 1 :], seconds]
     s.stepping = True
     s.step, s.epoch, s.epoch_step = step, _integer(e.get("epoch")), _integer(e.get("epoch_step"))
     s.loss, s.loss_avg = _number(e.get("loss")), _number(e.get("loss_avg"))

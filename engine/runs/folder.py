@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
 from pathlib import Path
 
 from engine.plan.errors import UserError
-from engine.plan.files import disk_errors
+from engine.plan.files import disk_errors, mount_point
 from engine.runs.job import Job, read_table
 
+FULL_BYTES = 64 * 1024
 _NAME = re.compile(r"^(\d{4}-\d{2}-\d{2}_\d{6})(?:-(\d+))?$")
 
 
@@ -53,6 +55,14 @@ class RunFolder:
             return ""
 
     @property
+    def disk_full(self) -> bool:
+        """Whether its disk has no room for even a few more events."""
+        try:
+            return shutil.disk_usage(self.path).free < FULL_BYTES
+        except OSError:
+            return False
+
+    @property
     def bytes(self) -> int:
         """What the folder takes on disk, links to elsewhere not counted."""
         return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file() and not path.is_symlink())
@@ -81,10 +91,30 @@ def create(runs_dir: Path, job: Job, now: float | None = None) -> RunFolder:
     except BaseException:
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)
-        if new_parent and runs_dir.is_dir() and not any(runs_dir.iterdir()):
-            runs_dir.rmdir()
+        if new_parent:
+            _remove_empty(runs_dir)
         raise
     return run
+
+
+def discard(run: RunFolder) -> None:
+    """Remove a run in which nothing has happened, and the folder of runs if it was the only one."""
+    shutil.rmtree(run.path, ignore_errors=True)
+    _remove_empty(run.path.parent)
+
+
+def full_disk(run: RunFolder) -> UserError:
+    """What to say of an engine that could not even say it itself."""
+    return UserError(
+        "disk-full",
+        f"The disk at {mount_point(run.path)} is full, and the engine could not go on.",
+        "Free some space there and start again.",
+    )
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _make_free(runs_dir: Path, stem: str) -> Path:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import engine
 from engine.plan.errors import UserError
+from engine.plan.files import disk_errors
 from engine.runs.events import read_all
-from engine.runs.folder import RunFolder
+from engine.runs.folder import RunFolder, full_disk
 from engine.runs.lock import look
 from engine.runs.log import last_lines, trim
 
@@ -42,7 +43,7 @@ def launch(run: RunFolder, command: Sequence[str] | None = None, wait_seconds: f
     trim(run.log_path)
     began = time.time()
     try:
-        with run.log_path.open("ab") as log:
+        with disk_errors(run.log_path), run.log_path.open("ab") as log:
             child = subprocess.Popen(
                 [*_IGNORE_SIGHUP, *(command or ENGINE_COMMAND), str(run.path)],
                 stdin=subprocess.DEVNULL,
@@ -91,6 +92,8 @@ def _wait_for_first_word(run: RunFolder, child: subprocess.Popen[bytes], began: 
                 raise UserError("run-busy", f"Another engine (process {lock.pid}) has taken the run {run.name}.", "")
             if any(event["kind"] == "end" and _time(event) >= began - 1 for event in read_all(run.events_path)):
                 return
+            if run.disk_full:
+                raise full_disk(run)
             last = " ".join(last_lines(run.log_path)) or "It said nothing."
             raise UserError("engine-died", f"The engine ended at once: {last}", f"More is in {run.log_path}.")
         if time.monotonic() > deadline:

@@ -51,7 +51,8 @@ def derive(snapshot: Snapshot, lock: LockInfo, now: float) -> State:
     spoken = snapshot.life_began >= lock.acquired  # else all that is written is from an engine before this one
     if spoken and snapshot.paused:
         return "paused"
-    if now - max(last_progress(snapshot), lock.acquired) > max(SILENT_SECONDS, SILENT_GAPS * snapshot.usual_gap):
+    word = last_progress(snapshot) if spoken else snapshot.last_event_time
+    if now - max(word, lock.acquired) > max(SILENT_SECONDS, SILENT_GAPS * snapshot.usual_gap):
         return "silent"
     return "training" if spoken and snapshot.stepping else "preparing"
 

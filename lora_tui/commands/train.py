@@ -38,14 +38,13 @@ def command(
 
     The training runs in a program of its own: closing the terminal leaves it alone. Ctrl-C asks it to save and stop.
     """
-    from engine.runs.launch import launch
-    from lora_tui.follow import run_job
+    from lora_tui.follow import run_job, start
 
     project, settings = open_project(directory, sets)
     total_steps = refuse_or_tell(project, settings, accept_warnings)
     run = new_run(project, settings, device)
     if detach:
-        pid = launch(run)
+        pid = start(run)
         _started(run, pid, total_steps, as_json)
         return
     output.tell(f"Run {run.name}. Closing this terminal leaves it alone; Ctrl-C asks it to save and stop.")

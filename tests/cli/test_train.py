@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from engine.plan.errors import UserError
 from engine.runs.fold import Snapshot, fold
-from engine.runs.folder import create, find
+from engine.runs.folder import create, find, list_runs
 from engine.runs.job import Job
 from engine.runs.launch import launch
 from engine.runs.lock import LockInfo
@@ -112,6 +113,22 @@ def test_a_training_that_fails(lora_tui, project, fake_engine, ask, code, said):
     assert "Traceback" not in answer.err
 
 
+def test_an_engine_that_a_full_disk_has_silenced(lora_tui, project, fake_engine, monkeypatch):
+    fake_engine(then="crash")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0))
+    answer = lora_tui("train", project, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "disk-full")
+
+
+def test_a_press_during_the_launch_is_not_lost(project):
+    with front(project, {"steps": 1000, "step_seconds": 0.02}) as process:
+        wait_for(lambda: list_runs(project) != [] and list_runs(project)[-1].log_path.exists())
+        process.send_signal(signal.SIGINT)  # the engine has just been started and knows nothing yet
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert json.loads(out)["state"] == "stopped"
+
+
 def front(project: Path, ask: dict[str, object]) -> subprocess.Popen[str]:
     """`lora-tui train` in a process of its own."""
     code = (
@@ -173,7 +190,7 @@ def test_follow_shows_everything_and_waits_for_the_goodbye(tmp_path):
     run = create(tmp_path, Job("train", arguments={"steps": 5, "step_seconds": 0.02}))
     launch(run, FAKE)
     listener = Listener()
-    seen, interrupted = follow(run, listener, poll_seconds=0.01)
+    seen, interrupted = follow(run, listener, lambda: 0, poll_seconds=0.01)
     assert (seen.state, seen.snapshot.step, seen.lock.status, interrupted) == ("finished", 5, "free", False)
     assert len(listener.seen) > 2
     raise_failure(run, seen)

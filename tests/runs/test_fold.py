@@ -19,7 +19,16 @@ def job(**fields: Any) -> dict[str, Any]:
 
 
 def step(number: int, loss: float | None = 0.5, **fields: Any) -> dict[str, Any]:
-    return {"kind": "step", "step": number, "epoch": 1, "epoch_step": number, "loss": loss, "loss_avg": loss, **fields}
+    return {
+        "kind": "step",
+        "step": number,
+        "epoch": 1,
+        "epoch_step": number,
+        "loss": loss,
+        "loss_avg": loss,
+        "seconds": 1.0,
+        **fields,
+    }
 
 
 def test_a_whole_run() -> None:
@@ -122,10 +131,15 @@ def test_time_left_is_known_after_two_steps() -> None:
     assert fold([{"seq": 3, "time": 4.0, **step(2)}], first).seconds_left == 16.0
 
 
-def test_the_usual_gap_shrugs_off_one_long_one() -> None:
-    times = [0.0, 1.0, 2.0, 3.0, 63.0, 64.0]
-    snapshot = fold(log(job(time=0.0), *(step(n, time=t) for n, t in enumerate(times, 1))))
+def test_the_usual_gap_shrugs_off_one_slow_step() -> None:
+    snapshot = fold(log(job(), *(step(n, seconds=60.0 if n == 4 else 1.0) for n in range(1, 7))))
     assert snapshot.usual_gap == 1.0
+
+
+def test_steps_that_are_written_together_do_not_look_fast() -> None:
+    snapshot = fold(log(job(time=0.0), *(step(n, seconds=3.0, time=30.0 + n / 1000) for n in range(1, 6))))
+    assert snapshot.usual_gap == 3.0
+    assert snapshot.seconds_left == 15.0
 
 
 def test_unknown_kinds_and_damaged_fields_are_passed_over() -> None:

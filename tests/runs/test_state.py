@@ -12,6 +12,7 @@ from engine.runs.state import derive
 
 NEVER, FREE = LockInfo("never"), LockInfo("free", pid=1, acquired=100.0)
 HELD = LockInfo("held", pid=1, acquired=100.0)
+LATER = LockInfo("held", pid=2, acquired=150.0)
 UNREADABLE = LockInfo("unreadable")
 ELSEWHERE = LockInfo("free", pid=1, acquired=100.0, elsewhere=True)
 ELSEWHERE_HELD = LockInfo("held", pid=1, acquired=100.0, elsewhere=True)
@@ -23,8 +24,8 @@ def log(*events: tuple[float, dict[str, Any]]) -> Snapshot:
     return fold({"seq": seq, "time": when, **event} for seq, (when, event) in enumerate(events, 1))
 
 
-def step(number: int) -> dict[str, Any]:
-    return {"kind": "step", "step": number, "loss": 0.1}
+def step(number: int, seconds: float = 1.0) -> dict[str, Any]:
+    return {"kind": "step", "step": number, "loss": 0.1, "seconds": seconds}
 
 
 def phase(state: str, name: str = "caching latents") -> dict[str, Any]:
@@ -37,7 +38,7 @@ def end(status: str) -> dict[str, Any]:
 
 BEAT: dict[str, Any] = {"kind": "heartbeat"}
 STEPS = [(101.0, JOB), *((102.0 + number, step(number)) for number in range(1, 9))]  # a step a second, the last at 110
-SLOW_STEPS = [(101.0, JOB), *((100.0 + 60 * number, step(number)) for number in range(1, 9))]  # the last at 580
+SLOW_STEPS = [(101.0, JOB), *((100.0 + 60 * number, step(number, 60.0)) for number in range(1, 9))]  # the last at 580
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,7 @@ SLOW_STEPS = [(101.0, JOB), *((100.0 + 60 * number, step(number)) for number in 
         pytest.param(log((50, JOB), (60, step(1)), (90, end("stopped"))), HELD, 101, "preparing", id="new after end"),
         pytest.param(log((50, JOB), (60, step(1))), HELD, 101, "preparing", id="new after dying"),
         pytest.param(log((50, JOB), (60, {"kind": "paused"})), HELD, 101, "preparing", id="new after dying paused"),
+        pytest.param(log(*STEPS[:4], (190, BEAT)), LATER, 191, "preparing", id="a new engine that only beats yet"),
         pytest.param(log(*STEPS), UNREADABLE, 111, "unknown", id="lock unreadable"),
         pytest.param(log(*STEPS), ELSEWHERE, 111, "unknown", id="another machine's, free"),
         pytest.param(log(*STEPS), ELSEWHERE_HELD, 111, "unknown", id="another machine's, held"),
