@@ -81,6 +81,20 @@ def reading_errors(path: Path) -> Iterator[None]:
         raise UserError("not-readable", f"{path} cannot be read: {why}.") from error
 
 
+def absolute_path(path: Path | str) -> Path:
+    """`path` from the root of the file system, `~` written out; links stay, except where `..` has to look behind them.
+
+    Raises UserError `no-such-folder` for the home of a user who is not there, and for NUL bytes.
+    """
+    try:
+        if "\0" in str(path):
+            raise ValueError
+        whole = Path(path).expanduser().absolute()
+    except (RuntimeError, ValueError):
+        raise UserError("no-such-folder", f"{path} does not exist.", "Check the spelling of the path.") from None
+    return whole.resolve() if ".." in whole.parts else whole
+
+
 def mount_point(path: Path) -> Path:
     """The folder at which the disk that holds `path` is mounted."""
     place = Path(os.path.realpath(path))

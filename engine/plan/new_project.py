@@ -39,7 +39,8 @@ def create(
             "Regularisation pictures show a class, and none was given.",
             "Say what they show, for example --class man.",
         )
-    _check_free(target)
+    with disk_errors(target):
+        _check_free(target)
     sources = [(images, f"{repeats}_{words}", "img"), (reg, f"1_{class_name}", "reg")]
     for source, _, _ in sources:
         if source is not None:
@@ -52,7 +53,7 @@ def create(
                 )
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=target.parent))
         try:
             for source, name, parent in sources:
                 (partial / parent).mkdir()

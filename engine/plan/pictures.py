@@ -50,16 +50,15 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
     Hidden files (macOS leaves `._x.png` beside `x.png`) are passed over. Raises UserError `not-readable`.
     """
     with reading_errors(folder):
-        entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    pictures, odd, nested = [], [], []
-    for path in entries:
-        if path.suffix.lower() not in EXTENSIONS:
-            if path.is_dir() and _holds_pictures(path):
-                nested.append(path)
-        elif path.is_file():
-            pictures.append(path)
-        else:
-            odd.append(path)
+        pictures, odd, nested = [], [], []
+        for path in sorted(p for p in folder.iterdir() if not p.name.startswith(".")):
+            if path.suffix.lower() not in EXTENSIONS:
+                if path.is_dir() and _holds_pictures(path):
+                    nested.append(path)
+            elif path.is_file():
+                pictures.append(path)
+            else:
+                odd.append(path)
     findings = [
         Finding(
             "not-a-picture",

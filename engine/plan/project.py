@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.plan import new_project, presets, project_file
 from engine.plan.errors import Finding, UserError
+from engine.plan.files import absolute_path, reading_errors
 from engine.plan.folders import (
     child_folder,
     numbered_folders,
@@ -49,7 +50,9 @@ class Project:
 
         Raises UserError: `no-such-folder`, `not-a-folder`, `not-a-project`, and what `project_file.read` raises.
         """
-        root, notes = _root(Path(path).expanduser().absolute())
+        given = absolute_path(path)
+        with reading_errors(given):
+            root, notes = _root(given)
         file = root / FILE_NAME
         contents = project_file.read(file) if file.is_file() else ProjectFile()
         project = cls(
@@ -85,13 +88,13 @@ class Project:
         folder empty. The project appears whole or not at all. Raises UserError: `exists`, `bad-name`,
         `no-such-folder`, `no-pictures`, `disk-full`, `not-writable`.
         """
-        target = Path(path).expanduser().absolute()
+        target = absolute_path(path)
         new_project.create(
             target,
             ProjectFile(name=name or target.name, trigger=trigger, class_name=class_name),
             repeats=repeats,
-            images=Path(images).expanduser().absolute() if images else None,
-            reg=Path(reg).expanduser().absolute() if reg else None,
+            images=absolute_path(images) if images else None,
+            reg=absolute_path(reg) if reg else None,
             link=link,
         )
         return cls.open(target)

@@ -83,7 +83,8 @@ def write(path: Path, contents: ProjectFile) -> None:
     _update(document, "pictures", {"left_out": contents.left_out} if contents.left_out else {})
     text = tomlkit.dumps(document)
     parse_toml(text, path)
-    atomic_write(path, text)
+    # What is new has \n; in a file from Windows it would be the only line that has.
+    atomic_write(path, re.sub(r"\r?\n", "\r\n", text) if "\r\n" in text else text)
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
@@ -135,7 +136,9 @@ def _update(document: TOMLDocument, name: str, values: Mapping[str, object]) -> 
         del table[key]
     for key, value in values.items():
         plain = list(value) if isinstance(value, tuple) else value
-        if key not in table or not _same(table[key], plain):
+        if key in table and _same(table[key], plain):
+            continue
+        if not (key in table and isinstance(plain, list) and _edit_list(table[key], plain)):
             table[key] = _item(plain)
 
 
@@ -152,6 +155,20 @@ def _update_folders(document: TOMLDocument, repeats: Mapping[str, int]) -> None:
             folders[name] = tomlkit.table()
         if folders[name].get("num_repeats") != count:
             folders[name]["num_repeats"] = count
+
+
+def _edit_list(item: Any, wanted: list[object]) -> bool:
+    """Take out and append items so that a person's comments between the others stay; False where that is not enough."""
+    if not isinstance(item, Array):
+        return False
+    kept = [value for value in item.unwrap() if value in wanted]
+    if kept != wanted[: len(kept)]:
+        return False
+    for index in reversed([index for index, value in enumerate(item.unwrap()) if value not in wanted]):
+        del item[index]
+    for value in wanted[len(kept) :]:
+        item.append(value)
+    return True
 
 
 def _same(item: Any, value: object) -> bool:

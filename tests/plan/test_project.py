@@ -85,6 +85,22 @@ def test_what_is_no_project_is_refused(tmp_path, place, code):
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "~nobody-at-all/x"])
+def test_an_impossible_path_is_refused_in_words(path):
+    with pytest.raises(UserError):
+        Project.open(path)
+    with pytest.raises(UserError):
+        Project.create(path, "", "ohwx", "man", 5)
+
+
+def test_a_path_with_dots_means_the_folder_it_leads_to(project, monkeypatch):
+    monkeypatch.chdir(project.image_dir)
+    assert Project.open("..").path == project.path
+    assert Project.open("..").name == "face"
+    monkeypatch.chdir(project.image_dir / "10_ohwx man")
+    assert Project.open(".").path == project.path
+
+
 def test_plain_pictures_are_refused_with_the_command_that_makes_a_project(tmp_path):
     with pytest.raises(UserError, match="lora-tui new"):
         Project.open(make_folder(tmp_path / "holiday"))
@@ -104,6 +120,47 @@ def test_saving_keeps_comments_order_and_spelling(project):
     assert text.startswith("# my face\n[settings] # mine\nlearning_rate = 1e0 # stays\nnetwork_dim = 16\n")
     assert 'trigger = "ohwx" # the word' in text
     assert Project.open(project.path).resolved().optimizer_args == ("d0=1e-5", "decouple=True")
+
+
+def test_comments_inside_a_list_survive_too(project):
+    write(project, '[pictures]\nleft_out = [\n    # blurred\n    "a.png", # eyes shut\n    "b.png",\n]\n')
+    opened = Project.open(project.path)
+    opened.left_out = ["a.png", "c.png"]
+    opened.save()
+    text = project.file_path.read_text(encoding="utf-8")
+    assert "# blurred" in text
+    assert "# eyes shut" in text
+    assert Project.open(project.path).left_out == ["a.png", "c.png"]
+    opened.left_out = ["c.png", "a.png"]
+    opened.save()
+    assert Project.open(project.path).left_out == ["c.png", "a.png"]
+
+
+def test_a_file_from_windows_keeps_its_line_ends(project):
+    project.file_path.write_bytes(b"\xef\xbb\xbf[project]\r\nname = 'a' # mine\r\n")
+    opened = Project.open(project.path)
+    opened.settings["seed"] = 1
+    opened.save()
+    data = project.file_path.read_bytes()
+    assert data.count(b"\n") == data.count(b"\r\n") > 5
+    assert Project.open(project.path).settings == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'project.name = "x"\nsettings = {seed = 3}\n',
+        '[folders]\n"10_ohwx man" = {num_repeats = 3}\n',
+        '[folders."10_ohwx man"] # c\nnum_repeats = 3 # why\n[settings]\n',
+    ],
+)
+def test_every_way_of_writing_a_table_can_be_edited(project, text):
+    write(project, text)
+    opened = Project.open(project.path)
+    opened.settings, opened.repeats = {"seed": 4, "network_dim": 8}, {"10_ohwx man": 5, "new": 2}
+    opened.save()
+    again = Project.open(project.path)
+    assert (again.settings, again.repeats) == ({"seed": 4, "network_dim": 8}, {"10_ohwx man": 5, "new": 2})
 
 
 def test_everything_that_is_saved_is_read_back(project):
