@@ -47,7 +47,7 @@ def activity(seen: Observation) -> tuple[str, int, int]:
         return phase.name, phase.done, phase.total
     if snapshot.stepping:
         return f"training, epoch {snapshot.epoch}/{snapshot.total_epochs}", snapshot.step, snapshot.total_steps
-    return "starting", 0, 0
+    return ("preparing" if snapshot.last_event_time else "starting"), 0, 0
 
 
 def details(seen: Observation) -> str:

@@ -40,7 +40,7 @@ def command(
     arguments = {"prompts": list(prompts), "seeds": list(seeds), "weights": list(weights)}
     runs_dir, job = _job(what, sets, device, {name: value for name, value in arguments.items() if value})
     run = create(runs_dir, job)
-    outcome = run_job(run, "Comparing")
+    outcome = run_job(run, job.name)
     result = outcome.done().result()
     sheet = run.absolute(str(result.get("sheet", "")))
     if as_json:

@@ -22,7 +22,7 @@ def command(lora: str, as_json: bool) -> None:
 
     path = existing_lora(lora)
     run = create(cached_runs_dir(), Job("inspect", name=path.stem, device="cpu", arguments={"lora": str(path)}))
-    result = run_job(run, "Looking").done().result()
+    result = run_job(run, path.name).done().result()
     if as_json:
         names = ("format", "rank", "alpha", "modules", "norms", "metadata", "problems")
         output.answer({name: result.get(name) for name in names})

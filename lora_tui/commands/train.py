@@ -48,7 +48,7 @@ def command(
         _started(run, pid, total_steps, as_json)
         return
     output.tell(f"Run {run.name}. Closing this terminal leaves it alone; Ctrl-C asks it to save and stop.")
-    outcome = run_job(run, "Training")
+    outcome = run_job(run, project.name)
     if as_json:
         output.answer(as_object(outcome))
     else:
