@@ -7,19 +7,23 @@ for commands themselves.
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
+from engine.plan.settings import sha256
 from engine.runs.control import Command, Inbox
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
 from engine.runs.job import Job
 
 PROGRESS_SECONDS = 0.25
+LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "prodigyopt")
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
@@ -38,6 +42,20 @@ class JobContext:
 
     def emit(self, kind: str, **fields: Any) -> None:
         self._events.write(kind, **fields)
+
+    def announce(self, device: str, total_steps: int | None = None, total_epochs: int | None = None) -> None:
+        """The `job` event: what is done, with what, where."""
+        settings = self.job.settings
+        self.emit(
+            "job",
+            job=self.job.kind,
+            versions={"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+            device=device,
+            settings_sha256=sha256(settings) if settings is not None else None,
+            total_steps=total_steps,
+            total_epochs=total_epochs,
+            pid=os.getpid(),
+        )
 
     def warn(self, code: str, message: str, change: dict[str, Any] | None = None) -> None:
         """A `warning` event: something the user should know, and what was changed because of it."""
@@ -77,23 +95,30 @@ class JobContext:
 
     # ------------------------------------------------------------------------------------------------ progress
     @contextmanager
-    def phase(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[..., None]]:
-        """Report a piece of work: its start, its progress a few times a second, its end.
-
-        The function handed out is called with what is done, and the total where it is only known now. It is also where
-        a request to stop interrupts the work.
-        """
-        self.emit("phase", name=name, state="start", done=0, total=total, unit=unit)
-        last = 0.0
-        done = 0
-
-        def progress(now_done: int, now_total: int | None = total) -> None:
-            nonlocal last, done
-            done = now_done
-            if time.monotonic() - last >= PROGRESS_SECONDS:
-                last = time.monotonic()
-                self.emit("phase", name=name, state="progress", done=done, total=now_total, unit=unit)
-                self.raise_if_stopped()
-
+    def phase(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
+        """Report a piece of work: its start, its progress a few times a second, its end."""
+        progress = Progress(self, name, total, unit)
+        progress.report("start")
         yield progress
-        self.emit("phase", name=name, state="end", done=done, total=total, unit=unit)
+        progress.report("end")
+
+
+class Progress:
+    """How far a phase is. Calling it with what is done (and the total, where that is only known now) reports it now and
+    then, and is also where a request to stop interrupts the work."""
+
+    def __init__(self, context: JobContext, name: str, total: int | None, unit: str) -> None:
+        self.done, self.total = 0, total
+        self._context, self._name, self._unit = context, name, unit
+        self._reported = 0.0
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        self.done = done
+        self.total = total if total is not None else self.total
+        if time.monotonic() - self._reported >= PROGRESS_SECONDS:
+            self._reported = time.monotonic()
+            self.report("progress")
+            self._context.raise_if_stopped()
+
+    def report(self, state: str) -> None:
+        self._context.emit("phase", name=self._name, state=state, done=self.done, total=self.total, unit=self._unit)

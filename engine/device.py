@@ -26,13 +26,15 @@ def choose(requested: str, *, full_size: bool) -> torch.device:
                 f"Full-size SDXL needs a GPU, and PyTorch {torch.__version__} finds none here ({_why_no_gpu()}).",
                 "Rent or use a machine with an NVIDIA GPU; to train on the CPU all the same (days), add --device cpu.",
             )
-        return torch.device("cpu")
+        return _cpu(full_size)
     try:
         device = torch.device(requested)
     except RuntimeError as error:
         raise UserError(
             "bad-device", f"There is no device {requested!r}.", "Use auto, cpu, cuda, cuda:1 or mps."
         ) from error
+    if device.type == "cpu":
+        return _cpu(full_size)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
@@ -41,6 +43,17 @@ def choose(requested: str, *, full_size: bool) -> torch.device:
             )
         return torch.device("cuda", device.index or 0)
     return device
+
+
+def _cpu(full_size: bool) -> torch.device:
+    """The processor; the micro model gets one thread.
+
+    Its tensors are too small to share (two threads gain little on two idle cores), and threads that wait for each other
+    on a busy machine make it many times slower. It also makes results the same on any number of cores.
+    """
+    if not full_size:
+        torch.set_num_threads(1)
+    return torch.device("cpu")
 
 
 def _why_no_gpu() -> str:
@@ -54,7 +67,7 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     if device.type == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads"
+        return f"CPU, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
     return str(device)
 
 

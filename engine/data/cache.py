@@ -19,6 +19,7 @@ from torch import Tensor
 
 from engine.data import pixels
 from engine.models.sdxl import SDXL
+from engine.plan import pictures
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, inert
 from engine.plan.files import atomic_write, sha256_file
@@ -51,12 +52,12 @@ class Latents:
     def __init__(self, folder: Path, model: SDXL, device: torch.device) -> None:
         self.folder, self.model, self.device = folder / "latents", model, device
 
-    def load(self, pictures: Sequence[Picture], progress: Progress) -> list[tuple[Tensor, Tensor]]:
+    def load(self, wanted: Sequence[Picture], progress: Progress) -> list[tuple[Tensor, Tensor]]:
         """Mean and std of each picture in order, encoding what is missing."""
         entries = []
-        for number, picture in enumerate(pictures):
+        for number, picture in enumerate(wanted, start=1):
             entries.append(self._entry(picture))
-            progress(number + 1, len(pictures))
+            progress(number, len(wanted))
         return entries
 
     def _entry(self, picture: Picture) -> tuple[Tensor, Tensor]:
@@ -72,7 +73,7 @@ class Latents:
 
     @torch.inference_mode()
     def _encode(self, picture: Picture) -> dict[str, Tensor]:
-        image = pixels.fit(pixels.open_upright(picture.path), picture.resized, picture.bucket)
+        image = pixels.fit(pictures.load(picture.path), picture.resized, picture.bucket)
         vae = self.model.vae.to(self.device)
         batch = pixels.to_tensor(image)[None].to(self.device, vae.dtype)
         posterior = vae.encode(batch).latent_dist

@@ -1,19 +1,11 @@
-"""From a picture file to the pixels the VAE sees: turned upright, resized to cover its bucket, cut in the middle."""
+"""From an upright picture to the pixels the VAE sees: resized to cover its bucket, cut in the middle, scaled."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
-
-
-def open_upright(path: Path) -> Image.Image:
-    """The picture as RGB with its EXIF orientation obeyed. The file is only read."""
-    with Image.open(path) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def fit(image: Image.Image, resized: tuple[int, int], bucket: tuple[int, int]) -> Image.Image:

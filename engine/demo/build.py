@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path(__file__).parent)
     target = parser.parse_args().to
     _write(target / "project" / "img" / IMAGE_FOLDER, character_pictures(), descriptions.TRIGGER)
-    _write(target / "held_out", held_out_pictures(), descriptions.TRIGGER)
+    _write(target / "project" / "held_out", held_out_pictures(), descriptions.TRIGGER)
     prompts = regularisation_prompts()
     _write(
         target / "project" / "reg" / REG_FOLDER, list(zip(_generate(prompts), prompts, strict=True)), descriptions.CLASS

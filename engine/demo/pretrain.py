@@ -31,7 +31,7 @@ from transformers import CLIPTokenizer
 
 from engine.demo import architecture, descriptions, vae_start, vocabulary
 from engine.demo.architecture import VAE_SCALING_FACTOR
-from engine.demo.pictures import draw, rotate_hue, scribble
+from engine.demo.pictures import Subject, draw, rotate_hue, scribble
 
 SEED = 20261122
 SHAPE_WEIGHTS = (0.6, 0.2, 0.2)
@@ -154,7 +154,7 @@ def train_vae(work: Path, steps: int, batch: int) -> None:
     torch.manual_seed(SEED)
     vae = architecture.vae()
     vae_start.initialise(vae)
-    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
     trainee = Trainee({"vae": vae}, optimizer, 0.998)
 
@@ -218,11 +218,11 @@ class Bucket:
     mean: Tensor
     std: Tensor
     time_ids: Tensor
-    subjects: list[descriptions.Subject]
+    subjects: list[Subject]
 
 
 def _sized_picture(
-    subject: descriptions.Subject, width: int, height: int, rng: random.Random
+    subject: Subject, width: int, height: int, rng: random.Random
 ) -> tuple[Image.Image, tuple[int, ...]]:
     """A picture and its (original height, width, crop top, left, target height, width), varied as users' photos are."""
     kind = rng.random()
@@ -431,7 +431,7 @@ def main() -> None:
     phase, steps, batch = {
         "vae": (train_vae, 7000, 8),
         "joint": (train_joint, 2000, 16),
-        "unet": (train_unet, 15_000, 16),
+        "unet": (train_unet, 10_000, 16),
         "decoder": (train_decoder, 3000, 8),
     }[args.phase]
     phase(args.work, args.steps or steps, args.batch or batch)

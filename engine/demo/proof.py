@@ -58,7 +58,7 @@ class Distance:
 
 
 def held_out_folder() -> Path:
-    return Path(str(files("engine"))) / "demo" / "held_out"
+    return Path(str(files("engine"))) / "demo" / "project" / "held_out"
 
 
 def read_pictures(folder: Path) -> tuple[list[Image.Image], list[str]]:
@@ -71,7 +71,7 @@ def read_pictures(folder: Path) -> tuple[list[Image.Image], list[str]]:
 def colour_grid(picture: Image.Image) -> np.ndarray[Any, np.dtype[np.float32]]:
     """(24 * 24 * 3,) in 0..1."""
     small = picture.resize((GRID, GRID), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.float32).ravel() / 255
+    return np.asarray(small, dtype=np.float32).ravel() / np.float32(255)
 
 
 def distance_to(pictures: Sequence[Image.Image], references: Sequence[Image.Image]) -> float:
@@ -93,6 +93,7 @@ def run(context: JobContext) -> dict[str, Any]:
     assert job.settings is not None
     base = recognise(job.settings.pretrained_model_name_or_path)
     device = devices.choose(job.device, full_size=False)
+    context.announce(devices.describe(device))
     references, captions = read_pictures(held_out_folder())
     training = [Image.open(p).convert("RGB") for p in sorted((job.project / "img").glob("*/*.png"))]
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from engine import device as devices
 from engine.context import JobContext
 from engine.generate import prompts
@@ -24,6 +26,7 @@ def run(context: JobContext) -> dict[str, Any]:
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     lora_path = Path(job.arguments["lora"])
     file = weights.read(lora_path)
+    context.announce(devices.describe(device))
     width, height = job.settings.size
     default = prompts.default_prompt(base.size, width, height, seed=42)
     trigger = job.trigger or file.metadata.get("modelspec.trigger_phrase", "")
@@ -35,7 +38,7 @@ def run(context: JobContext) -> dict[str, Any]:
     cache = (job.project or context.run.path) / "cache"
     studio = Studio(context, base, device, cache)
     studio.wear(file)
-    columns = []
+    columns: list[list[Image.Image]] = []
     for strength in strengths:
         pictures = studio.pictures(asked, strength, f"making pictures at LoRA weight {strength:g}")
         for prompt, picture in zip(asked, pictures, strict=True):

@@ -54,10 +54,10 @@ class Sampler:
         self.unet, self.vae, self.device, self.autocast = unet, vae, device, autocast
         self._pipeline = StableDiffusionXLPipeline(
             vae=vae,
-            text_encoder=None,  # type: ignore[arg-type]
-            text_encoder_2=None,  # type: ignore[arg-type]
-            tokenizer=None,  # type: ignore[arg-type]
-            tokenizer_2=None,  # type: ignore[arg-type]
+            text_encoder=None,
+            text_encoder_2=None,
+            tokenizer=None,
+            tokenizer_2=None,
             unet=unet,
             scheduler=EulerDiscreteScheduler.from_config(scheduler_config),
             add_watermarker=False,

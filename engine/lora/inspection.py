@@ -17,6 +17,7 @@ STRONGEST_SHOWN = 20
 
 def run(context: JobContext) -> dict[str, Any]:
     """Arguments of the job: `lora`, the path of the file."""
+    context.announce("CPU")
     with context.phase("reading the LoRA"):
         file = weights.read(Path(context.job.arguments["lora"]))
     with context.phase("measuring its layers", len(file.stems), "layers") as progress:

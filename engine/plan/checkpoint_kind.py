@@ -36,7 +36,7 @@ _OTHER_MODELS = (
 
 
 def size_of(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """"sdxl" or "micro". Raises UserError `is-a-lora`, `not-sdxl` or `incomplete` for everything else."""
+    """ "sdxl" or "micro". Raises UserError `is-a-lora`, `not-sdxl` or `incomplete` for everything else."""
     if any(mark in name for name in tensors for mark in _ADAPTER_MARKS):
         raise UserError(
             "is-a-lora",

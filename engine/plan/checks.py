@@ -252,7 +252,7 @@ def _resolution_for(settings: Settings, base: BaseModel) -> Iterator[Finding]:
             "resolution-high",
             f"The practice model was made for pictures of 96 pixels; at {settings.resolution} it is slow and draws "
             "nonsense.",
-            f"Use the demo's settings: preset = \"demo\" in [project], or {_line('resolution', right)}",
+            f'Use the demo\'s settings: preset = "demo" in [project], or {_line("resolution", right)}',
             option="resolution",
             value=right,
         )

@@ -125,7 +125,7 @@ def _folders(project: Project) -> tuple[list[Folder], list[Finding]]:
         raise UserError(
             "no-such-folder",
             f"{image_dir} does not exist.",
-            'Pictures belong into a folder such as img/25_ohwx man, where 25 is the number of repeats.',
+            "Pictures belong into a folder such as img/25_ohwx man, where 25 is the number of repeats.",
         )
     # Somebody may keep the numbered folders in the project itself, beside our own.
     silent: Iterable[str] = OWN_FOLDERS if image_dir == project.path else ()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -26,19 +23,21 @@ from engine.plan.buckets import size_conditioning
 from engine.plan.dataset import Dataset, scan
 from engine.plan.errors import UserError
 from engine.plan.project import Project
-from engine.plan.settings import Settings, sha256
+from engine.plan.settings import Settings
 from engine.train.loop import Training, train
 from engine.train.optimizers import make_optimizer
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver
 
-LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "prodigyopt")
 WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Train a LoRA as `context.job` says. Arguments of the job: `no_reg` (leave the regularisation pictures out),
-    `publish` (default true: link the LoRAs into the project's model/)."""
+    """Train a LoRA as `context.job` says.
+
+    Argument of the job: `no_reg` leaves the regularisation pictures out, to show what they are for; such a LoRA stays
+    in its run's folder and is not linked into the project's model/.
+    """
     job = context.job
     assert job.settings is not None
     assert job.project is not None
@@ -47,7 +46,7 @@ def run(context: JobContext) -> dict[str, Any]:
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     check_precision(settings, device)
     dataset = read_dataset(context, settings)
-    announce(context, settings, dataset, device)
+    context.announce(devices.describe(device), dataset.steps.total, dataset.steps.epochs)
 
     with context.phase("loading the base model"):
         model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision])
@@ -77,8 +76,9 @@ def run(context: JobContext) -> dict[str, Any]:
         save=saver.save,
         sample=SampleMaker(context, sampler, encoded).make,
     )
-    with context.phase("training", dataset.steps.total, "steps"):
+    with context.phase("training", dataset.steps.total, "steps") as progress:
         outcome = train(training)
+        progress.done = outcome.step
     total = dataset.steps.total
     return {
         "lora": [str(path) for path in saver.published],
@@ -119,19 +119,6 @@ def read_dataset(context: JobContext, settings: Settings) -> Dataset:
         if finding.level != "note":
             context.warn(finding.code, str(finding))
     return dataset
-
-
-def announce(context: JobContext, settings: Settings, dataset: Dataset, device: torch.device) -> None:
-    context.emit(
-        "job",
-        job="train",
-        versions={"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-        device=devices.describe(device),
-        settings_sha256=sha256(settings),
-        total_steps=dataset.steps.total,
-        total_epochs=dataset.steps.epochs,
-        pid=os.getpid(),
-    )
 
 
 def sample_prompts(settings: Settings, base: BaseModel, trigger: str, class_name: str) -> list[SamplePrompt]:

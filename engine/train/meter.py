@@ -1,7 +1,8 @@
-"""Figures of the steps, left on the device and fetched together a few times a second.
+"""Figures of the steps: left on the device, fetched together a few times a second, and never waited for.
 
 Reading one number from a GPU makes the program wait for everything queued before it. So a step only puts its figures
-aside; `flush` reads those of many steps with one wait, and writes their `step` events.
+aside. Now and then those of many steps are copied to pinned memory in the background, and their `step` events are
+written once the copy has arrived. `flush` waits: before a save, before samples and at the end.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from engine import device as devices
 from engine.context import JobContext
 from engine.plan.errors import UserError
 
-FLUSH_SECONDS = 0.5
-FLUSH_STEPS = 100
+FETCH_SECONDS = 0.5
+FETCH_STEPS = 100
 AVERAGED_STEPS = 100
 GPU_SECONDS = 1.0
 
@@ -37,35 +38,67 @@ class StepFacts:
     figures: Tensor
 
 
+@dataclass(frozen=True)
+class _Fetch:
+    """Figures on their way to the host: `rows` (n, 2) are whole once `arrived` says so (None: they already are)."""
+
+    steps: list[StepFacts]
+    rows: Tensor
+    arrived: torch.cuda.Event | None
+    seconds: float
+
+
 class Meter:
     def __init__(self, context: JobContext, device: torch.device) -> None:
         self._context, self._device = context, device
         self._waiting: list[StepFacts] = []
+        self._fetches: deque[_Fetch] = deque()
         self._recent: deque[float] = deque(maxlen=AVERAGED_STEPS)
-        self._last_flush = time.monotonic()
+        self._last_fetch = time.monotonic()
         self._last_gpu = 0.0
         self.last_saved = "none yet"
 
     def add(self, facts: StepFacts) -> None:
+        """Take a step's figures; writes the events of earlier ones that have arrived.
+
+        Raises UserError when a loss is not a number any more.
+        """
         self._waiting.append(facts)
-        if len(self._waiting) >= FLUSH_STEPS or time.monotonic() - self._last_flush >= FLUSH_SECONDS:
-            self.flush()
+        if len(self._waiting) >= FETCH_STEPS or time.monotonic() - self._last_fetch >= FETCH_SECONDS:
+            self._fetch()
+        while self._fetches and (self._fetches[0].arrived is None or self._fetches[0].arrived.query()):
+            self._report(self._fetches.popleft())
+
+    def flush(self) -> None:
+        """Wait for all figures and write their events."""
+        self._fetch()
+        while self._fetches:
+            fetch = self._fetches.popleft()
+            if fetch.arrived is not None:
+                fetch.arrived.synchronize()
+            self._report(fetch)
 
     def resume_clock(self) -> None:
         """Call after sampling or saving, so that their time is not counted as the steps'."""
-        self._last_flush = time.monotonic()
+        self._last_fetch = time.monotonic()
 
-    def flush(self) -> None:
-        """Write the events of all waiting steps. Raises UserError when a loss is not a number any more."""
+    def _fetch(self) -> None:
         if not self._waiting:
             return
-        rows = torch.stack([facts.figures for facts in self._waiting]).tolist()  # the one wait
         now = time.monotonic()
-        seconds = (now - self._last_flush) / len(self._waiting)
-        self._last_flush = now
-        for facts, (loss, norm) in zip(self._waiting, rows, strict=True):
-            finite = math.isfinite(loss)
-            if finite:
+        seconds = (now - self._last_fetch) / len(self._waiting)
+        self._last_fetch = now
+        rows, arrived = torch.stack([facts.figures for facts in self._waiting]), None
+        if rows.device.type == "cuda":
+            rows = torch.empty(rows.shape, pin_memory=True).copy_(rows, non_blocking=True)
+            arrived = torch.cuda.Event()
+            arrived.record()
+        self._fetches.append(_Fetch(self._waiting, rows, arrived, seconds))
+        self._waiting = []
+
+    def _report(self, fetch: _Fetch) -> None:
+        for facts, (loss, norm) in zip(fetch.steps, fetch.rows.tolist(), strict=True):
+            if math.isfinite(loss):
                 self._recent.append(loss)
             self._context.emit(
                 "step",
@@ -77,17 +110,16 @@ class Meter:
                 lr={"unet": facts.lr},
                 d=facts.d,
                 grad_norm=norm,
-                seconds=round(seconds, 4),
-                images_per_second=round(facts.images / max(seconds, 1e-9), 3),
+                seconds=round(fetch.seconds, 4),
+                images_per_second=round(facts.images / max(fetch.seconds, 1e-9), 3),
             )
-            if not finite:
+            if not math.isfinite(loss):
                 raise UserError(
                     "loss-not-finite",
                     f"At step {facts.step} the loss was no number any more, so training stopped; "
                     f"the last good LoRA is {self.last_saved}.",
                     "Use mixed_precision bf16 instead of fp16, or a lower learning rate.",
                 )
-        self._waiting.clear()
-        if self._device.type == "cuda" and now - self._last_gpu >= GPU_SECONDS:
-            self._last_gpu = now
+        if self._device.type == "cuda" and time.monotonic() - self._last_gpu >= GPU_SECONDS:
+            self._last_gpu = time.monotonic()
             self._context.emit("gpu", **devices.gpu_facts(self._device))

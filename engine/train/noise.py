@@ -20,10 +20,15 @@ from engine.data.samples import MicroBatch, Sample
 NUM_TRAIN_TIMESTEPS = 1000
 
 
+def draw(seed: int, stream: str, step: int, position: int) -> int:
+    """A number uniform in 0..2⁶³−1 for one purpose and one sample of one step: a hash, so it needs no history."""
+    digest = hashlib.blake2b(struct.pack("<qqq", seed, step, position) + stream.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
 def generator(seed: int, stream: str, step: int, position: int) -> torch.Generator:
     """A fresh random stream for one purpose and one sample of one step."""
-    digest = hashlib.blake2b(struct.pack("<qqq", seed, step, position) + stream.encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return torch.Generator().manual_seed(draw(seed, stream, step, position))
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,11 @@ class Randomness:
 
     def drops_caption(self, step: int, position: int) -> bool:
         """Whether this sample's caption becomes the empty one (sd-scripts: `process_caption`)."""
-        if self.caption_dropout_rate <= 0:
-            return False
-        return (
-            torch.rand((), generator=generator(self.seed, "caption", step, position)).item() < self.caption_dropout_rate
-        )
+        return draw(self.seed, "caption", step, position) < self.caption_dropout_rate * 2**63
 
     def timestep(self, step: int, position: int) -> int:
         """Uniform in 0..999."""
-        return int(torch.randint(NUM_TRAIN_TIMESTEPS, (), generator=generator(self.seed, "timestep", step, position)))
+        return draw(self.seed, "timestep", step, position) % NUM_TRAIN_TIMESTEPS
 
     def noise(self, out: Tensor, step: int, position: int) -> None:
         """Fill `out` (4, h, w) with ε + offset · N(0, 1) per channel (`custom_train_functions.apply_noise_offset`).

@@ -24,7 +24,7 @@ def make_optimizer(settings: Settings, parameters: Sequence[nn.Parameter]) -> to
     arguments = settings.optimizer_kwargs
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said:  # prodigyopt prints "Using decoupled weight decay"
-            optimizer: torch.optim.Optimizer = kind(parameters, lr=settings.learning_rate, **arguments)  # type: ignore[operator]
+            optimizer: torch.optim.Optimizer = kind(parameters, lr=settings.learning_rate, **arguments)
     except (TypeError, ValueError) as error:
         raise UserError(
             "bad-optimizer-args",

@@ -24,7 +24,7 @@ class Saver:
         assert job.project is not None
         self.context, self.settings, self.dataset, self.network = context, settings, dataset, network
         self.started = time.time()
-        self.model_dir = model_dir if job.arguments.get("publish", True) else None
+        self.model_dir = None if job.arguments.get("no_reg", False) else model_dir
         wanted = settings.output_name or job.name
         self.name = output.free_name(self.model_dir, wanted) if self.model_dir else wanted
         if self.name != wanted:

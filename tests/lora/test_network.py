@@ -62,11 +62,6 @@ def test_full_size_sdxl_gets_722_modules_under_sd_scripts_names() -> None:
     assert places == inputs | outputs | {"lora_unet_middle_block_1"}
 
 
-def test_names_outside_attention_blocks_are_refused() -> None:
-    with pytest.raises(ValueError, match="conv_in"):
-        unet_stem("conv_in", 2)
-
-
 def test_a_new_lora_changes_nothing_and_multiplier_zero_is_exactly_the_base(unet: UNet2DConditionModel) -> None:
     before = predict(unet)
     network = attach(unet, rank=4, alpha=2.0, seed=0)

@@ -170,9 +170,7 @@ def test_a_diffusers_folder_of_another_kind_is_refused(sdxl_folder, file, config
     assert refusal(sdxl_folder).code == code
 
 
-@pytest.mark.parametrize(
-    ("missing", "code"), [("model_index.json", "not-found"), ("unet/config.json", "incomplete")]
-)
+@pytest.mark.parametrize(("missing", "code"), [("model_index.json", "not-found"), ("unet/config.json", "incomplete")])
 def test_a_diffusers_folder_with_a_missing_file_is_refused(sdxl_folder, missing, code):
     (sdxl_folder / missing).unlink()
     assert refusal(sdxl_folder).code == code

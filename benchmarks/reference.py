@@ -1,0 +1,117 @@
+"""The plain way: a training step as the diffusers example script for SDXL LoRA writes it, and sd-scripts' max-norm.
+
+Per-tensor Prodigy, accelerate, gradient clipping, the VAE and both text encoders in every step, the loss read back in
+every step. It is handed our noise, timesteps, latent draws and order, so both ways compute the same thing and their
+losses can be compared; the time it would take to draw them is not counted against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from diffusers import DDPMScheduler
+from peft import LoraConfig
+from prodigyopt import Prodigy
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.data.samples import MicroBatch
+from engine.lora.network import LoraNetwork, targets
+from engine.models.sdxl import SDXL
+
+PRODIGY = {"lr": 1.0, "weight_decay": 0.01, "decouple": True, "d0": 1e-4, "use_bias_correction": True}
+
+
+@dataclass(frozen=True)
+class RawBatch:
+    """What the plain loop starts from: pixels (B, 3, H, W) in -1..1, captions, latent draws (B, 4, h, w), and the rest
+    of the batch as ours has it."""
+
+    pixels: Tensor
+    captions: list[str]
+    latent_noise: Tensor
+    ours: MicroBatch
+
+
+class PlainLoop:
+    """`cached`: latents and text embeddings are taken from the batch instead of being encoded in every step."""
+
+    def __init__(self, model: SDXL, start: LoraNetwork, rank: int, alpha: float, *, cached: bool) -> None:
+        self.model, self.cached = model, cached
+        self.accelerator = Accelerator(cpu=True)
+        unet = model.unet
+        unet.requires_grad_(False)
+        model.vae.requires_grad_(False)
+        model.text_encoder.requires_grad_(False)
+        model.text_encoder_2.requires_grad_(False)
+        names = list(targets(unet))
+        unet.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names))
+        by_layer = {id(m.layer): m for m in start.modules}
+        assert by_layer
+        for name, module in zip(names, _in_order(start, names), strict=True):
+            layer = unet.get_submodule(name)
+            layer.lora_A["default"].weight.data.copy_(module.down.data)
+            layer.lora_B["default"].weight.data.copy_(module.up.data)
+        self.parameters = [p for p in unet.parameters() if p.requires_grad]
+        optimizer = Prodigy(self.parameters, **PRODIGY)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+        self.unet, self.optimizer, self.scheduler = self.accelerator.prepare(unet, optimizer, scheduler)
+        self.noise_scheduler = DDPMScheduler(
+            1000, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False
+        )
+        self.unet.train()
+
+    def step(self, batch: RawBatch) -> float:
+        with self.accelerator.accumulate(self.unet):
+            if self.cached:
+                latents, context, pooled = batch.ours.latents, batch.ours.context, batch.ours.pooled
+            else:
+                posterior = self.model.vae.encode(batch.pixels).latent_dist
+                latents = posterior.mean + posterior.std * batch.latent_noise
+                latents = latents * self.model.vae.config["scaling_factor"]
+                context, pooled = self.model.encode_text(batch.captions)
+            noise, timesteps = batch.ours.noise, batch.ours.timesteps
+            noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
+            condition = {"time_ids": batch.ours.time_ids, "text_embeds": pooled}
+            predicted = self.unet(noisy, timesteps, context, added_cond_kwargs=condition, return_dict=False)[0]
+            alphas = self.noise_scheduler.alphas_cumprod[timesteps]
+            snr = alphas / (1 - alphas)
+            weights = torch.stack([snr, 5.0 * torch.ones_like(timesteps)], dim=1).min(dim=1)[0] / snr
+            loss = F.mse_loss(predicted.float(), noise.float(), reduction="none")
+            loss = (loss.mean(dim=list(range(1, len(loss.shape)))) * weights).mean()
+            average = self.accelerator.gather(loss.repeat(len(noise))).mean()
+            self.accelerator.backward(loss)
+            if self.accelerator.sync_gradients:
+                self.accelerator.clip_grad_norm_(self.parameters, 1.0)
+            self.optimizer.step()
+            self.scheduler.step()
+            self.optimizer.zero_grad()
+        return average.item()
+
+
+def _in_order(network: LoraNetwork, names: Sequence[str]) -> Iterable:
+    """The network's modules in the order of the U-Net's layers."""
+    from engine.lora.names import unet_stem
+
+    layers_per_block = 1 if len(names) < 722 else 2
+    by_stem = {m.stem: m for m in network.modules}
+    return [by_stem[unet_stem(name, layers_per_block)] for name in names]
+
+
+@torch.no_grad()
+def apply_max_norm_directly(
+    pairs: Sequence[tuple[nn.Parameter, nn.Parameter]], scale: float, maximum: float
+) -> list[float]:
+    """sd-scripts' way (`apply_max_norm_regularization`): every up·down multiplied out, every ratio read back."""
+    norms = []
+    for down, up in pairs:
+        norm = ((up @ down) * scale).norm().clamp(min=maximum / 2)
+        ratio = torch.clamp(norm, max=maximum).cpu() / norm.cpu()
+        if ratio.item() != 1:
+            up *= ratio.sqrt()
+            down *= ratio.sqrt()
+        norms.append((norm * ratio).item())
+    return norms
