@@ -17,6 +17,7 @@ import copy
 import json
 import math
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -410,6 +411,11 @@ def ship(work: Path, target: Path) -> None:
         add_watermarker=False,
     )
     pipeline.save_pretrained(target)
+    for name in ("tokenizer", "tokenizer_2"):  # the plain files too, which every tool reads
+        for file in ("vocab.json", "merges.txt"):
+            shutil.copyfile(work / name / file, target / name / file)
+    declared = {"bucket_reso_steps": 16, "buckets": descriptions.SHAPES}
+    (target / "lora_tui.json").write_text(json.dumps(declared) + "\n", encoding="utf-8")
     print(f"{sum(p.stat().st_size for p in target.rglob('*') if p.is_file()) / 1e6:.1f} MB in {target}")
 
 
@@ -431,7 +437,7 @@ def main() -> None:
     phase, steps, batch = {
         "vae": (train_vae, 7000, 8),
         "joint": (train_joint, 2000, 16),
-        "unet": (train_unet, 10_000, 16),
+        "unet": (train_unet, 8_000, 16),
         "decoder": (train_decoder, 3000, 8),
     }[args.phase]
     phase(args.work, args.steps or steps, args.batch or batch)

@@ -36,7 +36,8 @@ class BaseModel:
     """A base model that can be trained.
 
     path: absolute, a .safetensors file or a diffusers folder. bucket_reso_steps: pixels; the setting must be a
-    multiple of it. variant: "fp16" where a diffusers folder has its weights only in files named so, else "".
+    multiple of it. bucket_shapes: (width, height) of the pictures the model was trained on, where it declares them
+    (lora_tui.json). variant: "fp16" where a diffusers folder has its weights only in files named so, else "".
     notes: sentences for people.
     """
 
@@ -47,6 +48,7 @@ class BaseModel:
     bucket_reso_steps: int
     notes: tuple[str, ...] = ()
     variant: str = ""
+    bucket_shapes: tuple[tuple[int, int], ...] = ()
 
 
 def recognise(name: str | Path, folder: Path | None = None) -> BaseModel:
@@ -139,6 +141,7 @@ def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"])
         prediction="epsilon",
         bucket_reso_steps=step if isinstance(step, int) and step > 0 else BUCKET_STEP[size],
         variant="fp16" if variants == {"fp16"} else "",
+        bucket_shapes=tuple((int(w), int(h)) for w, h in own.get("buckets", ())),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
-from engine.plan.dataset_checks import check_dataset
+from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
 from engine.plan.errors import Finding, UserError
 from engine.plan.project import Project
 from engine.plan.settings import Settings
@@ -66,6 +66,8 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += _saving_and_samples(settings, project)
     if dataset is not None:
         findings += check_dataset(settings, dataset, project)
+        if base is not None:
+            findings += check_bucket_shapes(dataset, base)
     return findings
 
 

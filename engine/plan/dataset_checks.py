@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.plan.base_model import BaseModel
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.errors import Finding, few, plural
@@ -126,6 +127,17 @@ def _regularisation(dataset: Dataset, project: Project) -> Iterator[Finding]:
             "reg-other-class",
             f'The regularisation folder {few(wrong)} does not name the class "{project.class_name}" of the project.',
             "Regularisation pictures should show the same class as yours, named with the same word.",
+        )
+
+
+def check_bucket_shapes(dataset: Dataset, base: BaseModel) -> Iterator[Finding]:
+    """Sizes that the base model never saw; only the practice model is so narrow, and says which it knows."""
+    strange = sorted(size for size in dataset.buckets if size not in base.bucket_shapes)
+    if base.bucket_shapes and strange:
+        yield Finding(
+            "unfamiliar-bucket",
+            f"This base model never saw pictures of {few(f'{w}x{h}' for w, h in strange)}, so they turn out badly.",
+            f"It knows {', '.join(f'{w}x{h}' for w, h in base.bucket_shapes)}: crop the pictures to such a shape.",
         )
 
 
