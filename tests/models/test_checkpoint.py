@@ -16,7 +16,7 @@ from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
-from tests.models.conftest import base_of, write_micro_folder
+from tests.micro_model import base_of, write_micro_folder
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ import socket, sys
 from pathlib import Path
 def refuse(*args, **kwargs): raise AssertionError("the loader went online")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from tests.models.conftest import base_of
+from tests.micro_model import base_of
 from engine.models.checkpoint import load, load_single_file
 folder, file = Path(sys.argv[1]), Path(sys.argv[2])
 load(base_of(folder))

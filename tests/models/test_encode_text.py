@@ -9,7 +9,7 @@ import torch
 
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
-from tests.models.conftest import base_of
+from tests.micro_model import base_of
 
 CAPTIONS = ["a man with red hair", "", "zibo, a photo of a man", "a " * 200]
 

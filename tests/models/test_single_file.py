@@ -12,7 +12,7 @@ from torch import nn
 from engine.models.checkpoint import load_folder, load_single_file
 from engine.models.single_file import PREFIXES, write_single_file
 from engine.plan.errors import UserError
-from tests.models.conftest import base_of
+from tests.micro_model import base_of
 
 MODULES = ("unet", "vae", "text_encoder", "text_encoder_2")
 
