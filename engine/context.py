@@ -99,8 +99,10 @@ class JobContext:
         """Report a piece of work: its start, its progress a few times a second, its end."""
         progress = Progress(self, name, total, unit)
         progress.report("start")
-        yield progress
-        progress.report("end")
+        try:
+            yield progress
+        finally:  # a phase that failed is over as well: the training goes on after samples that could not be made
+            progress.report("end")
 
 
 class Progress:

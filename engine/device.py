@@ -8,6 +8,8 @@ import torch
 
 from engine.plan.errors import UserError
 
+USUAL_DEVICES = "Use auto, cpu, cuda, cuda:1 or mps."
+
 
 def choose(requested: str, *, full_size: bool) -> torch.device:
     """The device for a job: `requested` ("auto", "cpu", "cuda", "cuda:1", "mps") checked against what is there.
@@ -30,9 +32,7 @@ def choose(requested: str, *, full_size: bool) -> torch.device:
     try:
         device = torch.device(requested)
     except RuntimeError as error:
-        raise UserError(
-            "bad-device", f"There is no device {requested!r}.", "Use auto, cpu, cuda, cuda:1 or mps."
-        ) from error
+        raise UserError("bad-device", f"There is no device {requested!r}.", USUAL_DEVICES) from error
     if device.type == "cpu":
         return _cpu(full_size)
     if device.type == "cuda":
@@ -42,6 +42,10 @@ def choose(requested: str, *, full_size: bool) -> torch.device:
                 "no-such-gpu", f"--device {requested} was asked for, but PyTorch finds {count} GPUs ({_why_no_gpu()})."
             )
         return torch.device("cuda", device.index or 0)
+    if device.type != "mps":
+        raise UserError("bad-device", f"There is no training on {requested!r}.", USUAL_DEVICES)
+    if not torch.backends.mps.is_available():
+        raise UserError("no-such-gpu", "--device mps was asked for, but this machine has no Apple GPU.")
     return device
 
 

@@ -37,8 +37,8 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     """An entry, or None when it is absent or was cut off by a power failure."""
     try:
         return load_file(path)
-    except (FileNotFoundError, SafetensorError):
-        return None
+    except (OSError, SafetensorError):
+        return None  # what cannot be read is made again; if it cannot be written either, that is said then
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:

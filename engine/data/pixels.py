@@ -11,11 +11,11 @@ from torch import Tensor
 def fit(image: Image.Image, resized: tuple[int, int], bucket: tuple[int, int]) -> Image.Image:
     """Resize to `resized` (width, height), then cut `bucket` out of the middle.
 
-    Shrinking averages areas and enlarging uses Lanczos, as sd-scripts does with OpenCV
-    (`train_util.trim_and_resize_if_required`).
+    Shrinking averages areas and enlarging uses Lanczos, as sd-scripts does (`train_util.trim_and_resize_if_required`,
+    `utils.resize_image`).
     """
     if image.size != resized:
-        shrinking = image.width > resized[0] or image.height > resized[1]
+        shrinking = image.width >= resized[0] and image.height >= resized[1]
         image = image.resize(resized, Image.Resampling.BOX if shrinking else Image.Resampling.LANCZOS)
     left, top = (image.width - bucket[0]) // 2, (image.height - bucket[1]) // 2
     return image.crop((left, top, left + bucket[0], top + bucket[1]))

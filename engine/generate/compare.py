@@ -30,7 +30,7 @@ def run(context: JobContext) -> dict[str, Any]:
     width, height = job.settings.size
     default = prompts.default_prompt(base.size, width, height, seed=42)
     trigger = job.trigger or file.metadata.get("modelspec.trigger_phrase", "")
-    lines = list(job.arguments.get("prompts") or []) or [f"{trigger}, a photo of a {job.class_name or 'person'}"]
+    lines = list(job.arguments.get("prompts") or []) or [prompts.guide_prompt(trigger, job.class_name)]
     seeds = [int(s) for s in job.arguments.get("seeds") or [42, 43, 44, 45]]
     strengths = [float(w) for w in job.arguments.get("weights") or [0.0, 1.0]]
     asked = [replace(prompts.parse(line, default), seed=seed) for line in lines for seed in seeds]
@@ -41,8 +41,8 @@ def run(context: JobContext) -> dict[str, Any]:
     columns: list[list[Image.Image]] = []
     for strength in strengths:
         pictures = studio.pictures(asked, strength, f"making pictures at LoRA weight {strength:g}")
-        for prompt, picture in zip(asked, pictures, strict=True):
-            path = context.run.samples_dir / f"{len(columns):02d}_{asked.index(prompt):03d}_{prompt.seed}.png"
+        for number, (prompt, picture) in enumerate(zip(asked, pictures, strict=True)):
+            path = context.run.samples_dir / f"{len(columns):02d}_{number:03d}_{prompt.seed}.png"
             save_png(picture, path)
             context.emit("sample", step=0, path=path, prompt=prompt.prompt, seed=prompt.seed, weight=strength)
         columns.append(pictures)

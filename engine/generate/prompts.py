@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from engine.plan.errors import UserError, inert
 
+_Number = TypeVar("_Number", int, float)
 _FLAG = re.compile(r"\s--(?=[A-Za-z])")
 _KNOWN = {"w": "width", "h": "height", "d": "seed", "s": "steps", "l": "guidance", "n": "negative"}
-MAX_STEPS = 1000
+MAX_STEPS, MAX_GUIDANCE, MAX_SIDE = 1000, 100, 8192
 STEPS_AND_GUIDANCE = {"sdxl": (30, 7.0), "micro": (25, 3.0)}
 """For a prompt that does not say: what suits a model of that size (the small one burns at SDXL's guidance)."""
 
@@ -31,6 +33,11 @@ def default_prompt(size: str, width: int, height: int, seed: int) -> SamplePromp
     """An empty prompt with what a base model of `size` ("sdxl" or "micro") needs."""
     steps, guidance = STEPS_AND_GUIDANCE[size]
     return SamplePrompt("", width, height, seed, steps=steps, guidance=guidance)
+
+
+def guide_prompt(trigger: str, class_name: str) -> str:
+    """The guide's "TRIGGER, a photo of a CLASS", for who gives no prompt of their own."""
+    return f"{trigger}, a photo of a {class_name or 'person'}".removeprefix(", ")
 
 
 def parse(line: str, default: SamplePrompt) -> SamplePrompt:
@@ -65,14 +72,24 @@ def _value(field: str, text: str) -> object:
     if field == "negative":
         return text
     if field == "guidance":
-        return float(text)
-    number = int(text)
+        guidance = _number(float, text)
+        if not 0 <= guidance <= MAX_GUIDANCE:  # false for NaN as well
+            raise ValueError(f"Give a guidance from 0 to {MAX_GUIDANCE}; 1 is none, and 7 is usual.")
+        return guidance
+    number = _number(int, text)
     if field in ("width", "height"):
-        if number < 64:
-            raise ValueError("Sizes are at least 64 px.")
+        if not 64 <= number <= MAX_SIDE:
+            raise ValueError(f"Sizes are from 64 to {MAX_SIDE} px.")
         return number // 8 * 8
     if field == "steps":
         return max(1, min(MAX_STEPS, number))
-    if number < 0:
-        raise ValueError("Give a seed of 0 or more, so that the same picture can be made again.")
+    if not 0 <= number < 2**63:
+        raise ValueError("Give a seed from 0 to 9223372036854775807, so that the same picture can be made again.")
     return number
+
+
+def _number(kind: type[_Number], text: str) -> _Number:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"Give a {'whole ' if kind is int else ''}number after it.") from None

@@ -124,11 +124,13 @@ class Sampler:
     def _decoded(self, latents: Tensor) -> list[Image.Image]:
         """Decode one at a time: a batch of 1024 px pictures would need many GB for the VAE alone."""
         home = self.vae.device
-        self.vae.to(self.device)
         pictures = []
-        for latent in latents:
-            scaled = latent[None].to(self.vae.dtype) / self.vae.config["scaling_factor"]
-            pixels = self.vae.decode(scaled).sample[0].float().clamp(-1, 1).add(1).mul(127.5).round()
-            pictures.append(Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy().astype(np.uint8)))
-        self.vae.to(home)
+        try:
+            self.vae.to(self.device)
+            for latent in latents:
+                scaled = latent[None].to(self.vae.dtype) / self.vae.config["scaling_factor"]
+                pixels = self.vae.decode(scaled).sample[0].float().clamp(-1, 1).add(1).mul(127.5).round()
+                pictures.append(Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy().astype(np.uint8)))
+        finally:
+            self.vae.to(home)
         return pictures

@@ -13,7 +13,7 @@ from engine.data.cache import Texts
 from engine.generate.prompts import SamplePrompt
 from engine.generate.sampler import Sampler, encode
 from engine.lora import weights
-from engine.lora.network import LoraNetwork, attach
+from engine.lora.network import LoraNetwork, attach, detach
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.base_model import BaseModel
@@ -40,7 +40,7 @@ class Studio:
         rank, alpha = weights.rank_of(file), weights.alpha_of(file)
         if self._network is None or self._network.rank != rank:
             if self._network is not None:
-                self.model.unet.delete_adapters("default")
+                detach(self.model.unet)
             self._network = attach(self.model.unet, rank, float(alpha or rank), seed=0)
         weights.load_into(self._network, file)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from engine.context import JobContext
 from engine.lora import weights
 from engine.lora.weights import LoraFile
+from engine.plan.errors import few, plural
 
 PREFIXES = {"unet": "lora_unet_", "te1": "lora_te1_", "te2": "lora_te2_"}
 STRONGEST_SHOWN = 20
@@ -26,22 +28,32 @@ def run(context: JobContext) -> dict[str, Any]:
             norms.append({"module": stem, "norm": module_norm(file, stem)})
             progress(number)
     found = report(file, norms)
-    found["message"] = (
-        f"{len(norms)} layers, rank {found['rank']}, alpha {found['alpha']}, {len(found['problems'])} problems."
-    )
+    layers = f"{plural(len(norms), 'layer')}, rank {found['rank']}, alpha {found['alpha'] or 'missing'}"
+    if not norms:
+        layers = "No layers that are named as sd-scripts names them"
+    found["message"] = f"{layers}, {plural(len(found['problems']), 'problem')}."
     return found | {"complete": True}
 
 
-def module_norm(file: LoraFile, stem: str) -> float:
-    """‖alpha/rank · up·down‖_F of one module, through its Gram matrices."""
+def module_norm(file: LoraFile, stem: str) -> float | None:
+    """‖alpha/rank · up·down‖_F of one module, through its Gram matrices; None where that is no number."""
+    if not _fits(file, stem):
+        return None
     down = file.tensors[f"{stem}.lora_down.weight"].float().flatten(1)
-    up_name = f"{stem}.lora_up.weight"
-    if up_name not in file.tensors:
-        return float("nan")
-    up = file.tensors[up_name].float().flatten(1)
+    up = file.tensors[f"{stem}.lora_up.weight"].float().flatten(1)
     alpha = file.tensors.get(f"{stem}.alpha")
     scale = float(alpha) / down.shape[0] if alpha is not None else 1.0
-    return abs(scale) * float(((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt())
+    norm = abs(scale) * float(((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt())
+    return norm if math.isfinite(norm) else None
+
+
+def _fits(file: LoraFile, stem: str) -> bool:
+    """Whether a module has an up and a down that can be multiplied, and an alpha that is one number or missing."""
+    down, up = (file.tensors.get(f"{stem}.lora_{part}.weight") for part in ("down", "up"))
+    alpha = file.tensors.get(f"{stem}.alpha")
+    if down is None or up is None or min(down.ndim, up.ndim) < 2 or not down.numel():
+        return False
+    return up.flatten(1).shape[1] == down.shape[0] and (alpha is None or alpha.numel() == 1)
 
 
 def report(file: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
@@ -53,7 +65,7 @@ def report(file: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
         "rank": weights.rank_of(file) if stems else None,
         "alpha": weights.alpha_of(file) if stems else None,
         "modules": modules,
-        "norms": sorted(norms, key=lambda n: -n["norm"] if n["norm"] == n["norm"] else 0.0),
+        "norms": sorted(norms, key=lambda n: -(n["norm"] or 0.0)),
         "metadata": dict(file.metadata),
         "problems": problems(file, modules, norms),
     }
@@ -98,6 +110,13 @@ def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]
     without_up = [s for s in stems if f"{s}.lora_up.weight" not in file.tensors]
     if without_up:
         add("no-up", f"{len(without_up)} layers have no lora_up.", "The file is incomplete; save it again.")
+    unfitting = [s for s in stems if s not in without_up and not _fits(file, s)]
+    if unfitting:
+        add(
+            "shapes",
+            f"{len(unfitting)} layers hold parts that do not fit together: {few(unfitting)}.",
+            "The file is damaged; use another copy.",
+        )
     if any(s.startswith("lora_te1_encoder_") for s in stems):
         add(
             "te1-names",

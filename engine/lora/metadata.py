@@ -7,6 +7,7 @@ names a path, a user or a token.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import Counter, defaultdict
@@ -27,7 +28,7 @@ SGM_IMPLEMENTATION = "https://github.com/Stability-AI/generative-models"
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the training stood when the file was written; times in Unix seconds."""
+    """Where the training stood when the file was written: epochs completed, steps done; times in Unix seconds."""
 
     epoch: int
     step: int
@@ -42,10 +43,13 @@ def _folders(pictures: list[Picture]) -> dict[str, list[Picture]]:
     return folders
 
 
-def _dirs(pictures: list[Picture], kind: str) -> dict[str, dict[str, int]]:
-    found = _folders([p for p in pictures if p.kind == kind])
+def _dirs(dataset: Dataset, kind: str) -> dict[str, dict[str, int]]:
+    """By folder its repeats, as they are before balancing, and its usable pictures, as sd-scripts counts them."""
+    counts = Counter(p.folder for p in dataset.pictures if p.kind == kind and not p.left_out)
     return {
-        name: {"n_repeats": max(p.repeats for p in group), "img_count": len(group)} for name, group in found.items()
+        folder.name: {"n_repeats": folder.repeats, "img_count": counts[folder.name]}
+        for folder in dataset.folders
+        if folder.kind == kind and counts[folder.name]
     }
 
 
@@ -55,6 +59,27 @@ def _tag_frequency(pictures: list[Picture]) -> dict[str, Counter[str]]:
         name: Counter(tag.strip().lower() for p in group for tag in p.caption.split(",") if tag.strip())
         for name, group in _folders(pictures).items()
     }
+
+
+def _bucket_info(dataset: Dataset) -> dict[str, Any]:
+    """Sizes with their pictures, repeats counted, and how far on average a bucket's shape is from its pictures'."""
+    errors = [abs(p.bucket[0] / p.bucket[1] - p.width / p.height) for p in dataset.used]
+    return {
+        "buckets": {
+            str(number): {"resolution": list(size), "count": count}
+            for number, (size, count) in enumerate(sorted(dataset.buckets.items()))
+        },
+        "mean_img_ar_error": sum(errors) / max(1, len(errors)),
+    }
+
+
+def short_hash(path: Path) -> str | None:
+    """A1111's old name for a checkpoint: over 64 KiB at 1 MiB. None for what is no file (a diffusers folder)."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        file.seek(0x100000)
+        return hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
 
 
 def _optimizer(settings: Settings) -> str:
@@ -73,16 +98,15 @@ def build(
     session_id: int,
 ) -> dict[str, str]:
     """All metadata but the hashes, which `weights.write` adds."""
-    pictures = list(dataset.used)
     steps = dataset.steps
     width, height = settings.size
-    reso = {str(i): {"resolution": list(b), "count": n} for i, (b, n) in enumerate(sorted(dataset.buckets.items()))}
+    base = Path(settings.pretrained_model_name_or_path)
     values: dict[str, Any] = {
         "ss_session_id": session_id,
         "ss_training_started_at": progress.started,
         "ss_training_finished_at": progress.finished,
         "ss_output_name": output_name,
-        "ss_training_comment": settings.training_comment or f"trigger: {trigger}",
+        "ss_training_comment": settings.training_comment or (f"trigger: {trigger}" if trigger else None),
         "ss_steps": progress.step,
         "ss_epoch": progress.epoch,
         "ss_learning_rate": settings.learning_rate,
@@ -100,10 +124,15 @@ def build(
         "ss_num_train_images": steps.num_train_images,
         "ss_num_reg_images": steps.num_reg_images,
         "ss_num_validation_images": 0,
-        "ss_dataset_dirs": _dirs(pictures, "train"),
-        "ss_reg_dataset_dirs": _dirs(pictures, "reg"),
-        "ss_tag_frequency": _tag_frequency(pictures),
-        "ss_bucket_info": {"buckets": reso},
+        "ss_validation_split": 0.0,
+        "ss_validation_seed": None,
+        "ss_max_validation_steps": None,
+        "ss_validate_every_n_epochs": None,
+        "ss_validate_every_n_steps": None,
+        "ss_dataset_dirs": _dirs(dataset, "train"),
+        "ss_reg_dataset_dirs": _dirs(dataset, "reg"),
+        "ss_tag_frequency": _tag_frequency(list(dataset.used)),
+        "ss_bucket_info": _bucket_info(dataset) if settings.enable_bucket else "null",
         "ss_enable_bucket": settings.enable_bucket,
         "ss_bucket_no_upscale": settings.bucket_no_upscale,
         "ss_min_bucket_reso": settings.min_bucket_reso,
@@ -114,6 +143,8 @@ def build(
         "ss_color_aug": False,
         "ss_flip_aug": False,
         "ss_random_crop": False,
+        "ss_face_crop_aug_range": None,
+        "ss_resize_interpolation": None,
         "ss_shuffle_caption": False,
         "ss_keep_tokens": 0,
         "ss_cache_latents": True,
@@ -122,7 +153,8 @@ def build(
         "ss_caption_tag_dropout_rate": 0.0,
         "ss_base_model_version": "sdxl_base_v1-0",
         "ss_v2": False,
-        "ss_sd_model_name": Path(settings.pretrained_model_name_or_path).name,
+        "ss_sd_model_name": base.name,
+        "ss_sd_model_hash": short_hash(base),
         "ss_clip_skip": None,
         "ss_max_token_length": 75,
         "ss_network_module": "networks.lora",
@@ -131,6 +163,8 @@ def build(
         "ss_network_dropout": None,
         "ss_mixed_precision": settings.mixed_precision,
         "ss_full_fp16": False,
+        "ss_fp8_base": False,
+        "ss_fp8_base_unet": False,
         "ss_lowram": False,
         "ss_seed": settings.seed,
         "ss_noise_offset": settings.noise_offset or None,
@@ -144,7 +178,11 @@ def build(
         "ss_prior_loss_weight": settings.prior_loss_weight,
         "ss_scale_weight_norms": settings.scale_weight_norms or None,
         "ss_ip_noise_gamma": None,
+        "ss_ip_noise_gamma_random_strength": False,
         "ss_loss_type": "l2",
+        "ss_huber_schedule": "snr",
+        "ss_huber_scale": 1.0,
+        "ss_huber_c": 0.1,
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": ARCHITECTURE,
         "modelspec.implementation": SGM_IMPLEMENTATION,
@@ -152,9 +190,10 @@ def build(
         "modelspec.resolution": f"{width}x{height}",
         "modelspec.date": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(progress.finished)),
         "modelspec.prediction_type": "epsilon",
-        "modelspec.trigger_phrase": trigger,
         "lora_tui.settings": _own_settings(settings),
     }
+    if trigger:
+        values["modelspec.trigger_phrase"] = trigger
     return {name: _text(value) for name, value in values.items()}
 
 

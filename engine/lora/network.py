@@ -20,9 +20,9 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
+from engine.lora.layer import ADAPTER, LoraLinear
 from engine.lora.names import unet_stem
 
-ADAPTER = "default"
 _ALIGNMENT = 16  # elements, so that every view starts on a 64-byte boundary, as matrix kernels like it
 
 
@@ -130,7 +130,9 @@ def attach(unet: UNet2DConditionModel, rank: int, alpha: float, seed: int) -> Lo
     """
     unet.requires_grad_(False)
     names = list(targets(unet))
-    unet.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0), adapter_name=ADAPTER)
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0)
+    config._register_custom_module({nn.Linear: LoraLinear})
+    unet.add_adapter(config, adapter_name=ADAPTER)
     generator = torch.Generator().manual_seed(seed)
     modules = []
     for name in names:
@@ -143,3 +145,8 @@ def attach(unet: UNet2DConditionModel, rank: int, alpha: float, seed: int) -> Lo
         up.data = torch.zeros(up.shape, device=up.device)
         modules.append(LoraModule(unet_stem(name, unet.config["layers_per_block"]), layer, down, up))
     return LoraNetwork(modules, rank, alpha)
+
+
+def detach(unet: UNet2DConditionModel) -> None:
+    """Take the LoRA off, PEFT's wrappers included: deleting the adapter would leave those, and nothing to attach to."""
+    unet.unload_lora()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,27 +99,38 @@ def load_into(network: LoraNetwork, file: LoraFile) -> None:
             "Use it with the base model it was trained on.",
         )
     for module in network.modules:
-        down, up = file.tensors[f"{module.stem}.lora_down.weight"], file.tensors[f"{module.stem}.lora_up.weight"]
-        rank = down.shape[0]
+        for part, own in (("down", module.down), ("up", module.up)):
+            given = file.tensors.get(f"{module.stem}.lora_{part}.weight")
+            if given is None or given.shape != own.shape:
+                shape = "missing" if given is None else tuple(given.shape)
+                raise UserError(
+                    "lora-does-not-fit",
+                    f"In this LoRA {module.stem}.lora_{part} is {shape}, the base model needs {tuple(own.shape)}.",
+                    "Use it with the base model it was trained on.",
+                )
+    for module in network.modules:
         alpha = file.tensors.get(f"{module.stem}.alpha")
-        if down.shape != module.down.shape or up.shape != module.up.shape:
-            raise UserError(
-                "lora-does-not-fit",
-                f"In this LoRA {module.stem} is {tuple(down.shape)}, the base model needs {tuple(module.down.shape)}.",
-                "Use it with the base model it was trained on.",
-            )
-        module.down.copy_(down)
+        module.down.copy_(file.tensors[f"{module.stem}.lora_down.weight"])
         # the file's own strength may differ from the network's: carry it over in the ups
-        file_scale = float(alpha) / rank if alpha is not None else 1.0
-        module.up.copy_(up.float() * (file_scale / network.scale))
+        file_scale = float(alpha) / network.rank if alpha is not None else 1.0
+        module.up.copy_(file.tensors[f"{module.stem}.lora_up.weight"].float() * (file_scale / network.scale))
 
 
 def rank_of(file: LoraFile) -> int:
-    """The rank of a file's modules (the largest one, where they differ)."""
-    return max(file.tensors[f"{stem}.lora_down.weight"].shape[0] for stem in file.stems)
+    """The rank of a file's modules (the largest one, where they differ). Raises UserError where it has none."""
+    downs = [file.tensors[f"{stem}.lora_down.weight"] for stem in file.stems]
+    ranks = [down.shape[0] for down in downs if down.ndim]
+    if not ranks:
+        raise UserError(
+            "not-a-lora",
+            "The file holds no LoRA layers that are named as sd-scripts and the programs for pictures name them.",
+            "lora-tui inspect says what is in it.",
+        )
+    return max(ranks)
 
 
 def alpha_of(file: LoraFile) -> float | None:
     """The alpha of a file's modules, None where the file has none."""
-    alphas = {float(file.tensors[f"{s}.alpha"]) for s in file.stems if f"{s}.alpha" in file.tensors}
-    return max(alphas) if alphas else None
+    tensors = [file.tensors[f"{stem}.alpha"] for stem in file.stems if f"{stem}.alpha" in file.tensors]
+    alphas = [float(alpha) for alpha in tensors if alpha.numel() == 1]
+    return max((alpha for alpha in alphas if math.isfinite(alpha)), default=None)

@@ -45,12 +45,13 @@ def run(context: JobContext) -> dict[str, Any]:
     base = recognise(settings.pretrained_model_name_or_path)
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     check_precision(settings, device)
+    asked = sample_prompts(settings, base, job.trigger, job.class_name)
+    make_optimizer(settings, [torch.nn.Parameter(torch.zeros(1))])  # wrong arguments are said before any work
     dataset = read_dataset(context, settings)
     context.announce(devices.describe(device), dataset.steps.total, dataset.steps.epochs)
 
     with context.phase("loading the base model"):
         model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision])
-    asked = sample_prompts(settings, base, job.trigger, job.class_name)
     samples, encoded = encode_everything(context, settings, dataset, model, asked, device)
 
     with context.phase("attaching the LoRA"):
@@ -124,7 +125,7 @@ def read_dataset(context: JobContext, settings: Settings) -> Dataset:
 def sample_prompts(settings: Settings, base: BaseModel, trigger: str, class_name: str) -> list[SamplePrompt]:
     """What to draw while training; without own prompts the guide's "TRIGGER, a photo of a CLASS"."""
     width, height = settings.size
-    lines = settings.sample_prompts or (f"{trigger}, a photo of a {class_name}",)
+    lines = settings.sample_prompts or (prompts.guide_prompt(trigger, class_name),)
     default = prompts.default_prompt(base.size, width, height, settings.seed)
     return [prompts.parse(line, default) for line in lines]
 

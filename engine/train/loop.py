@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 
-from engine.context import JobContext
+from engine.context import JobContext, Stopped
 from engine.data.order import epoch_batches, optimizer_steps
 from engine.data.samples import MicroBatch, Samples
 from engine.lora.network import LoraNetwork
@@ -62,15 +62,16 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
     As with accelerate's gradient accumulation each batch's loss counts 1 / gradient_accumulation_steps, also in an
     epoch's last step, which may have fewer batches.
     """
+    dtype = t.unet.dtype  # asked once: diffusers walks through all modules for it, which takes milliseconds
     losses = []
     for batch in batches:
         noisy = add_noise(batch.latents, batch.noise, batch.timesteps, alphas)
         with t.accelerator.autocast():
             predicted = t.unet(
-                noisy.to(t.unet.dtype),
+                noisy.to(dtype),
                 batch.timesteps,
-                encoder_hidden_states=batch.context.to(t.unet.dtype),
-                added_cond_kwargs={"text_embeds": batch.pooled.to(t.unet.dtype), "time_ids": batch.time_ids},
+                encoder_hidden_states=batch.context.to(dtype),
+                added_cond_kwargs={"text_embeds": batch.pooled.to(dtype), "time_ids": batch.time_ids},
                 return_dict=False,
             )[0]
         loss = denoising_loss(predicted, batch.noise, batch.timesteps, batch.weights, alphas, t.settings.min_snr_gamma)
@@ -86,12 +87,16 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
 
 
 def train(t: Training) -> Outcome:
-    """Train to the end of the last epoch, or until a stop is asked for; either way the LoRA is saved."""
+    """Train to the end of the last epoch, or until a stop is asked for; either way the LoRA is saved.
+
+    Raises Stopped when the stop comes before the first step: there is no LoRA yet that would be worth a file.
+    """
     s, outcome = t.settings, Outcome()
     device = t.accelerator.device
     alphas = alphas_cumprod(device)
     randomness = Randomness(s.seed, s.noise_offset, s.caption_dropout_rate)
-    meter = Meter(t.context, device)
+    meter = Meter(t.context, device, scaled=t.accelerator.scaler is not None)
+    saved_step = 0
     t.unet.train()  # gradient checkpointing only works in training mode; nothing in SDXL's U-Net drops out
 
     if s.sample_at_first:
@@ -103,7 +108,10 @@ def train(t: Training) -> Outcome:
             # once in a while: somebody asks to stop
             if t.context.stop_requested():
                 meter.flush()
-                outcome.loras.append(t.save(outcome.step, epoch, False))
+                if outcome.step == 0:
+                    raise Stopped
+                if saved_step < outcome.step:
+                    outcome.loras.append(t.save(outcome.step, epoch, False))
                 return outcome
 
             # a single training step
@@ -138,7 +146,7 @@ def train(t: Training) -> Outcome:
         last = epoch == t.steps.epochs
         if last or (s.save_every_n_epochs and epoch % s.save_every_n_epochs == 0):
             outcome.loras.append(t.save(outcome.step, epoch, last))
-            meter.last_saved = outcome.loras[-1].name
+            saved_step, meter.last_saved = outcome.step, outcome.loras[-1].name
             meter.resume_clock()
     outcome.complete = True
     return outcome

@@ -49,8 +49,10 @@ class _Fetch:
 
 
 class Meter:
-    def __init__(self, context: JobContext, device: torch.device) -> None:
-        self._context, self._device = context, device
+    """`scaled`: gradients are scaled as fp16 needs it; the scaler then skips steps whose gradient is not finite."""
+
+    def __init__(self, context: JobContext, device: torch.device, scaled: bool = False) -> None:
+        self._context, self._device, self._scaled = context, device, scaled
         self._waiting: list[StepFacts] = []
         self._fetches: deque[_Fetch] = deque()
         self._recent: deque[float] = deque(maxlen=AVERAGED_STEPS)
@@ -61,7 +63,7 @@ class Meter:
     def add(self, facts: StepFacts) -> None:
         """Take a step's figures; writes the events of earlier ones that have arrived.
 
-        Raises UserError when a loss is not a number any more.
+        Raises UserError when a loss or a gradient is not a number any more.
         """
         self._waiting.append(facts)
         if len(self._waiting) >= FETCH_STEPS or time.monotonic() - self._last_fetch >= FETCH_SECONDS:
@@ -113,10 +115,11 @@ class Meter:
                 seconds=round(fetch.seconds, 4),
                 images_per_second=round(facts.images / max(fetch.seconds, 1e-9), 3),
             )
-            if not math.isfinite(loss):
+            if not math.isfinite(loss) or not (self._scaled or math.isfinite(norm)):
+                what = "gradient" if math.isfinite(loss) else "loss"
                 raise UserError(
                     "loss-not-finite",
-                    f"At step {facts.step} the loss was no number any more, so training stopped; "
+                    f"At step {facts.step} the {what} was no number any more, so training stopped; "
                     f"the last good LoRA is {self.last_saved}.",
                     "Use mixed_precision bf16 instead of fp16, or a lower learning rate.",
                 )

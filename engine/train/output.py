@@ -5,11 +5,12 @@ A name that another run has taken there is never overwritten: the newer one beco
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 from pathlib import Path
+
+from engine.plan.files import disk_errors
 
 
 def free_name(model_dir: Path, wanted: str) -> str:
@@ -37,15 +38,40 @@ def step_file(name: str, step: int) -> str:
 
 
 def publish(file: Path, model_dir: Path) -> Path:
-    """Make `file` appear in `model_dir` under its own name: as a hard link, or as a copy where links are impossible."""
-    model_dir.mkdir(parents=True, exist_ok=True)
-    target = model_dir / file.name
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with contextlib.suppress(FileNotFoundError):
-        beside.unlink()
+    """Make `file` appear in `model_dir` under its own name: as a hard link, or as a copy where links are impossible.
+
+    Another file that has come to lie there in the meantime is left alone, and the new one gets -2, -3, … at its end.
+    Returns where it is. Raises UserError: `disk-full`, `not-writable`.
+    """
+    with disk_errors(model_dir / file.name):
+        model_dir.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            target = model_dir / (file.name if number == 1 else f"{file.stem}-{number}{file.suffix}")
+            try:
+                _appear(file, target)
+            except FileExistsError:
+                number += 1
+            else:
+                return target
+
+
+def _appear(file: Path, target: Path) -> None:
+    """`file` at `target`, whole or not at all. Raises FileExistsError where something else is there."""
     try:
-        os.link(file, beside)
-    except OSError:
+        os.link(file, target)  # never replaces anything
+        return
+    except FileExistsError:
+        if target.exists() and target.samefile(file):
+            return
+        raise
+    except OSError:  # a disk without hard links, or another disk
+        pass
+    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
         shutil.copyfile(file, beside)
-    beside.replace(target)
-    return target
+        if target.exists():
+            raise FileExistsError(target)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

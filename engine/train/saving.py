@@ -6,10 +6,13 @@ import hashlib
 import time
 from pathlib import Path
 
+import torch
+
 from engine.context import JobContext
 from engine.lora import metadata, weights
 from engine.lora.network import LoraNetwork
 from engine.plan.dataset import Dataset
+from engine.plan.errors import UserError
 from engine.plan.settings import Settings
 from engine.train import output
 
@@ -44,17 +47,25 @@ class Saver:
         else:
             file = output.step_file(self.name, step)
         path = self.context.run.output_dir / file
+        if not all(bool(torch.isfinite(flat).all()) for flat in self.network.parameters):
+            raise UserError(
+                "loss-not-finite",
+                f"At step {step} the LoRA holds values that are not numbers, so it was not saved and training stopped.",
+                "Use mixed_precision bf16 instead of fp16, or a lower learning rate.",
+            )
         tensors = weights.state_dict(self.network, self.settings.save_precision)
         facts = metadata.build(
             self.settings,
             self.dataset,
-            metadata.Progress(epoch, step, self.started, time.time()),
+            metadata.Progress(step // self.dataset.steps.steps_per_epoch, step, self.started, time.time()),
             output_name=self.name,
             trigger=self.context.job.trigger,
             session_id=self.session_id,
         )
         size = weights.write(path, tensors, facts)
         shown = output.publish(path, self.model_dir) if self.model_dir else path
+        if shown.name != path.name:
+            self.context.warn("name-taken", f"{path.name} lies in {shown.parent} already; this one is {shown.name}.")
         self.published.append(shown)
         self.context.emit("saved", path=path, epoch=epoch, step=step, bytes=size)
         return path
