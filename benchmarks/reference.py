@@ -1,8 +1,8 @@
 """The plain way: a training step as the diffusers example script for SDXL LoRA writes it, and sd-scripts' max-norm.
 
-Per-tensor Prodigy, accelerate, gradient clipping, the VAE and both text encoders in every step, the loss read back in
-every step. It is handed our noise, timesteps, latent draws and order, so both ways compute the same thing and their
-losses can be compared; the time it would take to draw them is not counted against it.
+Pictures read, resized and encoded in every step and prompts too, per-tensor Prodigy, accelerate, gradient clipping, the
+loss read back in every step. It is handed our noise, timesteps, latent draws and order, so both ways compute the same
+and their losses can be compared; the time it would take to draw them is not counted against it.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 from diffusers import DDPMScheduler
+from diffusers.models.attention_processor import AttnProcessor2_0
 from peft import LoraConfig
+from PIL import Image
 from prodigyopt import Prodigy
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.data import pixels
 from engine.data.samples import MicroBatch
 from engine.lora.network import LoraNetwork, targets
 from engine.models.sdxl import SDXL
+from engine.plan.dataset import Picture
 
 PRODIGY = {"lr": 1.0, "weight_decay": 0.01, "decouple": True, "d0": 1e-4, "use_bias_correction": True}
 
 
 @dataclass(frozen=True)
 class RawBatch:
-    """What the plain loop starts from: pixels (B, 3, H, W) in -1..1, captions, latent draws (B, 4, h, w), and the rest
-    of the batch as ours has it."""
+    """What the plain loop starts from: picture files with their captions, latent draws (B, 4, h, w), and the rest of
+    the batch as ours has it."""
 
-    pixels: Tensor
-    captions: list[str]
+    pictures: list[Picture]
     latent_noise: Tensor
     ours: MicroBatch
 
@@ -42,12 +45,14 @@ class PlainLoop:
     def __init__(self, model: SDXL, start: LoraNetwork, rank: int, alpha: float, *, cached: bool) -> None:
         self.model, self.cached = model, cached
         self.accelerator = Accelerator(cpu=True)
-        unet = model.unet
+        unet = model.unet.to(memory_format=torch.contiguous_format)
+        model.vae.to(memory_format=torch.contiguous_format)
         unet.requires_grad_(False)
         model.vae.requires_grad_(False)
         model.text_encoder.requires_grad_(False)
         model.text_encoder_2.requires_grad_(False)
         names = list(targets(unet))
+        unet.set_attn_processor(AttnProcessor2_0())  # the library's own
         unet.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names))
         by_layer = {id(m.layer): m for m in start.modules}
         assert by_layer
@@ -69,10 +74,10 @@ class PlainLoop:
             if self.cached:
                 latents, context, pooled = batch.ours.latents, batch.ours.context, batch.ours.pooled
             else:
-                posterior = self.model.vae.encode(batch.pixels).latent_dist
+                posterior = self.model.vae.encode(self._pixels(batch.pictures)).latent_dist
                 latents = posterior.mean + posterior.std * batch.latent_noise
                 latents = latents * self.model.vae.config["scaling_factor"]
-                context, pooled = self.model.encode_text(batch.captions)
+                context, pooled = self.model.encode_text([p.caption for p in batch.pictures])
             noise, timesteps = batch.ours.noise, batch.ours.timesteps
             noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
             condition = {"time_ids": batch.ours.time_ids, "text_embeds": pooled}
@@ -90,6 +95,11 @@ class PlainLoop:
             self.scheduler.step()
             self.optimizer.zero_grad()
         return average.item()
+
+    def _pixels(self, chosen: Sequence[Picture]) -> Tensor:
+        return torch.stack(
+            [pixels.to_tensor(pixels.fit(Image.open(p.path).convert("RGB"), p.resized, p.bucket)) for p in chosen]
+        )
 
 
 def _in_order(network: LoraNetwork, names: Sequence[str]) -> Iterable:

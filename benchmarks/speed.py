@@ -21,14 +21,13 @@ import torch
 from accelerate import Accelerator
 
 from benchmarks.reference import PlainLoop, RawBatch
-from engine.data import pixels
 from engine.data.cache import Latents, Texts
 from engine.data.order import epoch_batches
 from engine.data.samples import Samples
 from engine.lora.network import LoraNetwork, attach
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
-from engine.plan import pictures, presets
+from engine.plan import presets
 from engine.plan.base_model import recognise
 from engine.plan.buckets import size_conditioning
 from engine.plan.dataset import Picture, scan
@@ -122,12 +121,11 @@ class Ours:
     def raw(self, step: int) -> RawBatch:
         """The same batch for the plain loop."""
         chosen = [self.data.pictures[i] for i in self.order[step]]
-        images = [pixels.to_tensor(pixels.fit(pictures.load(p.path), p.resized, p.bucket)) for p in chosen]
         ours = self.batch(step)
         noises = [torch.empty(ours.latents.shape[1:]) for _ in chosen]
         for position, noise in enumerate(noises):
             noise.normal_(generator=generator(self.randomness.seed, "latent", step, position))
-        return RawBatch(torch.stack(images), [p.caption for p in chosen], torch.stack(noises), ours)
+        return RawBatch(chosen, torch.stack(noises), ours)
 
     def unet_alone(self, batch: Any) -> None:
         predicted = self.unet(
@@ -150,10 +148,7 @@ def _timed(block: Callable[[int], Any], first: int) -> float:
 def measure(data: Data) -> Speed:
     ours = Ours(data)
     s = data.settings
-    plain_model = copy.copy(data.model)
-    plain_model.unet = copy.deepcopy(data.model.unet)
-    cached_model = copy.copy(data.model)
-    cached_model.unet = copy.deepcopy(data.model.unet)
+    plain_model, cached_model = copy.deepcopy(data.model), copy.deepcopy(data.model)
     plain = PlainLoop(plain_model, ours.network, s.network_dim, s.network_alpha, cached=False)
     plain_cached = PlainLoop(cached_model, ours.network, s.network_dim, s.network_alpha, cached=True)
 
