@@ -17,7 +17,7 @@ from PIL import Image
 from engine.__main__ import work
 from engine.lora import weights
 from engine.lora.weights import LoraFile
-from engine.plan.settings import resolve
+from engine.plan.settings import Settings, resolve
 from engine.runs import folder as folders
 from engine.runs.events import read_all
 from engine.runs.folder import RunFolder
@@ -38,10 +38,18 @@ SMALL: dict[str, object] = {
     "optimizer_args": (),
     "learning_rate": 1e-3,
     "seed": 7,
+    "noise_offset": 0.0,
+    "caption_dropout_rate": 0.0,
+    "min_snr_gamma": 0.0,
+    "scale_weight_norms": 0.0,
 }
 """Over these, each test says what it is about."""
 
 SIZES = ((64, 64), (64, 64), (96, 48), (64, 64))
+
+
+def settings(**values: object) -> Settings:
+    return resolve(SMALL, values)
 
 
 def picture(path: Path, number: int, size: tuple[int, int] = (64, 64)) -> Path:
@@ -136,17 +144,15 @@ class Trainer:
         project: Path,
         arguments: Mapping[str, Any] | None = None,
         device: str = "auto",
-        **settings: object,
+        **values: object,
     ) -> RunFolder:
-        values = resolve(SMALL, {"pretrained_model_name_or_path": str(self.base)}, settings)
-        job = Job("train", project, "ohwx", "ohwx", "man", values, device=device, arguments=arguments or {})
+        whole = settings(**({"pretrained_model_name_or_path": str(self.base)} | values))
+        job = Job("train", project, "ohwx", "ohwx", "man", whole, device=device, arguments=arguments or {})
         return folders.create(project / "runs", job)
 
-    def __call__(
-        self, project: Path | None = None, *, reg: bool = False, repeats: int = 1, **settings: Any
-    ) -> Trained:
+    def __call__(self, project: Path | None = None, *, reg: bool = False, repeats: int = 1, **values: Any) -> Trained:
         project = project or self.project(reg, repeats)
-        return self.do(self.prepare(project, **settings), project)
+        return self.do(self.prepare(project, **values), project)
 
     def do(self, run: RunFolder, project: Path) -> Trained:
         with own_process():
