@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class Trained:
         """Names of the LoRAs in the project's model/."""
         return sorted(path.name for path in (self.project / "model").glob("*"))
 
-    @property
+    @cached_property
     def lora(self) -> LoraFile:
         """The finished LoRA."""
         return self.saved("ohwx.safetensors")
