@@ -438,7 +438,7 @@ def main() -> None:
         "vae": (train_vae, 7000, 8),
         "joint": (train_joint, 2000, 16),
         "unet": (train_unet, 8_000, 16),
-        "decoder": (train_decoder, 3000, 8),
+        "decoder": (train_decoder, 1500, 8),
     }[args.phase]
     phase(args.work, args.steps or steps, args.batch or batch)
 
