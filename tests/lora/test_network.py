@@ -117,7 +117,7 @@ def test_prodigy_on_flat_buffers_equals_prodigy_on_every_tensor(unet: UNet2DCond
             separate.append(weight)
     target = torch.randn(2, 4, 12, 12, generator=torch.Generator().manual_seed(9))
     on_flat, on_plain = Prodigy(flat.parameters, **arguments), Prodigy(separate, **arguments)
-    for step in range(30):
+    for step in range(20):
         losses = []
         for model, optimizer, weights in ((flat_unet, on_flat, flat.parameters), (plain_unet, on_plain, separate)):
             loss = (predict(model, step) - target).square().mean()
@@ -130,7 +130,7 @@ def test_prodigy_on_flat_buffers_equals_prodigy_on_every_tensor(unet: UNet2DCond
         assert losses[0] == pytest.approx(losses[1], rel=2e-4)
     assert on_flat.param_groups[0]["d"] == pytest.approx(on_plain.param_groups[0]["d"], rel=1e-4)
     assert on_flat.param_groups[0]["d"] > 2e-4
-    assert losses[0] < (predict(unet, 29) - target).square().mean().item()
+    assert losses[0] < (predict(unet, 19) - target).square().mean().item()
     held = sum(t.numel() for s in on_flat.state.values() for t in s.values() if torch.is_tensor(t))
     apart = sum(t.numel() for s in on_plain.state.values() for t in s.values() if torch.is_tensor(t))
     assert held <= apart * 1.01

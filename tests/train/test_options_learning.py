@@ -275,10 +275,10 @@ def test_bf16_with_everything_switched_on_stays_close_to_fp32(train: Trainer) ->
         "min_snr_gamma": 5.0,
         "scale_weight_norms": 5.0,
         "gradient_checkpointing": True,
-        "max_train_epochs": 2,
+        "max_train_epochs": 1,
     }
     exact, half = train(**everything), train(**everything, mixed_precision="bf16")
     assert half.end["status"] == "finished"
     assert half.losses == pytest.approx(exact.losses, rel=0.05)
     info = json.loads(half.lora.metadata["ss_bucket_info"])
-    assert sum(bucket["count"] for bucket in info["buckets"].values()) == 8
+    assert sum(bucket["count"] for bucket in info["buckets"].values()) == 8  # four pictures, four regularising
