@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from engine.plan.errors import UserError
-from engine.plan.files import disk_errors
+from engine.plan.files import absolute_path, disk_errors, require_utf8, whole_folder
 from engine.plan.project import Project
 
 DEFAULT_FOLDER = "lora-tui-demo"
@@ -18,10 +17,10 @@ HELD_OUT = "held_out"  # pictures of the character that are never trained on; on
 def prepare(target: Path | str) -> Project:
     """The demo project in `target`: made whole or not at all, or the one that is there already.
 
-    Raises UserError: `exists` for a folder that is something else, `no-demo` for a broken installation, `disk-full`,
-    `not-writable`.
+    Raises UserError: `exists` for a folder that is something else, `no-demo` for a broken installation, `not-utf8`,
+    `disk-full`, `not-writable`.
     """
-    folder = Path(target).expanduser().absolute()
+    folder = absolute_path(target)
     if folder.is_dir() and any(folder.iterdir()):
         if not ((folder / "project.toml").is_file() and (folder / HELD_OUT).is_dir()):
             raise UserError("exists", f"{folder} exists and is not the demo project.", "Choose another folder.")
@@ -31,17 +30,11 @@ def prepare(target: Path | str) -> Project:
     shipped = files("engine") / "demo" / "project"
     if not shipped.is_dir():
         raise UserError("no-demo", "This installation has no demo project.", "Install lora-tui again.")
-    with as_file(shipped) as source, disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-        try:
-            # Contents only: an installed package may be read-only, and the copy must not be.
-            shutil.copytree(source, partial, dirs_exist_ok=True, copy_function=shutil.copyfile)
-            for path in (partial, *partial.rglob("*")):
-                if path.is_dir():
-                    path.chmod(0o755)
-            partial.rename(folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    require_utf8(folder)
+    with as_file(shipped) as source, disk_errors(folder), whole_folder(folder) as partial:
+        # Contents only: an installed package may be read-only, and the copy must not be.
+        shutil.copytree(source, partial, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        for path in (partial, *partial.rglob("*")):
+            if path.is_dir():
+                path.chmod(0o755)
     return Project.open(folder)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,56 @@ def absolute_path(path: Path | str) -> Path:
     except (RuntimeError, ValueError):
         raise UserError("no-such-folder", f"{path} does not exist.", "Check the spelling of the path.") from None
     return whole.resolve() if ".." in whole.parts else whole
+
+
+def require_utf8(path: Path) -> None:
+    """Raises UserError `not-utf8` for a path that job.toml, which is UTF-8, could not hold."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(
+            "not-utf8", f"The path {path} is not UTF-8, and files of a project could not name it.", "Rename the folder."
+        ) from None
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """An empty folder to fill; it becomes `target` where the block ends well, and is gone where it does not.
+
+    An empty folder that is at `target` already is filled and not replaced: it may be one that a shell stands in, a
+    link or another disk. Raises OSError.
+    """
+    there = target.is_dir()
+    parent = target if there else target.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=parent))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        if there:
+            _move_contents(partial, target)
+        else:
+            partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _move_contents(folder: Path, target: Path) -> None:
+    """Move everything in `folder` into `target`, or nothing; removes `folder`."""
+    moved: list[Path] = []
+    try:
+        for path in sorted(folder.iterdir()):
+            place = target / path.name
+            if os.path.lexists(place):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
+            path.rename(place)
+            moved.append(place)
+        folder.rmdir()
+    except BaseException:
+        for place in moved:
+            place.rename(folder / place.name)
+        raise
 
 
 def mount_point(path: Path) -> Path:

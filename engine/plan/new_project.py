@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from engine.plan import project_file
 from engine.plan.captions import caption_candidates
 from engine.plan.errors import UserError
-from engine.plan.files import disk_errors
+from engine.plan.files import disk_errors, whole_folder
 from engine.plan.folders import require_folder
 from engine.plan.option_values import is_plain_name
 from engine.plan.pictures import picture_files
@@ -24,13 +23,19 @@ def create(
 ) -> None:
     """Make the folder `target` with img/, reg/, model/ and project.toml.
 
-    Everything is put together beside `target` and renamed at the end. Captions are copied even with `link`, so that
-    editing one never touches the folder it came from. Raises UserError: `exists`, `bad-name`, `bad-value`,
+    Everything is put together in a folder of its own and renamed at the end. Captions are copied even with `link`, so
+    that editing one never touches the folder it came from. Raises UserError: `exists`, `bad-name`, `bad-value`,
     `no-such-folder`, `no-pictures`, `disk-full`, `not-writable`.
     """
     trigger, class_name = contents.trigger or "", contents.class_name or ""
     words = f"{trigger} {class_name}".strip()
     _check_words(trigger, class_name)
+    if not is_plain_name(contents.name or ""):
+        raise UserError(
+            "bad-name",
+            f'The name "{contents.name}" cannot be part of a file name.',
+            "Use letters, digits and spaces; with --name it may differ from the folder's.",
+        )
     if not 1 <= repeats < 10**9:
         raise UserError("bad-value", f"The number of repeats must be 1 or more, not {repeats}.")
     if reg is not None and not class_name:
@@ -51,24 +56,16 @@ def create(
                     f"There is no picture in {source}.",
                     "Pictures are .png, .jpg, .webp or .bmp files, directly in that folder.",
                 )
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=target.parent))
-        try:
-            for source, name, parent in sources:
-                (partial / parent).mkdir()
-                if source is not None or parent == "img":
-                    folder = partial / parent / name
-                    folder.mkdir()
-                    if source is not None:
-                        _take_pictures(source, folder, link)
-            (partial / "model").mkdir()
-            project_file.write(partial / FILE_NAME, contents)
-            partial.chmod(0o755)
-            partial.rename(target)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    with disk_errors(target), whole_folder(target) as partial:
+        for source, name, parent in sources:
+            (partial / parent).mkdir()
+            if source is not None or parent == "img":
+                folder = partial / parent / name
+                folder.mkdir()
+                if source is not None:
+                    _take_pictures(source, folder, link)
+        (partial / "model").mkdir()
+        project_file.write(partial / FILE_NAME, contents)
 
 
 def _take_pictures(source: Path, folder: Path, link: bool) -> None:

@@ -7,6 +7,7 @@ import ast
 from engine.plan.errors import UserError
 
 MAX_FILE_NAME_CHARACTERS = 120
+_NOT_IN_NAMES = frozenset('/\\:*?"<>|')
 
 
 def parse_resolution(value: object) -> tuple[int, int]:
@@ -79,10 +80,16 @@ def is_plain_name(name: str) -> bool:
     return (
         0 < len(name) <= MAX_FILE_NAME_CHARACTERS
         and name.isprintable()
-        and not set(name) & set('/\\:*?"<>|')
+        and not _NOT_IN_NAMES & set(name)
         and not name.startswith((".", "-", " "))
         and not name.endswith((".", " "))
     )
+
+
+def plain_name(text: str, otherwise: str = "lora") -> str:
+    """`text` with what cannot be part of a file name replaced; `otherwise` where nothing is left of it."""
+    kept = "".join("_" if c in _NOT_IN_NAMES or not c.isprintable() else c for c in text)
+    return kept.lstrip(".- ")[:MAX_FILE_NAME_CHARACTERS].rstrip(". ") or otherwise
 
 
 def _shown(value: object) -> str:

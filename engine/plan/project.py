@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.plan import new_project, presets, project_file
 from engine.plan.errors import Finding, UserError
-from engine.plan.files import absolute_path, reading_errors
+from engine.plan.files import absolute_path, reading_errors, require_utf8
 from engine.plan.folders import (
     child_folder,
     numbered_folders,
@@ -19,6 +19,7 @@ from engine.plan.folders import (
     require_folder,
     split_class_words,
 )
+from engine.plan.option_values import is_plain_name
 from engine.plan.pictures import picture_files
 from engine.plan.project_file import FILE_NAME, ProjectFile
 from engine.plan.settings import Settings, resolve_named
@@ -48,9 +49,11 @@ class Project:
     def open(cls, path: Path | str) -> Project:
         """The project at `path`; its img folder or one of the numbered folders may be given instead.
 
-        Raises UserError: `no-such-folder`, `not-a-folder`, `not-a-project`, and what `project_file.read` raises.
+        Raises UserError: `no-such-folder`, `not-a-folder`, `not-a-project`, `not-utf8`, and what `project_file.read`
+        raises.
         """
         given = absolute_path(path)
+        require_utf8(given)
         with reading_errors(given):
             root, notes = _root(given)
         file = root / FILE_NAME
@@ -86,9 +89,10 @@ class Project:
 
         images, reg: folders whose pictures and captions are copied (pictures linked with `link`); None leaves the
         folder empty. The project appears whole or not at all. Raises UserError: `exists`, `bad-name`,
-        `no-such-folder`, `no-pictures`, `disk-full`, `not-writable`.
+        `no-such-folder`, `no-pictures`, `not-utf8`, `disk-full`, `not-writable`.
         """
         target = absolute_path(path)
+        require_utf8(target)
         new_project.create(
             target,
             ProjectFile(name=name or target.name, trigger=trigger, class_name=class_name),
@@ -101,10 +105,11 @@ class Project:
 
     def save(self) -> None:
         """Write project.toml, keeping a person's comments. Raises UserError as `project_file.write` does."""
+        implied = self.name == self.path.name and not is_plain_name(self.name)  # a kohya folder's, which may be any
         project_file.write(
             self.file_path,
             ProjectFile(
-                name=self.name,
+                name=None if implied else self.name,
                 trigger=self.trigger,
                 class_name=self.class_name,
                 preset=self.preset,

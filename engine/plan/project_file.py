@@ -16,6 +16,7 @@ from tomlkit.toml_document import TOMLDocument
 
 from engine.plan.errors import UserError
 from engine.plan.files import atomic_write, reading_errors
+from engine.plan.option_values import is_plain_name
 from engine.plan.settings import check_names, nearest
 
 FILE_NAME = "project.toml"
@@ -53,8 +54,10 @@ def read(path: Path) -> ProjectFile:
     check_names(settings, str(path))
     pictures = _table(tables, "pictures", path)
     _known(pictures, _PICTURES_KEYS, path, "key in [pictures]")
+    name = _text(project, "name", path)
+    _check_name(name, path)
     return ProjectFile(
-        name=_text(project, "name", path),
+        name=name,
         trigger=_text(project, "trigger", path),
         class_name=_text(project, "class", path),
         preset=_text(project, "preset", path),
@@ -70,6 +73,7 @@ def write(path: Path, contents: ProjectFile) -> None:
     The file is read anew, so that a comment somebody added a minute ago is kept. Raises UserError as `read` and
     `atomic_write` do; then the file is as it was.
     """
+    _check_name(contents.name, path)
     document = _document(path)
     project = {
         "name": contents.name,
@@ -196,6 +200,16 @@ def _text(table: Mapping[str, Any], key: str, path: Path) -> str | None:
     if value is not None and not isinstance(value, str):
         raise UserError("bad-project-file", f"{path}: {key} in [project] must be a text in quotes.")
     return value
+
+
+def _check_name(name: str | None, path: Path) -> None:
+    """LoRAs are called by it, so it must not lead anywhere else."""
+    if name and not is_plain_name(name):
+        raise UserError(
+            "bad-project-file",
+            f'{path}: the name "{name}" in [project] cannot be part of a file name.',
+            "Use letters, digits and spaces.",
+        )
 
 
 def _repeats(folders: Mapping[str, Any], path: Path) -> dict[str, int]:

@@ -59,7 +59,13 @@ class Job:
         table["repeats"] = dict(self.repeats)
         table["arguments"] = {name: value for name, value in self.arguments.items() if value is not None}
         text = "# What this run does. Frozen: changing it changes nothing but what you can look up later.\n"
-        atomic_write(path, text + tomlkit.dumps(table))
+        try:
+            content = (text + tomlkit.dumps(table)).encode("utf-8")
+        except UnicodeEncodeError as error:
+            line = error.object[: error.end].count("\n")
+            wrong = error.object.splitlines()[line]
+            raise UserError("not-utf8", f"A name in this job is not UTF-8: {wrong}.", "Rename it.") from None
+        atomic_write(path, content)
 
     @classmethod
     def read(cls, path: Path) -> Job:

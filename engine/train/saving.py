@@ -13,6 +13,7 @@ from engine.lora import metadata, weights
 from engine.lora.network import LoraNetwork
 from engine.plan.dataset import Dataset
 from engine.plan.errors import UserError
+from engine.plan.option_values import plain_name
 from engine.plan.settings import Settings
 from engine.train import output
 
@@ -28,7 +29,7 @@ class Saver:
         self.context, self.settings, self.dataset, self.network = context, settings, dataset, network
         self.started = time.time()
         self.model_dir = None if job.arguments.get("no_reg", False) else model_dir
-        wanted = settings.output_name or job.name
+        wanted = settings.output_name or plain_name(job.name)  # a kohya folder may be called anything
         self.name = output.free_name(self.model_dir, wanted) if self.model_dir else wanted
         if self.name != wanted:
             context.warn(

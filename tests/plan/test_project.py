@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -295,3 +296,64 @@ def test_a_copy_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch)
         Project.create(tmp_path / "face", "", "ohwx", "man", 5, source)
     assert caught.value.code == "disk-full"
     assert os.listdir(tmp_path) == ["holiday"]
+
+
+@pytest.mark.parametrize("name", ["../../../model/mine", "a/b", "a\nb", ".hidden", "x" * 121])
+def test_a_name_that_could_leave_its_folder_is_refused(project, tmp_path, name):
+    with pytest.raises(UserError) as caught:
+        Project.create(tmp_path / "new", name, "ohwx", "man", 5)
+    assert caught.value.code == "bad-name"
+    assert not (tmp_path / "new").exists()
+    write(project, f"[project]\nname = {json.dumps(name)}\n")
+    with pytest.raises(UserError, match="name") as caught:
+        Project.open(project.path)
+    assert caught.value.code == "bad-project-file"
+    project.name = name
+    project.file_path.unlink()
+    with pytest.raises(UserError):
+        project.save()
+    assert not project.file_path.exists()
+
+
+def test_a_kohya_folder_of_any_name_can_be_saved(tmp_path):
+    make_folder(tmp_path / "what?" / "img" / "25_ohwx man")
+    Project.open(tmp_path / "what?").save()
+    assert Project.open(tmp_path / "what?").name == "what?"
+
+
+def test_a_path_that_is_not_utf_8_is_refused_in_words(project):
+    renamed = project.path.rename(project.path.with_name(os.fsdecode(b"caf\xe9")))
+    for path in (renamed, renamed / "img"):
+        with pytest.raises(UserError, match="UTF-8"):
+            Project.open(path)
+    with pytest.raises(UserError, match="UTF-8"):
+        Project.create(renamed / "new", "new", "ohwx", "man", 5)
+    assert sorted(os.listdir(renamed)) == ["img"]
+
+
+def test_an_empty_folder_that_is_there_is_filled_and_stays_the_same_folder(tmp_path):
+    source = make_folder(tmp_path / "holiday")
+    here = tmp_path / "face"
+    here.mkdir()
+    before = here.stat().st_ino
+    project = Project.create(here, "", "ohwx", "man", 5, source)
+    assert here.stat().st_ino == before
+    assert sorted(os.listdir(here)) == ["img", "model", "project.toml", "reg"]
+    assert (project.image_dir / "5_ohwx man" / "a.png").is_file()
+    assert sorted(os.listdir(tmp_path)) == ["face", "holiday"]
+
+
+def test_an_empty_folder_that_cannot_be_filled_stays_empty(tmp_path, monkeypatch):
+    here = tmp_path / "face"
+    here.mkdir()
+    original = Path.rename
+
+    def full(self: Path, target: Path) -> Path:
+        if self.name == "reg":
+            raise OSError(28, "No space left on device")
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(UserError):
+        Project.create(here, "", "ohwx", "man", 5)
+    assert os.listdir(here) == []
