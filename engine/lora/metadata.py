@@ -205,4 +205,6 @@ def _own_settings(settings: Settings) -> Mapping[str, object]:
 
 
 def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    # A file name that is not UTF-8 reaches us with lone surrogates, which safetensors refuses.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

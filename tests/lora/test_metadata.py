@@ -184,3 +184,17 @@ def test_no_header_names_a_path_a_user_or_a_machine(dataset: Dataset, tmp_path: 
     user = getpass.getuser()
     assert f"/{user}" not in said
     assert "//" not in said
+
+
+def test_names_that_are_not_utf_8_do_not_lose_the_training(dataset: Dataset) -> None:
+    folder = dataset.folders[0]
+    strange = replace(
+        dataset,
+        folders=(replace(folder, name="1_caf\udce9"), *dataset.folders[1:]),
+        pictures=tuple(replace(p, folder="1_caf\udce9") if p.folder == folder.name else p for p in dataset.pictures),
+    )
+    made = build(strange, trigger="caf\udce9")
+    for value in made.values():
+        value.encode("utf-8")
+    assert made["modelspec.trigger_phrase"] == "caf\\udce9"
+    assert "1_caf\udce9" in json.loads(made["ss_dataset_dirs"])
