@@ -11,15 +11,19 @@ from PIL import Image
 from engine import device as devices
 from engine.context import JobContext
 from engine.generate import prompts
+from engine.generate.prompts import SamplePrompt
 from engine.generate.sheets import comparison, save_png
 from engine.generate.studio import Studio
 from engine.lora import weights
 from engine.plan.base_model import recognise
+from engine.plan.errors import UserError
+
+UNSAID = -1  # no line can ask for this seed
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Arguments of the job: `lora` (path), `prompts` (kohya lines; empty: one from trigger and class), `seeds`,
-    `weights`. The result names the sheet and each picture's facts."""
+    """Arguments of the job: `lora` (path), `prompts` (kohya lines; empty: one from trigger and class), `seeds`
+    (for lines without one of their own), `weights`. The result names the sheet and each picture's facts."""
     job = context.job
     assert job.settings is not None
     base = recognise(job.settings.pretrained_model_name_or_path)
@@ -28,12 +32,12 @@ def run(context: JobContext) -> dict[str, Any]:
     file = weights.read(lora_path)
     context.announce(devices.describe(device))
     width, height = job.settings.size
-    default = prompts.default_prompt(base.size, width, height, seed=42)
+    default = prompts.default_prompt(base.size, width, height, seed=UNSAID)
     trigger = job.trigger or file.metadata.get("modelspec.trigger_phrase", "")
     lines = list(job.arguments.get("prompts") or []) or [prompts.guide_prompt(trigger, job.class_name)]
     seeds = [int(s) for s in job.arguments.get("seeds") or [42, 43, 44, 45]]
     strengths = [float(w) for w in job.arguments.get("weights") or [0.0, 1.0]]
-    asked = [replace(prompts.parse(line, default), seed=seed) for line in lines for seed in seeds]
+    asked = _asked(lines, default, seeds, given=bool(job.arguments.get("seeds")))
 
     cache = (job.project or context.run.path) / "cache"
     studio = Studio(context, base, device, cache)
@@ -58,8 +62,24 @@ def run(context: JobContext) -> dict[str, Any]:
     return {
         "sheet": str(path),
         "prompts": lines,
-        "seeds": seeds,
+        "seeds": list(dict.fromkeys(prompt.seed for prompt in asked)),
         "weights": strengths,
         "message": f"{len(asked)} pairs of pictures are in {path.name}.",
         "complete": True,
     }
+
+
+def _asked(lines: list[str], default: SamplePrompt, seeds: list[int], *, given: bool) -> list[SamplePrompt]:
+    """Each line with its own seed, or with each of `seeds`. Raises UserError where seeds were `given` beside one."""
+    asked: list[SamplePrompt] = []
+    for line in lines:
+        prompt = prompts.parse(line, default)
+        if prompt.seed == UNSAID:
+            asked += [replace(prompt, seed=seed) for seed in seeds]
+        elif given:
+            raise UserError(
+                "two-seeds", f'The prompt "{line}" has a seed of its own, and --seed gives another.', "Leave one out."
+            )
+        else:
+            asked.append(prompt)
+    return asked

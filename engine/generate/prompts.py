@@ -30,9 +30,9 @@ class SamplePrompt:
 
 
 def default_prompt(size: str, width: int, height: int, seed: int) -> SamplePrompt:
-    """An empty prompt with what a base model of `size` ("sdxl" or "micro") needs."""
+    """An empty prompt with what a base model of `size` ("sdxl" or "micro") needs; sides down to multiples of 8 px."""
     steps, guidance = STEPS_AND_GUIDANCE[size]
-    return SamplePrompt("", width, height, seed, steps=steps, guidance=guidance)
+    return SamplePrompt("", width // 8 * 8, height // 8 * 8, seed, steps=steps, guidance=guidance)
 
 
 def guide_prompt(trigger: str, class_name: str) -> str:

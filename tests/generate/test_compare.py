@@ -161,3 +161,16 @@ def test_loras_worn_one_after_another_leave_nothing_behind(micro_folder: Path, t
     assert len({base, four, eight}) == 3
     assert four_again == four
     assert pictures(8) == [base, eight]
+
+
+def test_a_prompts_own_seed_counts_where_no_seeds_are_given(micro_folder: Path, tmp_path: Path) -> None:
+    lora = lora_file(tmp_path, micro_folder, 4)
+    prompts = ["a cat --s 1 --d 7", "a dog --s 1"]
+    code, result, events = compare(micro_folder, tmp_path, lora=str(lora), prompts=prompts, weights=[1.0])
+    assert code == 0, result
+    seeds = [(e["prompt"], e["seed"]) for e in events if e["kind"] == "sample"]
+    assert seeds == [("a cat", 7), *(("a dog", seed) for seed in (42, 43, 44, 45))]
+    assert result["seeds"] == [7, 42, 43, 44, 45]
+    code, end, _ = compare(micro_folder, tmp_path, lora=str(lora), prompts=prompts, seeds=[1])
+    assert (code, end["code"]) == (1, "two-seeds")
+    assert "a cat --s 1 --d 7" in end["message"]

@@ -90,3 +90,8 @@ def test_defaults_suit_the_model() -> None:
 )
 def test_the_guides_prompt(trigger: str, class_name: str, prompt: str) -> None:
     assert guide_prompt(trigger, class_name) == prompt
+
+
+def test_the_default_size_is_one_that_the_model_can_draw() -> None:
+    prompt = default_prompt("micro", 97, 103, 3)
+    assert (prompt.width, prompt.height) == (96, 96)
