@@ -18,6 +18,7 @@ from engine.context import JobContext, Stopped
 from engine.plan.errors import UserError, inert
 from engine.plan.files import atomic_write
 from engine.runs.events import EventWriter
+from engine.runs.fold import FIRST_PHASE
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.log import Heart
@@ -41,6 +42,11 @@ def work(run: RunFolder) -> int:
             events.write("end", status="failed", code=error.code, message=error.message, hint=error.hint, output=None)
         except Exception as error:
             traceback.print_exc()
+            if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):  # torch's, not imported here
+                message = "The graphics card has too little free memory for this."
+                hint = "Set train_batch_size = 1, or a lower network_dim or resolution."
+                events.write("end", status="failed", code="out-of-memory", message=message, hint=hint, output=None)
+                return 1
             message = f"{type(error).__name__}: {inert(error)}".splitlines()[0][:500]
             hint = f"This is a fault in lora-tui; the details are in {inert(run.log_path)}."
             events.write("end", status="failed", code="internal", message=message, hint=hint, output=None)
@@ -56,9 +62,9 @@ def _work(run: RunFolder, events: EventWriter) -> int:
     context = JobContext(run, job, events)
     context.listen_to_signals()
     with Heart(context.run, events):
-        context.emit("phase", name="loading libraries", state="start", done=0, total=None, unit="")
+        context.emit("phase", name=FIRST_PHASE, state="start", done=0, total=None, unit="")
         perform: Callable[[JobContext], dict[str, Any]] = import_module(JOBS[job.kind]).run
-        context.emit("phase", name="loading libraries", state="end", done=0, total=None, unit="")
+        context.emit("phase", name=FIRST_PHASE, state="end", done=0, total=None, unit="")
         try:
             result = perform(context)
         except Stopped:
@@ -79,7 +85,10 @@ def main() -> int:
         return 2
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     try:
-        return work(RunFolder(Path(sys.argv[1])))
+        run = RunFolder(Path(sys.argv[1]))
+        if not run.job_path.is_file():
+            raise UserError("no-such-run", f"{run.path} is no run folder: there is no {run.job_path.name} in it.")
+        return work(run)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

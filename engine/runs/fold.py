@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.runs.events import Event
 
+FIRST_PHASE = "loading libraries"  # with which every engine begins, before it can say what it will do
 STEPS_KEPT = 20  # whose seconds tell the usual ones; the median shrugs off a single slow step
 
 
@@ -114,7 +115,8 @@ class Snapshot:
     last_event_time: float = 0.0
     last_step_time: float = 0.0
     step_seconds: list[float] = field(default_factory=list)  # of the last steps
-    life_began: float = 0.0  # when this engine wrote its `job`
+    life_began: float = 0.0  # when this engine wrote its first event
+    announced: bool = False  # this engine has written its `job`
     stepping: bool = False  # this engine has done a step
     first_step: tuple[int, float] | None = None  # step and time of the first one since this engine began or resumed
 
@@ -163,13 +165,21 @@ def _job(s: Snapshot, e: Event, when: float) -> None:
     s.pid = _integer(e.get("pid"))
     s.total_steps = _integer(e.get("total_steps"))
     s.total_epochs = _integer(e.get("total_epochs"))
-    # A new engine on an old run: what the one before was doing, and how it ended, is over.
+    if s.announced or s.end is not None:  # else it is that of the engine whose first phases were told already
+        _begin_life(s, when)
+    s.announced, s.life_began = True, s.life_began or when
+
+
+def _begin_life(s: Snapshot, when: float) -> None:
+    """A new engine on an old run: what the one before was doing, and how it ended, is over."""
     s.end, s.paused, s.stepping, s.first_step = None, False, False, None
-    s.phases, s.step_seconds, s.life_began = {}, [], when
+    s.phases, s.step_seconds, s.life_began, s.announced = {}, [], when, False
 
 
 def _phase(s: Snapshot, e: Event, when: float) -> None:
     name, state = _text(e.get("name")), _text(e.get("state"))
+    if name == FIRST_PHASE and state == "start":
+        _begin_life(s, when)
     phase = s.phases.get(name)
     if phase is None or state == "start":
         s.phases.pop(name, None)  # so that a phase that begins again comes last

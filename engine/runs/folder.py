@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
+import stat
 import time
 from pathlib import Path
 
@@ -65,7 +67,13 @@ class RunFolder:
     @property
     def bytes(self) -> int:
         """What the folder takes on disk, links to elsewhere not counted."""
-        return sum(path.lstat().st_size for path in self.path.rglob("*") if path.is_file() and not path.is_symlink())
+        total = 0
+        for folder, _, files in os.walk(self.path):  # passes over folders that vanish; an engine may be at work
+            for name in files:
+                with contextlib.suppress(FileNotFoundError):
+                    found = Path(folder, name).lstat()
+                    total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+        return total
 
     def absolute(self, path: str) -> Path:
         """A path from an event, which is relative to the run folder, as an absolute one."""

@@ -168,3 +168,26 @@ def test_a_phase_that_begins_again_is_the_current_one() -> None:
     )
     assert snapshot.phase is not None
     assert snapshot.phase.name == "sampling"
+
+
+def phase(name: str, state: str) -> dict[str, Any]:
+    return {"kind": "phase", "name": name, "state": state}
+
+
+def test_phases_before_the_job_event_belong_to_the_same_engine() -> None:
+    before = [phase(name, state) for name in ("loading libraries", "reading pictures") for state in ("start", "end")]
+    life = [*before, job(), phase("encoding pictures", "start")]
+    names = ["loading libraries", "reading pictures", "encoding pictures"]
+    snapshot = fold(log(*life))
+    assert list(snapshot.phases) == names
+    assert snapshot.life_began == 1.0
+    again = fold(log(*life, step(1), phase("sampling", "start"), *life))
+    assert list(again.phases) == names
+    assert again.life_began == 9.0
+
+
+def test_an_engine_that_begins_again_is_not_ended_even_before_its_job_event() -> None:
+    snapshot = fold(log(job(), step(1), {"kind": "end", "status": "failed"}, phase("loading libraries", "start")))
+    assert snapshot.end is None
+    assert not snapshot.stepping
+    assert snapshot.phase is not None

@@ -86,3 +86,26 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(UserError, match="read-only"):
         create(tmp_path / "runs", Job("train"))
+
+
+def test_a_file_that_vanishes_while_sizes_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path)
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "a").write_bytes(b"12345")
+    (tmp_path / "output" / "gone").write_bytes(b"123")
+    (tmp_path / "link").symlink_to("output/a")
+    original = Path.lstat
+
+    def lstat(self: Path) -> os.stat_result:
+        if self.name == "gone":
+            raise FileNotFoundError(self)
+        return original(self)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert run.bytes == 5
+
+
+def test_a_job_that_holds_a_name_that_is_not_utf_8_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"UTF-8: lora = .*caf\\udce9.safetensors"):
+        create(tmp_path / "runs", Job("inspect", arguments={"lora": "/x/caf\udce9.safetensors"}))
+    assert list(tmp_path.iterdir()) == []

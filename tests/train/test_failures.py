@@ -17,6 +17,8 @@ from engine.__main__ import main, work
 from engine.lora import weights
 from engine.plan.base_model import BaseModel
 from engine.plan.errors import UserError
+from engine.plan.option_values import is_plain_name, plain_name
+from engine.runs.job import Job
 from engine.runs.lock import RunLock
 from engine.train.output import publish
 from tests.training import Trained, Trainer, own_process, same
@@ -202,3 +204,55 @@ def test_a_file_that_appears_during_the_run_is_not_overwritten_either(
     assert (model / "a.safetensors").read_bytes() == b"somebody's"
     assert (model / "a-2.safetensors").read_bytes() == b"own"
     assert sorted(path.name for path in model.iterdir()) == ["a-2.safetensors", "a.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["../../../model/mine", "a/b", "caf\udce9", "..", "what?"])
+def test_a_name_never_leads_out_of_the_runs_folder(name: str) -> None:
+    assert is_plain_name(plain_name(name))
+
+
+def test_a_kohya_folders_name_that_is_not_plain_names_a_lora_all_the_same(
+    train: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.training.Job", lambda *values, **rest: Job(*values[:2], "../a?b", *values[3:], **rest))
+    run = train()
+    assert run.end["status"] == "finished"
+    assert run.files == ["_a_b.safetensors"]
+
+
+# ------------------------------------------------------------------------------------------------------ out of memory
+def test_a_card_without_memory_left_is_no_fault_of_ours(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nSee documentation.")
+
+    monkeypatch.setattr(loop_module, "denoising_loss", fail)
+    run = train()
+    assert "memory" in one_sentence(run)
+    assert (run.end["code"], run.code) == ("out-of-memory", 1)
+    assert run.end["hint"] == "Set train_batch_size = 1, or a lower network_dim or resolution."
+
+
+# ------------------------------------------------------------------------------------------------ the engine's own line
+def test_an_engine_without_a_run_folder_says_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (tmp_path / "missing", tmp_path):
+        monkeypatch.setattr(sys, "argv", ["engine", str(folder)])
+        assert main() == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert str(folder) in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_for_a_run_that_is_at_work_says_so_in_one_line(
+    train: Trainer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train.prepare(train.project())
+    monkeypatch.setattr(sys, "argv", ["engine", str(run.path)])
+    with RunLock.acquire(run):
+        assert main() == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert not run.events_path.exists()
