@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from engine.plan.errors import UserError
+from engine.plan.files import absolute_path
 from engine.runs.folder import list_runs
 from engine.runs.lock import look
 
@@ -14,7 +15,7 @@ RUNS_KEPT = 20  # run folders in the cache directory; nobody looks for them, but
 
 def existing_lora(path: str) -> Path:
     """`path` as an absolute path of a file. Raises UserError "no-such-file"."""
-    lora = Path(path).expanduser().absolute()
+    lora = absolute_path(path)
     if lora.is_dir():
         raise UserError("not-a-file", f"{lora} is a folder.", "Name a .safetensors file.")
     if not lora.is_file():

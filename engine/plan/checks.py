@@ -5,6 +5,8 @@ Each check is a small function that yields findings; `dataset.scan` finds what i
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping
 
 from engine.plan.base_model import BaseModel, recognise
@@ -132,11 +134,13 @@ def _optimizer_arguments(settings: Settings) -> Iterator[Finding]:
     if wrong:
         right = [argument for argument in settings.optimizer_args if argument not in wrong]
         names = ", ".join(argument.partition("=")[0].strip() for argument in wrong)
-        shown = "[" + ", ".join(f'"{argument}"' for argument in right) + "]"
+        shown = json.dumps(right, ensure_ascii=False)
+        # sd-scripts' form, unless a space inside an argument would tear it apart.
+        typed = shown if any(argument.split() != [argument] for argument in right) else " ".join(right)
         yield Finding(
             "optimizer-args-unknown",
             f"{settings.optimizer_type} has no argument {names}.",
-            _line("optimizer_args", shown),
+            _line("optimizer_args", shown, typed),
             level="error",
             option="optimizer_args",
             value=right,
@@ -254,7 +258,8 @@ def _resolution_for(settings: Settings, base: BaseModel) -> Iterator[Finding]:
             "resolution-high",
             f"The practice model was made for pictures of 96 pixels; at {settings.resolution} it is slow and draws "
             "nonsense.",
-            f'Use the demo\'s settings: preset = "demo" in [project], or {_line("resolution", right)}',
+            f'{_line("resolution", chr(34) + right + chr(34))} (or all of the demo\'s settings: preset = "demo" in '
+            "[project])",
             option="resolution",
             value=right,
         )
@@ -290,6 +295,8 @@ def _saving_and_samples(settings: Settings, project: Project) -> Iterator[Findin
         )
 
 
-def _line(option: str, value: str) -> str:
-    """The line that mends it."""
-    return f"Set {option} = {value} in project.toml, or --set {option}={value.strip(chr(34))}."
+def _line(option: str, value: str, typed: str | None = None) -> str:
+    """The line that mends it, for the file and for a shell (`typed`: as text after --set); nothing behind it, not even
+    a full stop, that could be taken along."""
+    text = value.strip('"') if typed is None else typed
+    return f"Set {option} = {value} in project.toml, or --set {shlex.quote(f'{option}={text}')}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.plan.errors import UserError
+from engine.plan.files import absolute_path
 from lora_tui import output
 from lora_tui.options import device_option, json_option, open_project, overrides, set_option
 
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("what", metavar="DIR|LORA")
 @click.option("--prompt", "prompts", multiple=True, help="What to draw. May be given several times.")
-@click.option("--seed", "seeds", multiple=True, type=click.IntRange(0, 2**63 - 1), help="May be given several times.")
+@click.option(
+    "--seed",
+    "seeds",
+    multiple=True,
+    type=click.IntRange(0, 2**63 - 1),
+    help="For prompts without --d. May be repeated.",
+)
 @click.option("--weight", "weights", multiple=True, type=click.FloatRange(-10, 10), help="0 is without the LoRA.")
 @set_option
 @device_option
@@ -55,7 +62,7 @@ def _job(what: str, sets: tuple[tuple[str, str], ...], device: str, arguments: d
     from lora_tui.follow import project_job, with_absolute_base
     from lora_tui.outside import cached_runs_dir, existing_lora, project_of
 
-    given = Path(what).expanduser().absolute()
+    given = absolute_path(what)
     if given.is_dir() or not given.suffix:
         project, settings = open_project(what, sets)
         lora = _newest_lora(project)

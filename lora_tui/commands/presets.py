@@ -26,7 +26,7 @@ def command(context: click.Context, as_json: bool) -> None:
 @json_option
 def list_command(as_json: bool) -> None:
     """List the presets and say when to use each."""
-    _list(as_json)
+    _list(as_json or _asked_of_the_group())
 
 
 @command.command("show")
@@ -37,7 +37,7 @@ def show_command(name: str, as_json: bool) -> None:
     from engine.plan import presets
 
     preset = presets.load(name)
-    if as_json:
+    if as_json or _asked_of_the_group():
         output.answer(_as_object(preset))
         return
     output.say(f"{preset.title}: {preset.when}")
@@ -45,6 +45,12 @@ def show_command(name: str, as_json: bool) -> None:
         output.say(f"  {option} = {_as_typed(value)}")
     for note in preset.notes:
         output.say(f"Note: {note}")
+
+
+def _asked_of_the_group() -> bool:
+    """Whether --json stands before the subcommand."""
+    group = click.get_current_context().parent
+    return group is not None and bool(group.params.get("as_json"))
 
 
 def _list(as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.plan.files import absolute_path
 from lora_tui import output
 from lora_tui.options import json_option
 
@@ -40,7 +41,7 @@ def command(directory: str, as_json: bool) -> None:
 
 
 def _project_folder(directory: str) -> Path:
-    path = Path(directory).expanduser().absolute()
+    path = absolute_path(directory)
     if (path / "runs").is_dir():  # a list of runs must not depend on whether the project is in order
         return path
     from engine.plan.project import Project

@@ -72,7 +72,8 @@ def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool) 
     for finding in found:
         if finding.stops_training(accept_warnings=accept_warnings):
             error = finding.as_error()
-            hint = f"{error.hint} To train all the same: --accept-warnings." if finding.overridable else error.hint
+            # In brackets: a hint may end in a command, to which no full stop must stick.
+            hint = f"{error.hint} (to train all the same: --accept-warnings)" if finding.overridable else error.hint
             raise UserError(error.code, error.message, hint.strip())
     output.findings(found)
     return dataset.steps.total

@@ -238,3 +238,10 @@ def test_comparing_a_project_without_a_lora(lora_tui, project, tmp_path, tree):
     answer = lora_tui("compare", project, "--json")
     assert (answer.code, answer.json["error"]["code"]) == (1, "no-lora")
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", [["demo", "--prepare-only"], ["runs"], ["compare"], ["inspect"]])
+@pytest.mark.parametrize("path", ["~nobody-at-all/x", "~nobody-at-all/x.safetensors"])
+def test_the_home_of_nobody(lora_tui, command, path):
+    answer = lora_tui(*command, path, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "no-such-folder")

@@ -275,3 +275,17 @@ def test_the_demo_project_is_made_once_and_nothing_is_overwritten(
     other = lora_tui("demo", shipped, "--prepare-only", "--json")
     assert (other.code, other.json["error"]["code"]) == (1, "exists")
     assert tree(tmp_path) == before
+
+
+def test_presets_show_obeys_the_groups_json(lora_tui):
+    assert lora_tui("presets", "--json", "show", "guide").json == lora_tui("presets", "show", "guide", "--json").json
+    assert lora_tui("presets", "--json", "list").json == lora_tui("presets", "--json").json
+
+
+def test_the_demo_keeps_the_folder_it_is_made_in(lora_tui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    assert lora_tui("demo", ".", "--prepare-only").code == 0
+    assert tmp_path.stat().st_ino == before
+    assert (tmp_path / "project.toml").is_file()
+    assert not list(tmp_path.glob(".*"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import tomllib
+
 import pytest
 
 from engine.plan.checks import check_settings
 from engine.plan.dataset import scan
 from engine.plan.errors import Finding
 from engine.plan.project import Project
+from engine.plan.settings import parse_text
 
 # Everything that the fixture's three pictures of 64 × 64 are told anyway, and the base model that is not there.
 USUAL = {"few-pictures", "few-steps", "no-regularisation", "small-pictures", "no-base-model"}
@@ -131,3 +135,22 @@ def test_regularisation_pictures_are_judged_by_number_class_and_caption(project,
 def test_many_sizes_with_few_pictures_each_are_named(tmp_path, pictures_in):
     pictures_in(tmp_path / "img" / "1_x cat", [(64, 64 + 32 * n) for n in range(6)], caption="x, a cat")
     assert "short-batches" in findings(Project.open(tmp_path), train_batch_size=4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"learning_rate": 0.0003},
+        {"optimizer_type": "AdamW", "learning_rate": 1e-4, "optimizer_args": ["d0=1e-4", "eps=1e-8", "foreach=True"]},
+        {"optimizer_type": "AdamW", "learning_rate": 1e-4, "optimizer_args": ["d0=1e-4", "betas=(0.9, 0.99)"]},
+        {"optimizer_type": "AdamW", "learning_rate": 1e-4, "optimizer_args": ["d0=1e-4"]},
+        {"enable_bucket": False, "resolution": "1021,1024"},
+    ],
+)
+def test_the_line_that_mends_can_be_pasted_into_a_shell_and_into_the_file(project, settings):
+    [finding] = [finding for finding in findings(project, **settings).values() if finding.option]
+    name, _, text = shlex.split(finding.hint.partition("--set ")[2])[-1].partition("=")
+    wanted = tuple(finding.value) if isinstance(finding.value, list) else finding.value
+    assert (name, parse_text(name, text)) == (finding.option, wanted)
+    line = finding.hint.removeprefix("Set ").partition(" in project.toml")[0]
+    assert tomllib.loads(line) == {finding.option: finding.value}
