@@ -54,8 +54,6 @@ class PlainLoop:
         names = list(targets(unet))
         unet.set_attn_processor(AttnProcessor2_0())  # the library's own
         unet.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names))
-        by_layer = {id(m.layer): m for m in start.modules}
-        assert by_layer
         for name, module in zip(names, _in_order(start, names), strict=True):
             layer = unet.get_submodule(name)
             layer.lora_A["default"].weight.data.copy_(module.down.data)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import io
 import random
-from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -73,22 +72,12 @@ def _write(folder: Path, pictures: list[tuple[Image.Image, str]], name: str) -> 
 
 
 def _generate(prompts: list[str]) -> list[Image.Image]:
-    import torch
-
-    from engine.generate.prompts import default_prompt
-    from engine.generate.sampler import Sampler, encode
+    from engine.demo.measure import generate
     from engine.models.checkpoint import load
     from engine.plan.base_model import recognise
 
     base = recognise("micro")
-    model = load(base)
-    with torch.inference_mode():
-        contexts, pooled = model.encode_text(["", *prompts])
-    texts = {text: (contexts[n], pooled[n]) for n, text in enumerate(["", *prompts])}
-    default = default_prompt(base.size, 96, 96, seed=0)
-    asked = [replace(default, prompt=p, seed=5000 + n) for n, p in enumerate(prompts)]
-    sampler = Sampler(model.unet, model.vae, model.scheduler_config, torch.device("cpu"))
-    return sampler.pictures([encode(a, texts) for a in asked], batch=8)
+    return generate(load(base), base, prompts, first_seed=5000)
 
 
 def main() -> None:

@@ -124,13 +124,13 @@ def prompted_subjects(count: int) -> list[Subject]:
     return [replace(descriptions.random_subject(rng, kinds[n % len(kinds)])) for n in range(count)]
 
 
-def generate(model: SDXL, base: BaseModel, prompts: list[str], size: tuple[int, int] = (96, 96)) -> list[Image.Image]:
-    """One picture a prompt, seeds counted from 0."""
+def generate(model: SDXL, base: BaseModel, prompts: list[str], first_seed: int = 0) -> list[Image.Image]:
+    """One picture of 96 x 96 px a prompt, seeds counted from `first_seed`."""
     with torch.inference_mode():
         contexts, pooled = model.encode_text(["", *prompts])
     texts = {text: (contexts[n], pooled[n]) for n, text in enumerate(["", *prompts])}
-    default = default_prompt(base.size, *size, seed=0)
-    asked = [replace(default, prompt=p, seed=seed) for seed, p in enumerate(prompts)]
+    default = default_prompt(base.size, 96, 96, seed=first_seed)
+    asked = [replace(default, prompt=p, seed=first_seed + n) for n, p in enumerate(prompts)]
     sampler = Sampler(model.unet, model.vae, model.scheduler_config, torch.device("cpu"))
     return sampler.pictures([encode(a, texts) for a in asked], batch=8)
 

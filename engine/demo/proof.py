@@ -87,7 +87,9 @@ def plain(caption: str) -> str:
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Arguments of the job: `lora`, and `lora_without_reg` (optional), paths of LoRAs of the demo project."""
+    """Arguments of the job: `lora` and, where given, `lora_without_reg`, paths of LoRAs of the demo project; `weight`,
+    the strength at which `lora` is tried (1 unless said).
+    """
     job = context.job
     assert job.project is not None
     assert job.settings is not None
@@ -105,7 +107,8 @@ def run(context: JobContext) -> dict[str, Any]:
     studio = Studio(context, base, device, job.project / "cache")
     without = studio.pictures([*character, *men, *controls], 0.0, "making pictures without the LoRA")
     studio.wear(weights.read(Path(job.arguments["lora"])))
-    worn = studio.pictures([*character, *men, *controls], 1.0, "making pictures with the LoRA")
+    strength = float(job.arguments.get("weight", 1.0))
+    worn = studio.pictures([*character, *men, *controls], strength, "making pictures with the LoRA")
     n = len(captions)
     truth = distance_to(training, references)
     distance = Distance(distance_to(without[:n], references), distance_to(worn[:n], references), truth)
