@@ -65,7 +65,6 @@ def _option(
     )
 
 
-# fmt: off
 class Settings(BaseModel):
     """The resolved options of one training. Frozen; made by `engine.plan.settings.resolve`."""
 

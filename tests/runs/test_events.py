@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan.errors import UserError
-from engine.runs.events import EventReader, EventWriter, read_all, tail
+from engine.runs.events import EventReader, EventWriter, parse, read_all, tail
 
 
 @pytest.fixture
@@ -152,3 +152,18 @@ def test_tail_reads_what_was_written_before_the_end(path: Path) -> None:
 
     kinds = [event["kind"] for piece in tail(path, until, poll_seconds=0) for event in piece]
     assert kinds == ["job", "heartbeat", "heartbeat"]
+
+
+def test_the_manual_shows_lines_as_the_engine_writes_them() -> None:
+    root = Path(__file__).parents[2]
+    lines = [
+        line for line in (root / "docs" / "events.md").read_bytes().splitlines() if line.startswith(b'{"v":1,"seq"')
+    ]
+    events = [parse(line) for line in lines]
+    source = "".join(path.read_text("utf-8") for path in (root / "engine").rglob("*.py"))
+    assert len(events) > 4
+    for event in events:
+        assert event is not None
+        assert event["kind"] != "phase" or f'"{event["name"]}"' in source
+        if event["kind"] == "step":
+            assert event["lr"]["unet"] == event["d"]  # Prodigy's rate of 1.0
