@@ -87,8 +87,6 @@ def _weights(layers: list[tuple[str, int, int]]) -> list[tuple[nn.Parameter, nn.
 class StandIn(nn.Module):
     """In place of the U-Net; what it does is not counted."""
 
-    dtype = torch.float32
-
     def __init__(self, counting: Counting, gradients: list[Tensor]) -> None:
         super().__init__()
         self.counting, self.gradients = counting, gradients
@@ -138,7 +136,7 @@ def count_ours(steps: int = 4) -> Count:
     accelerator.backward = backward  # type: ignore[method-assign]
     optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))
     training: Any = SimpleNamespace(
-        accelerator=accelerator, unet=unet, network=network, optimizer=optimizer, settings=settings
+        dtype=torch.float32, accelerator=accelerator, unet=unet, network=network, optimizer=optimizer, settings=settings
     )
     alphas = alphas_cumprod(torch.device("cpu"))
     randomness = Randomness(1, settings.noise_offset, settings.caption_dropout_rate)

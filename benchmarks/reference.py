@@ -25,6 +25,7 @@ from engine.data.samples import MicroBatch
 from engine.lora.network import LoraNetwork, targets
 from engine.models.sdxl import SDXL
 from engine.plan.dataset import Picture
+from engine.plan.settings import Settings
 
 PRODIGY = {"lr": 1.0, "weight_decay": 0.01, "decouple": True, "d0": 1e-4, "use_bias_correction": True}
 
@@ -42,7 +43,7 @@ class RawBatch:
 class PlainLoop:
     """`cached`: latents and text embeddings are taken from the batch instead of being encoded in every step."""
 
-    def __init__(self, model: SDXL, start: LoraNetwork, rank: int, alpha: float, *, cached: bool) -> None:
+    def __init__(self, model: SDXL, start: LoraNetwork, settings: Settings, *, cached: bool) -> None:
         self.model, self.cached = model, cached
         self.accelerator = Accelerator(cpu=True)
         unet = model.unet.to(memory_format=torch.contiguous_format)
@@ -53,13 +54,13 @@ class PlainLoop:
         model.text_encoder_2.requires_grad_(False)
         names = list(targets(unet))
         unet.set_attn_processor(AttnProcessor2_0())  # the library's own
-        unet.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=names))
+        unet.add_adapter(LoraConfig(r=settings.network_dim, lora_alpha=settings.network_alpha, target_modules=names))
         for name, module in zip(names, _in_order(start, names), strict=True):
             layer = unet.get_submodule(name)
             layer.lora_A["default"].weight.data.copy_(module.down.data)
             layer.lora_B["default"].weight.data.copy_(module.up.data)
         self.parameters = [p for p in unet.parameters() if p.requires_grad]
-        optimizer = Prodigy(self.parameters, **PRODIGY)
+        optimizer = Prodigy(self.parameters, lr=settings.learning_rate, **settings.optimizer_kwargs)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
         self.unet, self.optimizer, self.scheduler = self.accelerator.prepare(unet, optimizer, scheduler)
         self.noise_scheduler = DDPMScheduler(

@@ -89,7 +89,12 @@ class Ours:
         accelerator = Accelerator(cpu=True)
         self.optimizer = accelerator.prepare(make_optimizer(s, self.network.parameters))
         self.training: Any = SimpleNamespace(
-            accelerator=accelerator, unet=self.unet, network=self.network, optimizer=self.optimizer, settings=s
+            dtype=torch.float32,
+            accelerator=accelerator,
+            unet=self.unet,
+            network=self.network,
+            optimizer=self.optimizer,
+            settings=s,
         )
         self.unet.train()
         self.alphas = alphas_cumprod(CPU)
@@ -149,8 +154,8 @@ def measure(data: Data) -> Speed:
     ours = Ours(data)
     s = data.settings
     plain_model, cached_model = copy.deepcopy(data.model), copy.deepcopy(data.model)
-    plain = PlainLoop(plain_model, ours.network, s.network_dim, s.network_alpha, cached=False)
-    plain_cached = PlainLoop(cached_model, ours.network, s.network_dim, s.network_alpha, cached=True)
+    plain = PlainLoop(plain_model, ours.network, s, cached=False)
+    plain_cached = PlainLoop(cached_model, ours.network, s, cached=True)
 
     steps = BLOCK * (ROUNDS + 1)
     raws = [ours.raw(step) for step in range(steps)]

@@ -70,6 +70,7 @@ def run(context: JobContext) -> dict[str, Any]:
         steps=dataset.steps,
         accelerator=accelerator,
         unet=model.unet,
+        dtype=model.unet.dtype,
         network=network,
         optimizer=optimizer,
         samples=samples,

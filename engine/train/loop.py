@@ -39,6 +39,7 @@ class Training:
     steps: Steps
     accelerator: Accelerator
     unet: UNet2DConditionModel
+    dtype: torch.dtype  # the U-Net's: asking it anew walks through all its modules, milliseconds in every step
     network: LoraNetwork
     optimizer: torch.optim.Optimizer
     samples: Samples
@@ -62,16 +63,15 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
     As with accelerate's gradient accumulation each batch's loss counts 1 / gradient_accumulation_steps, also in an
     epoch's last step, which may have fewer batches.
     """
-    dtype = t.unet.dtype  # asked once: diffusers walks through all modules for it, which takes milliseconds
     losses = []
     for batch in batches:
         noisy = add_noise(batch.latents, batch.noise, batch.timesteps, alphas)
         with t.accelerator.autocast():
             predicted = t.unet(
-                noisy.to(dtype),
+                noisy.to(t.dtype),
                 batch.timesteps,
-                encoder_hidden_states=batch.context.to(dtype),
-                added_cond_kwargs={"text_embeds": batch.pooled.to(dtype), "time_ids": batch.time_ids},
+                encoder_hidden_states=batch.context.to(t.dtype),
+                added_cond_kwargs={"text_embeds": batch.pooled.to(t.dtype), "time_ids": batch.time_ids},
                 return_dict=False,
             )[0]
         loss = denoising_loss(predicted, batch.noise, batch.timesteps, batch.weights, alphas, t.settings.min_snr_gamma)

@@ -249,6 +249,7 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
             position += len(part)
         with own_process():
             training: Any = SimpleNamespace(
+                dtype=torch.float32,
                 settings=values,
                 accelerator=make_accelerator(values, cpu),
                 unet=unet.train(),
