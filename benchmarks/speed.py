@@ -40,8 +40,8 @@ from engine.train.noise import Randomness, generator, micro_batch
 from engine.train.optimizers import effective_rates, make_optimizer
 
 CPU = torch.device("cpu")
-BLOCK = 12
-ROUNDS = 7
+BLOCK = 4
+ROUNDS = 24
 
 
 @dataclass(frozen=True)
