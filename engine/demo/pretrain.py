@@ -268,7 +268,6 @@ def train_joint(work: Path, steps: int, batch: int) -> None:
         context, pooled = context * keep[:, None, None], pooled * keep[:, None]
         return _denoising_loss(unet, alphas, latents, context, pooled, pool[number].time_ids[chosen])
 
-    # cosine to zero would waste the U-Net's momentum: the rate is only lowered as far as the next phase starts
     train(trainee, loss_at, steps, 1e-3, work / "joint.pt")
     for name, average in trainee.averages.items():
         average.save_pretrained(work / f"{name}-joint")  # type: ignore[operator]
