@@ -9,6 +9,7 @@ from engine.plan.errors import UserError
 from engine.plan.files import absolute_path
 from engine.runs.folder import list_runs
 from engine.runs.lock import look
+from engine.runs.places import cache_dir
 
 RUNS_KEPT = 20  # run folders in the cache directory; nobody looks for them, but the newest log may tell something
 
@@ -30,9 +31,7 @@ def project_of(lora: Path) -> Path | None:
 
 def cached_runs_dir() -> Path:
     """Where jobs without a project have their run folders. Makes room in it: only the newest are kept."""
-    import platformdirs
-
-    runs_dir = Path(platformdirs.user_cache_dir("lora-tui")) / "runs"
+    runs_dir = cache_dir() / "runs"
     for run in list_runs(runs_dir)[: -RUNS_KEPT + 1]:
         if look(run).status != "held":
             shutil.rmtree(run.path, ignore_errors=True)

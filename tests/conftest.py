@@ -17,6 +17,14 @@ os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """State, configuration and cache of these tests alone: nothing of a real user's is read or written."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("STATE", "CONFIG", "CACHE"):
+        os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
+
+
 @pytest.fixture(scope="session")
 def micro_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A micro SDXL model with random weights, as a diffusers folder."""

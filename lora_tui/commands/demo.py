@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.plan.demo import DEFAULT_FOLDER
-from lora_tui import output
+from lora_tui import output, recent
 from lora_tui.options import device_option, json_option
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def command(directory: str, headless: bool, prepare_only: bool, device: str, as_
 
     began = time.monotonic()
     project = prepare(directory)
+    recent.remember(project.path)
     if prepare_only:
         if as_json:
             output.answer({"project": project.path})

@@ -38,10 +38,12 @@ def command(
 
     The training runs in a program of its own: closing the terminal leaves it alone. Ctrl-C asks it to save and stop.
     """
+    from lora_tui import recent
     from lora_tui.follow import run_job, start
 
     project, settings = open_project(directory, sets)
     total_steps = refuse_or_tell(project, settings, accept_warnings)
+    recent.remember(project.path)
     run = new_run(project, settings, device)
     if detach:
         pid = start(run)

@@ -37,6 +37,13 @@ class Answer:
 Run = Callable[..., Answer]
 
 
+@pytest.fixture(autouse=True)
+def home_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """State, configuration and cache of this test alone."""
+    for name in ("STATE", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "home" / name.lower()))
+
+
 @pytest.fixture
 def lora_tui(capsys: pytest.CaptureFixture[str]) -> Run:
     """`lora_tui("check", folder)` runs a command in this process."""
