@@ -56,8 +56,11 @@ class RunLock:
         self._fd = fd
 
     @classmethod
-    def acquire(cls, run: RunFolder) -> RunLock:
-        """Take the lock or raise UserError "run-busy" naming the holder; "no-locks" where the disk has none."""
+    def acquire(cls, run: RunFolder, acquired_ns: int | None = None) -> RunLock:
+        """Take the lock or raise UserError "run-busy" naming the holder; "no-locks" where the disk has none.
+
+        `acquired_ns`: the moment to write down, in Unix nanoseconds, where it is not now (recorded runs).
+        """
         path = run.lock_path.resolve()
         if path in _held:
             raise _busy(run, os.getpid())
@@ -73,7 +76,7 @@ class RunLock:
                     f"The disk of {run.path} has no file locks ({error.strerror}).",
                     "Put the project on a local disk.",
                 ) from error
-            lock = cls(path, fd, time.time_ns())
+            lock = cls(path, fd, time.time_ns() if acquired_ns is None else acquired_ns)
             _describe(fd, path, lock.acquired_ns)
         except BaseException:
             os.close(fd)
