@@ -38,10 +38,11 @@ Run = Callable[..., Answer]
 
 
 @pytest.fixture(autouse=True)
-def home_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """State, configuration and cache of this test alone."""
+def home_of_this_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """State, configuration and cache of this test alone; not in `tmp_path`, whose bytes some tests compare."""
+    home = tmp_path_factory.mktemp("home")
     for name in ("STATE", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "home" / name.lower()))
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
 
 
 @pytest.fixture
