@@ -86,8 +86,8 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     try:
         run = RunFolder(Path(sys.argv[1]))
-        if not run.job_path.is_file():
-            raise UserError("no-such-run", f"{run.path} is no run folder: there is no {run.job_path.name} in it.")
+        if not run.first_job_path.is_file():
+            raise UserError("no-such-run", f"{run.path} is no run folder: there is no {run.first_job_path.name} in it.")
         return work(run)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

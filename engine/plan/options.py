@@ -121,6 +121,17 @@ class Settings(BaseModel):
         "Where the random numbers start: the same seed, pictures and settings give the same LoRA.",
         usual="any whole number", guide="not set (a different result each time)", limits=(0, 2**32 - 1),
     )
+    checkpoint_every_n_steps: int = _option(
+        250, "Checkpoint every n steps", "Training",
+        "Saves the whole state of the training after every n steps, so that a crash or a lost machine costs at most "
+        "these; 0 saves it only when the training stops or ends.",
+        usual="100 to 500", guide="not there (a crash loses the training)", limits=(0, 10_000_000),
+    )
+    keep_last_n_checkpoints: int = _option(
+        2, "Checkpoints to keep", "Training",
+        "How many of these states stay on the disk, the newest ones; with rank 96 and Prodigy each is about 5 GB.",
+        usual="1 or 2", guide="not there", limits=(1, 1000),
+    )
     mixed_precision: Literal["no", "fp16", "bf16"] = _option(
         "bf16", "Precision while training", "Training",
         "How exactly the model is calculated: bf16 is fast and safe on newer GPUs (NVIDIA from the RTX 30 series on), "

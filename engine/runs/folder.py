@@ -9,12 +9,14 @@ import shutil
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 from engine.plan.errors import UserError
 from engine.plan.files import disk_errors, mount_point
 from engine.runs.job import Job, read_table
 
 FULL_BYTES = 64 * 1024
+_JOB = re.compile(r"job-([1-9]\d{0,5})\.toml")
 _NAME = re.compile(r"^(\d{4}-\d{2}-\d{2}_\d{6})(?:-(\d+))?$")
 
 
@@ -24,7 +26,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.name = self.path.name
-        self.job_path = self.path / "job.toml"
+        self.first_job_path = self.path / "job.toml"
         self.events_path = self.path / "events.jsonl"
         self.lock_path = self.path / "lock"
         self.log_path = self.path / "engine.log"
@@ -44,15 +46,34 @@ class RunFolder:
         return hash(self.path)
 
     @property
+    def job_number(self) -> int:
+        """1 for `job.toml`; a run that was resumed with other settings has `job-2.toml` and so on."""
+        try:
+            names = os.listdir(self.path)
+        except OSError:
+            return 1
+        return max((int(match[1]) for name in names if (match := _JOB.fullmatch(name))), default=1)
+
+    @property
+    def job_path(self) -> Path:
+        """The job file that counts: the newest."""
+        number = self.job_number
+        return self.first_job_path if number == 1 else self.path / f"job-{number}.toml"
+
+    @property
     def job(self) -> Job:
         """The frozen job, read anew. Raises UserError "bad-job"."""
         return Job.read(self.job_path)
+
+    def table(self) -> dict[str, Any]:
+        """The job as plain values, its settings unchecked (no pydantic: quick). Raises UserError "bad-job"."""
+        return read_table(self.job_path)
 
     @property
     def kind(self) -> str:
         """The kind of job, without checking its settings; "" if it cannot be told."""
         try:
-            return str(read_table(self.job_path).get("kind", ""))
+            return str(self.table().get("kind", ""))
         except UserError:
             return ""
 

@@ -1,0 +1,94 @@
+"""Going on with a run that was stopped, died or is finished: what may change then, and the job file that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.plan.errors import UserError
+from engine.runs.checkpoints import list_checkpoints
+from engine.runs.lock import look
+
+if TYPE_CHECKING:
+    from engine.plan.settings import Settings
+    from engine.runs.folder import RunFolder
+    from engine.runs.job import Job
+    from engine.runs.state import Observation
+
+CHANGEABLE = (
+    "max_train_epochs",
+    "save_every_n_epochs",
+    "save_precision",
+    "sample_every_n_steps",
+    "sample_prompts",
+    "checkpoint_every_n_steps",
+    "keep_last_n_checkpoints",
+    "training_comment",
+)
+"""Options that do not touch what a step computes. All others belong to the state of the training: with another rank the
+saved weights do not fit, with another batch size the epochs do not add up."""
+
+
+def resumable(run: RunFolder, seen: Observation) -> bool:
+    """Whether going on makes sense: a training that ended before its last step, on this machine."""
+    return run.kind == "train" and seen.state in ("died", "stopped", "failed")
+
+
+def prepare(run: RunFolder, sets: Mapping[str, object] | None = None, device: str | None = None) -> None:
+    """Make `run` ready to be launched again; where something changes, a new job file says so.
+
+    `sets`: options by name with their values (as `settings.parse_text` gives them); `device` None: as before.
+    Raises UserError: `run-busy`, `cannot-resume`, `cannot-change`, `nothing-left`, and as `settings.resolve` does.
+    """
+    lock = look(run)
+    if lock.status == "held":
+        raise UserError(
+            "run-busy", f"An engine (process {lock.pid}) is at work on the run {run.name}.", "Watch it instead."
+        )
+    job = run.job
+    if job.kind != "train" or job.settings is None:
+        raise UserError("cannot-resume", f"The run {run.name} is no training ({job.kind}).", "Start it anew.")
+    settings = _changed(job.settings, sets or {})
+    _refuse_nothing_left(run, job.settings, settings)
+    if settings != job.settings or device not in (None, job.device):
+        next_job(run, replace(job, settings=settings, device=device or job.device))
+
+
+def _changed(before: Settings, sets: Mapping[str, object]) -> Settings:
+    from engine.plan.settings import resolve, to_dict
+
+    after = resolve(to_dict(before), sets)
+    refused = [name for name in type(before).model_fields if getattr(before, name) != getattr(after, name)]
+    refused = [name for name in refused if name not in CHANGEABLE]
+    if refused:
+        raise UserError(
+            "cannot-change",
+            f"{' and '.join(refused)} cannot change when a run goes on.",
+            f"These can: {', '.join(CHANGEABLE)}. For anything else start a new run (without --resume).",
+        )
+    return after
+
+
+def _refuse_nothing_left(run: RunFolder, before: Settings, after: Settings) -> None:
+    from engine.runs.state import observe
+
+    newest = list_checkpoints(run)[-1:]
+    trained = newest[0].epoch if newest else 0  # the epoch of its last step, complete or not
+    if after.max_train_epochs < trained:
+        raise UserError(
+            "nothing-left",
+            f"The run {run.name} is in epoch {trained} already: max_train_epochs cannot be {after.max_train_epochs}.",
+            f"Give {trained} or more.",
+        )
+    if observe(run).state == "finished" and after.max_train_epochs <= before.max_train_epochs:
+        raise UserError(
+            "nothing-left",
+            f"The run {run.name} has finished its {before.max_train_epochs} epochs.",
+            f"For two more: --set max_train_epochs={before.max_train_epochs + 2}.",
+        )
+
+
+def next_job(run: RunFolder, job: Job) -> None:
+    """Write `job-2.toml`, `job-3.toml`, …, which from now on is the run's job. Earlier ones stay to be looked up."""
+    job.write(run.path / f"job-{run.job_number + 1}.toml")
