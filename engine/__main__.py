@@ -5,16 +5,18 @@ Nothing heavy is imported before the lock is held and the first event is written
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from engine.context import JobContext, Stopped
+from engine.context import JobContext, Stopped, listen_to_signals
 from engine.plan.errors import UserError, inert
 from engine.plan.files import atomic_write
 from engine.runs.events import EventWriter
@@ -34,10 +36,11 @@ JOBS = {
 
 def work(run: RunFolder) -> int:
     """Do the job of `run`; returns the exit code (0 done, 1 failed, 3 stopped)."""
+    stop = listen_to_signals()  # before the lock: who sees it held may send a signal
     lock = RunLock.acquire(run)
     with EventWriter(run.events_path) as events:
         try:
-            return _work(run, events)
+            return _work(run, events, stop)
         except UserError as error:
             events.write("end", status="failed", code=error.code, message=error.message, hint=error.hint, output=None)
         except Exception as error:
@@ -55,12 +58,11 @@ def work(run: RunFolder) -> int:
     return 1
 
 
-def _work(run: RunFolder, events: EventWriter) -> int:
+def _work(run: RunFolder, events: EventWriter, stop: threading.Event) -> int:
     job = run.job
     if job.kind not in JOBS:
         raise UserError("bad-job", f"This engine does not know the job {inert(job.kind)!r}.")
-    context = JobContext(run, job, events)
-    context.listen_to_signals()
+    context = JobContext(run, job, events, stop)
     with Heart(context.run, events):
         context.emit("phase", name=FIRST_PHASE, state="start", done=0, total=None, unit="")
         perform: Callable[[JobContext], dict[str, Any]] = import_module(JOBS[job.kind]).run
@@ -69,11 +71,15 @@ def _work(run: RunFolder, events: EventWriter) -> int:
             result = perform(context)
         except Stopped:
             result = {"message": "Stopped before anything was made."}
-        stopped = context.stop_requested()
-        if stopped and result.get("complete"):
-            stopped = False  # it was finished anyway
+        except BaseException:
+            with contextlib.suppress(UserError):  # a full disk: then nobody can be answered
+                context.answer_all("The run failed.")
+            raise
+        # A training says whether it came to its end: a stop in its last moment came too late, and one after an epoch
+        # was no signal.
+        stopped = not result["complete"] if "complete" in result else context.stop_requested()
         atomic_write(run.result_path, json.dumps(result, ensure_ascii=False, indent=1))
-        context.acknowledge_stop(result.get("message", ""))
+        context.answer_all(result.get("message", ""))
     status = "stopped" if stopped else "finished"
     events.write("end", status=status, message=result.get("message", ""), output=run.result_path)
     return 3 if stopped else 0

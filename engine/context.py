@@ -1,4 +1,4 @@
-"""What a running job knows of the outside: where to report, whether to stop, which folder is its own.
+"""What a running job knows of the outside: where to report, what is asked of it, which folder is its own.
 
 The parts of the engine that do the work get a `JobContext` and nothing else; they neither open the run's files nor look
 for commands themselves.
@@ -30,15 +30,38 @@ class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
     """Raised at the next safe place after a stop was asked for."""
 
 
-class JobContext:
-    """Events out, commands in. One for the life of the engine process."""
+def listen_to_signals() -> threading.Event:
+    """SIGTERM and SIGINT set the event that is returned; a second SIGINT ends the process at once, and SIGHUP (a closed
+    terminal) means nothing."""
+    stop = threading.Event()
 
-    def __init__(self, run: RunFolder, job: Job, events: EventWriter) -> None:
+    def interrupted(*_: object) -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, interrupted)
+    return stop
+
+
+class JobContext:
+    """Events out, commands in. One for the life of the engine process.
+
+    `takes_commands` is set by a job that obeys more than `stop`. `continues`: an engine before this one worked on the
+    run. `stop`: set from outside, by a signal.
+    """
+
+    def __init__(self, run: RunFolder, job: Job, events: EventWriter, stop: threading.Event | None = None) -> None:
         self.run, self.job = run, job
+        self.takes_commands = False
+        self.continues = events.seq > 0
         self._events = events
         self._inbox = Inbox(run, events)
-        self._stop = threading.Event()
-        self._obeyed: list[Command] = []
+        self._stop = stop or threading.Event()
+        self._stops: list[Command] = []  # answered when everything is saved
+        self._waiting: list[Command] = []  # for the job to obey at its next safe place
 
     def emit(self, kind: str, **fields: Any) -> None:
         self._events.write(kind, **fields)
@@ -61,37 +84,45 @@ class JobContext:
         """A `warning` event: something the user should know, and what was changed because of it."""
         self.emit("warning", code=code, message=message, change=change)
 
-    # ------------------------------------------------------------------------------------------------ stopping
-    def listen_to_signals(self) -> None:
-        """SIGTERM and SIGINT mean stop; a second SIGINT ends at once; SIGHUP (a closed terminal) means nothing."""
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
-        signal.signal(signal.SIGINT, self._interrupted)
+    # ------------------------------------------------------------------------------------------------ commands
+    def commands(self) -> list[Command]:
+        """What is asked for besides stopping, oldest first; whoever takes a command answers it."""
+        self._look()
+        taken, self._waiting = self._waiting, []
+        return taken
 
-    def _interrupted(self, *_: object) -> None:
-        if self._stop.is_set():
-            os._exit(130)
-        self._stop.set()
+    def answer(self, command: Command, result: str, message: str = "") -> None:
+        """`result`: "done", "ignored" or "refused"; `message` is for the person who asked."""
+        self._inbox.answer(command, result, message)
 
     def stop_requested(self) -> bool:
         """Whether to stop at the next safe place; looks for commands as well."""
-        for command in self._inbox.poll():
-            if command.command == "stop":
-                self._stop.set()
-                self._obeyed.append(command)
-            else:
-                self._inbox.answer(command, "refused", f"This engine cannot {command.command} yet.")
+        self._look()
         return self._stop.is_set()
 
     def raise_if_stopped(self) -> None:
         if self.stop_requested():
             raise Stopped
 
-    def acknowledge_stop(self, message: str) -> None:
-        """Answer the stop commands, once what they asked for has been done."""
-        for command in self._obeyed:
-            self._inbox.answer(command, "done", message)
-        self._obeyed.clear()
+    def answer_all(self, stopped_message: str) -> None:
+        """The last word on every command, once the job is over: to those who asked to stop what came of it."""
+        self._look()
+        for command in self._stops:
+            self._inbox.answer(command, "done", stopped_message)
+        for command in self._waiting:
+            self._inbox.answer(command, "ignored", "The run was over before it could be obeyed.")
+        self._stops, self._waiting = [], []
+
+    def _look(self) -> None:
+        for command in self._inbox.poll():
+            if command.command == "stop":
+                self._stop.set()
+                self._stops.append(command)
+            elif self.takes_commands:
+                self._waiting.append(command)
+            else:
+                message = f"A job of the kind {self.job.kind} cannot {command.command}; it can be stopped."
+                self._inbox.answer(command, "refused", message)
 
     # ------------------------------------------------------------------------------------------------ progress
     @contextmanager

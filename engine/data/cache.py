@@ -26,7 +26,6 @@ from engine.plan.files import atomic_write, sha256_file
 
 LAYOUT = "1"  # change it when what is stored, or how it is computed, changes
 Progress = Callable[[int, int], None]
-TEXTS_AT_ONCE = 16
 
 
 def _key(*parts: object) -> str:
@@ -105,8 +104,8 @@ class Texts:
             else:
                 found[caption] = entry["context"], entry["pooled"]
         progress(len(found), len(distinct))
-        for start in range(0, len(missing), TEXTS_AT_ONCE):
-            found.update(self._encode(missing[start : start + TEXTS_AT_ONCE]))
+        for caption in missing:  # one at a time: the last bits of a batch depend on which captions are in it
+            found[caption] = self._encode(caption)
             progress(len(found), len(distinct))
         return found
 
@@ -114,12 +113,10 @@ class Texts:
         return self.folder / f"{_key(caption, self.model.text_identity, self.model.text_encoder.dtype)}.safetensors"
 
     @torch.inference_mode()
-    def _encode(self, captions: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
+    def _encode(self, caption: str) -> tuple[Tensor, Tensor]:
         self.model.text_encoder.to(self.device)
         self.model.text_encoder_2.to(self.device)
-        contexts, pooleds = self.model.encode_text(captions)
-        encoded = {}
-        for caption, context, pooled in zip(captions, contexts.float().cpu(), pooleds.float().cpu(), strict=True):
-            encoded[caption] = context.clone(), pooled.clone()
-            _write(self._path(caption), {"context": context, "pooled": pooled})
-        return encoded
+        contexts, pooleds = self.model.encode_text([caption])
+        context, pooled = contexts[0].float().cpu(), pooleds[0].float().cpu()
+        _write(self._path(caption), {"context": context, "pooled": pooled})
+        return context, pooled

@@ -35,6 +35,13 @@ def default_prompt(size: str, width: int, height: int, seed: int) -> SamplePromp
     return SamplePrompt("", width // 8 * 8, height // 8 * 8, seed, steps=steps, guidance=guidance)
 
 
+def with_seed(asked: SamplePrompt, seed: int) -> SamplePrompt:
+    """The same picture from another starting noise. Raises UserError for a seed below 0 or over 63 bits."""
+    if not 0 <= seed < 2**63:
+        raise UserError("bad-prompt-line", f"The seed {seed} is not usable.", f"Give one from 0 to {2**63 - 1}.")
+    return replace(asked, seed=seed)
+
+
 def guide_prompt(trigger: str, class_name: str) -> str:
     """The guide's "TRIGGER, a photo of a CLASS", for who gives no prompt of their own."""
     return f"{trigger}, a photo of a {class_name or 'person'}".removeprefix(", ")

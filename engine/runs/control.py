@@ -55,21 +55,21 @@ class Inbox:
     """The engine's side. `poll` between steps (a look into an empty folder takes some 20 microseconds)."""
 
     def __init__(self, run: RunFolder, events: EventWriter, since_ns: int | None = None) -> None:
-        """`since_ns`: commands older than this are answered "ignored"; by default the moment the lock was taken."""
+        """`since_ns`: commands that are here already and older than this are answered "ignored"; by default the moment
+        the lock was taken. What comes later is new whatever its name says: clocks jump."""
         lock = held_here(run)
         self._folder = run.control_dir
         self._events = events
-        self._since_ns = since_ns if since_ns is not None else lock.acquired_ns if lock else time.time_ns()
+        since_ns = since_ns if since_ns is not None else lock.acquired_ns if lock else time.time_ns()
+        self._old = {
+            name for name in self._names() if (stamp := name.split("-")[0]).isdecimal() and int(stamp) < since_ns
+        }
         self._open: dict[str, Path] = {}  # handed over and not yet answered
 
     def poll(self) -> list[Command]:
         """New commands, oldest first. Each must be answered once, which removes its file."""
-        try:
-            names = sorted(name for name in os.listdir(self._folder) if name.endswith(".json"))
-        except FileNotFoundError:
-            return []
         found = []
-        for name in names:
+        for name in self._names():
             path = self._folder / name
             if path.stem in self._open or name.startswith("."):
                 continue  # waiting for its answer, or still being written
@@ -77,6 +77,13 @@ class Inbox:
             if command is not None:
                 found.append(command)
         return found
+
+    def _names(self) -> list[str]:
+        """Files that may be commands, oldest first."""
+        try:
+            return sorted(name for name in os.listdir(self._folder) if name.endswith(".json"))
+        except FileNotFoundError:
+            return []
 
     def answer(self, command: Command, result: str, message: str = "") -> None:
         """Write the `command` event (`result`: "done", "ignored" or "refused") and remove the command's file."""
@@ -104,7 +111,7 @@ class Inbox:
             return None
         body.pop("id", None)
         command = Command(path.stem, name, body)
-        if int(stamp) < self._since_ns:
+        if path.name in self._old:
             self.answer(command, "ignored", "It was given before this engine started.")
             return None
         return command

@@ -9,6 +9,7 @@ import errno
 import json
 import math
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ EVENT_VERSION = 1
 READ_BYTES = 256 * 1024  # one read; about 2,000 step events, parsed in some 25 ms
 SLICE_EVENTS = 1000  # what a reader hands over at once, so that a screen can paint in between
 LONGEST_LINE_BYTES = 1024 * 1024  # nothing we write comes near; a longer line is damage and is skipped
+HEAD_BYTES = 64  # version, sequence and time of the first event: enough to tell two files apart
 POLL_SECONDS = 0.1  # measured: 50-76 ms median delay at 0.4 % of a core, better than inotify
 
 Event = dict[str, Any]
@@ -60,6 +62,11 @@ class EventWriter:
                 message = f"{', '.join(sorted(news))} of the event '{kind}' is not a finite number{where}."
                 self._append("warning", {"code": "not-finite", "message": message, "change": None})
         return seq
+
+    @property
+    def seq(self) -> int:
+        """That of the last event in the file; 0 in a new one."""
+        return self._seq
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -123,32 +130,50 @@ def _plain(value: object, name: str, folder: Path, not_finite: set[str]) -> obje
 def parse(line: bytes) -> Event | None:
     """The event in `line`; None for a line that is torn, damaged or not an event."""
     try:
-        event = json.loads(line)
+        event = json.loads(line.strip(b"\0"))  # a power cut may leave zeros before the first line written after it
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or not isinstance(event.get("kind"), str) or "seq" not in event:
-        return None
-    return event
+    return event if _is_event(event) else None
+
+
+def _is_event(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("kind"), str) and "seq" in value
+
+
+def _parse_together(lines: list[bytes]) -> list[Event | None]:
+    """`parse` of each line: all in one call, which takes a third of the time, unless one of them is damaged."""
+    try:
+        events = json.loads(b"[" + b",".join(lines) + b"]")
+    except (ValueError, RecursionError):
+        events = []
+    if len(events) != len(lines):
+        return [parse(line) for line in lines]
+    return [event if _is_event(event) else None for event in events]
 
 
 class EventReader:
-    """Reads a growing events file from its beginning, a slice at a time, without ever blocking.
+    """Reads a growing events file from its beginning, a slice at a time, without ever blocking or raising.
 
-    The file is opened anew for each slice: it may not exist yet, and nothing stays open in a long-lived app.
+    The file is opened anew for each slice: it may not exist yet, and nothing stays open in a long-lived app. What
+    cannot be read now (no permission, a folder in its place) is as if nothing were new.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.skipped = 0  # whole lines that were not events
+        self.beginnings = 0  # how often it had to start over, because the file was cut or is another one
         self._offset = 0  # of the first byte not yet read
         self._rest = b""  # an unfinished last line
         self._ready: list[Event] = []
         self._overlong = False  # inside a line that is longer than any event
+        self._file: tuple[int, int] | None = None  # device and inode
+        self._head = b""  # its first bytes
 
     def read(self, limit: int = SLICE_EVENTS) -> list[Event]:
         """At most `limit` events that were not handed over before; empty when there is nothing new.
 
-        An unfinished last line is left for the next call.
+        An unfinished last line is left for the next call. After `beginnings` has risen they are those of the file from
+        its beginning, and what was handed over before is void.
         """
         while len(self._ready) < limit and self._read_more():
             pass
@@ -157,25 +182,49 @@ class EventReader:
 
     def _read_more(self) -> bool:
         try:
-            with self.path.open("rb", buffering=0) as file:
-                file.seek(self._offset)
-                data = file.read(READ_BYTES)
-        except FileNotFoundError:
+            # O_NONBLOCK: nobody writes into a FIFO that lies in its place.
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                about = os.fstat(fd)
+                if not stat.S_ISREG(about.st_mode):
+                    return False
+                self._notice(fd, about)
+                data = os.pread(fd, READ_BYTES, self._offset) if about.st_size > self._offset else b""
+            finally:
+                os.close(fd)
+        except OSError:
             return False
         if not data:
             return False
+        if not self._offset:
+            self._head = data[:HEAD_BYTES]
         self._offset += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            event = None if self._overlong else parse(line)
+        if self._overlong and lines:
+            del lines[0]
             self._overlong = False
+            self.skipped += 1
+        lines = [line for line in lines if line]
+        for event in _parse_together(lines):
             if event is not None:
                 self._ready.append(event)
-            elif line:
+            else:
                 self.skipped += 1
         if len(self._rest) > LONGEST_LINE_BYTES:
             self._rest, self._overlong = b"", True
         return True
+
+    def _notice(self, fd: int, about: os.stat_result) -> None:
+        """Start over if the file is shorter than what was read of it, or another one lies in its place.
+
+        Some network disks number their files anew now and then, so another number alone says nothing.
+        """
+        file = (about.st_dev, about.st_ino)
+        other = file != self._file and os.pread(fd, len(self._head), 0) != self._head
+        self._file = file
+        if about.st_size < self._offset or other:
+            self.beginnings += 1
+            self._offset, self._rest, self._ready, self._overlong = 0, b"", [], False
 
 
 def read_all(path: Path) -> Iterator[Event]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +19,8 @@ from engine.data.samples import Samples
 from engine.generate import prompts
 from engine.generate.prompts import SamplePrompt
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
-from engine.lora.network import attach
+from engine.lora.metadata import short_hash
+from engine.lora.network import LoraNetwork, attach
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan.base_model import BaseModel, recognise
@@ -24,10 +29,13 @@ from engine.plan.dataset import Dataset, scan
 from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.plan.settings import Settings
+from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
+from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
 from engine.train.optimizers import make_optimizer
 from engine.train.sampling import SampleMaker
-from engine.train.saving import Saver
+from engine.train.saving import Saver, choose_name, session_id
+from engine.train.state import Position
 
 WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -42,16 +50,22 @@ def run(context: JobContext) -> dict[str, Any]:
     assert job.settings is not None
     assert job.project is not None
     settings = job.settings
+    context.takes_commands = True
+    clean_up(context.run, Project.open(job.project))
     base = recognise(settings.pretrained_model_name_or_path)
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     check_precision(settings, device)
     asked = sample_prompts(settings, base, job.trigger, job.class_name)
     make_optimizer(settings, [torch.nn.Parameter(torch.zeros(1))])  # wrong arguments are said before any work
     dataset = read_dataset(context, settings)
+    earlier = newest(context)
+    if earlier.step:
+        refuse_other_pictures(context, earlier.pictures, pictures_of(dataset))
     context.announce(devices.describe(device), dataset.steps.total, dataset.steps.epochs)
 
     with context.phase("loading the base model"):
         model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision])
+    begun = beginning(context, settings, dataset, fingerprint(base, model), earlier)
     samples, encoded = encode_everything(context, settings, dataset, model, asked, device)
 
     with context.phase("attaching the LoRA"):
@@ -61,9 +75,24 @@ def run(context: JobContext) -> dict[str, Any]:
         if settings.gradient_checkpointing:
             model.unet.enable_gradient_checkpointing()
         optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))
+        start = restore(context, begun, network, optimizer, accelerator)
+    if context.continues:
+        context.emit("resumed", from_step=start.step)
 
-    saver = Saver(context, settings, dataset, network, Project.open(job.project).model_dir)
+    checkpointer = Checkpointer(
+        context, settings, dataset.steps.steps_per_epoch, network, optimizer, accelerator, begun, start.step
+    )
+    saver = Saver(context, settings, dataset, network, begun, start.step, model_dir(context))
+    if start.step < dataset.steps.total:
+        saver.make_room_for_more(start.step)
     sampler = Sampler(model.unet, model.vae, model.scheduler_config, device, accelerator.autocast)
+    samples_maker = SampleMaker(
+        context,
+        sampler,
+        encoded,
+        prompts.default_prompt(base.size, *settings.size, settings.seed),
+        lambda prompt: encode_one(context, model, prompt, device),
+    )
     training = Training(
         context=context,
         settings=settings,
@@ -75,22 +104,73 @@ def run(context: JobContext) -> dict[str, Any]:
         optimizer=optimizer,
         samples=samples,
         scaling_factor=model.vae.config["scaling_factor"],
+        start=start,
         save=saver.save,
-        sample=SampleMaker(context, sampler, encoded).make,
+        checkpoint=checkpointer.write,
+        sample=samples_maker.make,
+        sample_asked=samples_maker.make_asked,
+        parked=lambda: all_but_the_lora(model, network, optimizer),
     )
     with context.phase("training", dataset.steps.total, "steps") as progress:
+        progress.done = start.step
         outcome = train(training)
         progress.done = outcome.step
     total = dataset.steps.total
     return {
-        "lora": [str(path) for path in saver.published],
+        "lora": [str(path) for path in saver.all()],
         "step": outcome.step,
         "total_steps": total,
         "complete": outcome.complete,
         "message": f"Trained {outcome.step} steps."
         if outcome.complete
-        else f"Stopped after step {outcome.step} of {total}; the LoRA so far is saved.",
+        else f"Stopped after step {outcome.step} of {total}; everything is saved, and the run can go on from there.",
     }
+
+
+def model_dir(context: JobContext) -> Path | None:
+    """Where the project shows its LoRAs; None for one that is only made to be compared."""
+    assert context.job.project is not None
+    return None if context.job.arguments.get("no_reg", False) else Project.open(context.job.project).model_dir
+
+
+def fingerprint(base: BaseModel, model: SDXL) -> str:
+    """By which a run knows its base model again: all of its VAE and text encoders, and a sample of each U-Net file."""
+    files = [base.path] if base.path.is_file() else sorted((base.path / "unet").glob("*.safetensors"))
+    parts = [model.vae_identity, model.text_identity, *(f"{f.stat().st_size} {short_hash(f)}" for f in files)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def beginning(
+    context: JobContext, settings: Settings, dataset: Dataset, base_model: str, earlier: Position
+) -> Position:
+    """The state before the first step. What a run keeps for good it has from its newest checkpoint, `earlier`.
+
+    Raises UserError when that was made with another base model.
+    """
+    if earlier.step and earlier.base_model != base_model:
+        raise UserError(
+            "base-model-changed",
+            "The base model is not the one that this run was started with, so the run cannot go on.",
+            "Put the old file back, or start a new run.",
+        )
+    session = earlier.session_id or session_id(context.run)
+    return Position(
+        name=earlier.name or choose_name(context, settings, model_dir(context), session),
+        session_id=session,
+        started=earlier.started or time.time(),
+        base_model=base_model,
+        pictures=pictures_of(dataset),
+    )
+
+
+def all_but_the_lora(model: SDXL, network: LoraNetwork, optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    """What a long pause can do without on the GPU; the LoRA stays, so that it can be saved at any time."""
+    kept = {flat.untyped_storage().data_ptr() for flat in network.parameters}
+    states = (value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor))
+    grads = (flat.grad for flat in network.parameters if flat.grad is not None)
+    for tensor in (*model.unet.parameters(), *model.unet.buffers(), *states, *grads):
+        if tensor.untyped_storage().data_ptr() not in kept:
+            yield tensor
 
 
 def check_precision(settings: Settings, device: torch.device) -> None:
@@ -156,6 +236,16 @@ def encode_everything(
     conditioning = [size_conditioning(p.bucket, (p.width, p.height)) for p in pictures]
     samples = Samples(pictures, latents, texts, conditioning, settings.prior_loss_weight)
     return samples, [encode(a, texts) for a in asked]
+
+
+def encode_one(context: JobContext, model: SDXL, asked: SamplePrompt, device: torch.device) -> EncodedPrompt:
+    """A prompt that somebody gave while the training was under way."""
+    assert context.job.project is not None
+    texts = Texts(Project.open(context.job.project).cache_dir, model, device)
+    found = texts.load([asked.prompt, asked.negative], lambda _done, _total: context.raise_if_stopped())
+    model.text_encoder.to("cpu")
+    model.text_encoder_2.to("cpu")
+    return encode(asked, found)
 
 
 def make_accelerator(settings: Settings, device: torch.device) -> Accelerator:

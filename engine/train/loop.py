@@ -1,4 +1,5 @@
-"""The training loop, top to bottom: the rare things of a step first (stop, samples), then the step, then what follows.
+"""The training loop, top to bottom: the rare things of a step first (what people ask for), then the step, then what is
+due after it.
 
 Nothing in a step waits for the device: figures are fetched together by the meter, random numbers come from
 (seed, step, position), and the LoRA is two tensors for the optimizer, the clipping and the max-norm.
@@ -6,32 +7,39 @@ Nothing in a step waits for the device: figures are fetched together by the mete
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
+from torch import Tensor
 
-from engine.context import JobContext, Stopped
+from engine.context import JobContext
 from engine.data.order import epoch_batches, optimizer_steps
 from engine.data.samples import MicroBatch, Samples
 from engine.lora.network import LoraNetwork
 from engine.lora.norms import apply_max_norm_
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
+from engine.train.commands import Commands
 from engine.train.loss import add_noise, alphas_cumprod, denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
 from engine.train.optimizers import effective_rates
+from engine.train.state import Position
 
 
 @dataclass
 class Training:
-    """Everything the loop works with, made by `job`. `optimizer` is already prepared by `accelerator`.
+    """Everything the loop works with, made by `job`. `optimizer` is already prepared by `accelerator`, and all is as it
+    was after step `start.step`.
 
-    `save(step, epoch, last)` writes a LoRA and returns its path, `sample(step, epoch)` makes the sample pictures.
+    `save(step, last)` writes a LoRA, `checkpoint(step, meter)` the whole state; both do nothing where that is done
+    already. `sample(step, again)` makes the sample pictures (`again`: those that are not there yet), and
+    `sample_asked(step, prompt, seed, name)` one that somebody wants now. `parked()` gives the tensors that a long pause
+    can do without.
     """
 
     context: JobContext
@@ -44,17 +52,20 @@ class Training:
     optimizer: torch.optim.Optimizer
     samples: Samples
     scaling_factor: float
-    save: Callable[[int, int, bool], Path]
-    sample: Callable[[int, int], None]
+    start: Position
+    save: Callable[[int, bool], Path]
+    checkpoint: Callable[[int, Meter], None]
+    sample: Callable[[int, bool], None]
+    sample_asked: Callable[[int, str | None, int | None, str], list[Path]]
+    parked: Callable[[], Iterable[Tensor]]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """What came of it: the LoRAs written, the last step, and whether the training reached its end."""
+    """The last step, and whether the training reached its end."""
 
-    loras: list[Path] = field(default_factory=list)
-    step: int = 0
-    complete: bool = False
+    step: int
+    complete: bool
 
 
 def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> torch.Tensor:
@@ -87,35 +98,34 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
 
 
 def train(t: Training) -> Outcome:
-    """Train to the end of the last epoch, or until a stop is asked for; either way the LoRA is saved.
+    """Train from `t.start` to the end of the last epoch, or until a stop is asked for; either way everything is saved.
 
-    Raises Stopped when the stop comes before the first step: there is no LoRA yet that would be worth a file.
+    Raises Stopped when the stop comes before the first step: there is nothing yet that would be worth a file.
     """
-    s, outcome = t.settings, Outcome()
+    s, step = t.settings, t.start.step
+    per_epoch = t.steps.steps_per_epoch
     device = t.accelerator.device
     alphas = alphas_cumprod(device)
     randomness = Randomness(s.seed, s.noise_offset, s.caption_dropout_rate)
-    meter = Meter(t.context, device, scaled=t.accelerator.scaler is not None)
-    saved_step = 0
+    meter = Meter(t.context, device, scaled=t.accelerator.scaler is not None, recent=t.start.recent)
+    commands = Commands(t, meter)
     t.unet.train()  # gradient checkpointing only works in training mode; nothing in SDXL's U-Net drops out
 
-    if s.sample_at_first:
-        t.sample(0, 0)
+    if step:
+        after_step(t, meter, step, again=True)  # what an engine before this one may not have come to
+    elif s.sample_at_first:
+        t.sample(0, t.context.continues)
     meter.resume_clock()
-    for epoch in range(1, t.steps.epochs + 1):
+    for epoch in range(step // per_epoch + 1, t.steps.epochs + 1):
         order = epoch_batches(t.samples.pictures, s.train_batch_size, s.seed, epoch)
-        for epoch_step, group in enumerate(optimizer_steps(order, s.gradient_accumulation_steps), start=1):
-            # once in a while: somebody asks to stop
-            if t.context.stop_requested():
-                meter.flush()
-                if outcome.step == 0:
-                    raise Stopped
-                if saved_step < outcome.step:
-                    outcome.loras.append(t.save(outcome.step, epoch, False))
-                return outcome
+        done = step - (epoch - 1) * per_epoch  # of this epoch, before this engine
+        for group in optimizer_steps(order, s.gradient_accumulation_steps)[done:]:
+            # once in a while: somebody asks for something
+            if commands.obey(step):
+                return Outcome(step, complete=False)
 
             # a single training step
-            step = outcome.step + 1
+            step += 1
             batches, position = [], 0
             for indices in group:
                 batches.append(
@@ -132,21 +142,29 @@ def train(t: Training) -> Outcome:
                 position += len(indices)
             rate, d = effective_rates(t.optimizer)
             figures = train_step(t, batches, alphas)
-            meter.add(StepFacts(step, epoch, epoch_step, rate, d, position, figures))
-            outcome.step = step
+            meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, rate, d, position, figures))
 
-            # once in a while: sample pictures
-            if s.sample_every_n_steps and step % s.sample_every_n_steps == 0:
-                meter.flush()
-                t.sample(step, epoch)
-                meter.resume_clock()
+            after_step(t, meter, step)
+    return Outcome(step, complete=True)
 
-        # after an epoch: its LoRA; the last one is the finished LoRA
-        meter.flush()
-        last = epoch == t.steps.epochs
-        if last or (s.save_every_n_epochs and epoch % s.save_every_n_epochs == 0):
-            outcome.loras.append(t.save(outcome.step, epoch, last))
-            saved_step, meter.last_saved = outcome.step, outcome.loras[-1].name
-            meter.resume_clock()
-    outcome.complete = True
-    return outcome
+
+def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> None:
+    """What is due after `step`: the checkpoint, the sample pictures, the LoRA of a finished epoch.
+
+    The checkpoint comes first: an engine that goes on from it does the rest again, as far as it is not there (`again`).
+    """
+    s, (epoch, rest) = t.settings, divmod(step, t.steps.steps_per_epoch)
+    last = step == t.steps.total
+    checkpoint_due = last or (s.checkpoint_every_n_steps and step % s.checkpoint_every_n_steps == 0)
+    sample_due = s.sample_every_n_steps and step % s.sample_every_n_steps == 0
+    lora_due = last or (rest == 0 and s.save_every_n_epochs and epoch % s.save_every_n_epochs == 0)
+    if not (checkpoint_due or sample_due or lora_due):
+        return
+    meter.flush()
+    if checkpoint_due:
+        t.checkpoint(step, meter)
+    if sample_due:
+        t.sample(step, again)
+    if lora_due:
+        meter.last_saved = t.save(step, last).name
+    meter.resume_clock()

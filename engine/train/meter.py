@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,16 +50,26 @@ class _Fetch:
 
 
 class Meter:
-    """`scaled`: gradients are scaled as fp16 needs it; the scaler then skips steps whose gradient is not finite."""
+    """`scaled`: gradients are scaled as fp16 needs it; the scaler then skips steps whose gradient is not finite.
 
-    def __init__(self, context: JobContext, device: torch.device, scaled: bool = False) -> None:
+    `recent`: losses before this engine's first step, over which the average goes on.
+    """
+
+    def __init__(
+        self, context: JobContext, device: torch.device, scaled: bool = False, recent: Sequence[float] = ()
+    ) -> None:
         self._context, self._device, self._scaled = context, device, scaled
         self._waiting: list[StepFacts] = []
         self._fetches: deque[_Fetch] = deque()
-        self._recent: deque[float] = deque(maxlen=AVERAGED_STEPS)
+        self._recent: deque[float] = deque(recent, maxlen=AVERAGED_STEPS)
         self._last_fetch = time.monotonic()
         self._last_gpu = 0.0
         self.last_saved = "none yet"
+
+    @property
+    def recent(self) -> list[float]:
+        """The losses that `loss_avg` goes over; after `flush` those up to the last step."""
+        return list(self._recent)
 
     def add(self, facts: StepFacts) -> None:
         """Take a step's figures; writes the events of earlier ones that have arrived.

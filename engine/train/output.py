@@ -10,12 +10,23 @@ import re
 import shutil
 from pathlib import Path
 
+from engine.plan.errors import UserError
 from engine.plan.files import disk_errors
+from engine.plan.safetensors_header import read_header
 
 
-def free_name(model_dir: Path, wanted: str) -> str:
-    """`wanted`, or with -2, -3, … where a LoRA of that name (any epoch or step of it) lies in `model_dir` already."""
-    taken = {p.stem for p in model_dir.glob("*.safetensors")} if model_dir.is_dir() else set()
+def is_own(path: Path, session_id: int) -> bool:
+    """Whether the LoRA at `path` was written by the run with this `ss_session_id`."""
+    try:
+        return read_header(path)[1].get("ss_session_id") == str(session_id)
+    except UserError:
+        return False  # whatever it is, it is not ours
+
+
+def free_name(model_dir: Path, wanted: str, session_id: int) -> str:
+    """`wanted`, or with -2, -3, … where another run has a LoRA of that name (any epoch or step) in `model_dir`."""
+    files = model_dir.glob("*.safetensors") if model_dir.is_dir() else ()
+    taken = {path.stem for path in files if path.stem.startswith(wanted) and not is_own(path, session_id)}
 
     def is_taken(name: str) -> bool:
         return any(re.fullmatch(re.escape(name) + r"(-\d{6}|-step\d{8})?", stem) for stem in taken)
@@ -37,11 +48,12 @@ def step_file(name: str, step: int) -> str:
     return f"{name}-step{step:08d}.safetensors"
 
 
-def publish(file: Path, model_dir: Path) -> Path:
+def publish(file: Path, model_dir: Path, session_id: int) -> Path:
     """Make `file` appear in `model_dir` under its own name: as a hard link, or as a copy where links are impossible.
 
-    Another file that has come to lie there in the meantime is left alone, and the new one gets -2, -3, … at its end.
-    Returns where it is. Raises UserError: `disk-full`, `not-writable`.
+    What this run put there before it was interrupted is replaced. Another's file that has come to lie there in the
+    meantime is left alone, and the new one gets -2, -3, … at its end. Returns where it is. Raises UserError:
+    `disk-full`, `not-writable`.
     """
     with disk_errors(model_dir / file.name):
         model_dir.mkdir(parents=True, exist_ok=True)
@@ -49,29 +61,39 @@ def publish(file: Path, model_dir: Path) -> Path:
         while True:
             target = model_dir / (file.name if number == 1 else f"{file.stem}-{number}{file.suffix}")
             try:
-                _appear(file, target)
+                _appear(file, target, replace=is_own(target, session_id))
             except FileExistsError:
                 number += 1
             else:
                 return target
 
 
-def _appear(file: Path, target: Path) -> None:
+def _appear(file: Path, target: Path, replace: bool) -> None:
     """`file` at `target`, whole or not at all. Raises FileExistsError where something else is there."""
-    try:
-        os.link(file, target)  # never replaces anything
+    if target.exists() and target.samefile(file):
         return
-    except FileExistsError:
-        if target.exists() and target.samefile(file):
-            return
-        raise
-    except OSError:  # a disk without hard links, or another disk
-        pass
+    if target.exists() and not replace:
+        raise FileExistsError(target)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        shutil.copyfile(file, beside)
-        if target.exists():
-            raise FileExistsError(target)
-        beside.replace(target)
+        try:
+            os.link(file, beside)
+        except OSError:  # a disk without hard links, or another disk
+            shutil.copyfile(file, beside)
+        if replace:
+            beside.replace(target)
+        else:
+            _appear_only_where_nothing_is(beside, target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _appear_only_where_nothing_is(beside: Path, target: Path) -> None:
+    try:
+        os.link(beside, target)  # never replaces anything, also not what came a moment ago
+    except FileExistsError:
+        raise
+    except OSError:
+        if target.exists():
+            raise FileExistsError(target) from None
+        beside.replace(target)

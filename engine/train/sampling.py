@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
 from engine.context import JobContext, Stopped
+from engine.generate import prompts
+from engine.generate.prompts import SamplePrompt
 from engine.generate.sampler import EncodedPrompt, Sampler
 from engine.generate.sheets import save_png
 from engine.plan.errors import inert
@@ -14,28 +18,69 @@ from engine.plan.errors import inert
 
 @dataclass
 class SampleMaker:
-    """Sample pictures in the middle of training. A failing one is reported and never ends the training."""
+    """`prompts` are drawn again and again; `default` holds what a prompt asked for in between does not say, and
+    `encode` turns such a one into what the U-Net is given."""
 
     context: JobContext
     sampler: Sampler
-    prompts: list[EncodedPrompt]
+    prompts: Sequence[EncodedPrompt]
+    default: SamplePrompt
+    encode: Callable[[SamplePrompt], EncodedPrompt]
 
-    def make(self, step: int, epoch: int) -> None:
+    def make(self, step: int, again: bool = False) -> None:
+        """The sample pictures after `step`; with `again` only those that are not there yet. A failure is reported and
+        never ends the training."""
+        names = [f"step{step:08d}_{number:02d}_{p.asked.seed}.png" for number, p in enumerate(self.prompts)]
+        paths = [self.context.run.samples_dir / name for name in names]
+        there = [again and path.is_file() for path in paths]
+        missing = [prompt for prompt, known in zip(self.prompts, there, strict=True) if not known]
         try:
-            with self.context.phase("sampling", unit="steps") as progress:
-                pictures = self.sampler.pictures(self.prompts, progress)
-            self._keep(pictures, step)
+            pictures = iter(self._pictures(missing) if missing else [])
+            for prompt, path, known in zip(self.prompts, paths, there, strict=True):
+                self._keep(prompt, path, None if known else next(pictures), step)
         except Stopped:
-            return  # the loop sees the request itself; these pictures are left out
+            return  # the loop sees the request itself; these pictures are made when the training goes on
         except Exception as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             message = f"The sample pictures at step {step} could not be made, training goes on: {inert(reason, 300)}"
             self.context.warn("sample-failed", message)
 
-    def _keep(self, pictures: list[Image.Image], step: int) -> None:
-        for number, (prompt, picture) in enumerate(zip(self.prompts, pictures, strict=True)):
-            path = self.context.run.samples_dir / f"step{step:08d}_{number:02d}_{prompt.asked.seed}.png"
+    def make_asked(self, step: int, prompt: str | None, seed: int | None, name: str) -> list[Path]:
+        """Pictures that somebody wants to see now: of `prompt` (a prompt line), or of the usual prompts.
+
+        `seed` None: the prompt's own. Returns the files. Raises UserError for a line that cannot be read, Stopped, and
+        what goes wrong while drawing.
+        """
+        seeded = f" --d {seed}" if seed is not None else ""
+        if prompt is not None and prompt.strip():
+            wanted: Sequence[EncodedPrompt] = [self.encode(prompts.parse(prompt + seeded, self.default))]
+        elif seed is not None:
+            wanted = [self.encode(prompts.with_seed(usual.asked, seed)) for usual in self.prompts]
+        else:
+            wanted = self.prompts
+        paths = []
+        for number, (encoded, picture) in enumerate(zip(wanted, self._pictures(wanted), strict=True)):
+            suffix = f"_{number:02d}" if len(wanted) > 1 else ""
+            paths.append(self.context.run.samples_dir / f"step{step:08d}_asked_{name}{suffix}.png")
+            self._keep(encoded, paths[-1], picture, step, asked=True)
+        return paths
+
+    def _pictures(self, wanted: Sequence[EncodedPrompt]) -> list[Image.Image]:
+        with self.context.phase("sampling", unit="steps") as progress:
+            return self.sampler.pictures(wanted, progress)
+
+    def _keep(
+        self, prompt: EncodedPrompt, path: Path, picture: Image.Image | None, step: int, asked: bool = False
+    ) -> None:
+        """Write the picture and tell of it; None: it is there already, and only the telling may be missing."""
+        if picture is not None:
             save_png(picture, path)
-            self.context.emit(
-                "sample", step=step, path=path, prompt=prompt.asked.prompt, seed=prompt.asked.seed, weight=1.0
-            )
+        self.context.emit(
+            "sample",
+            step=step,
+            path=path,
+            prompt=prompt.asked.prompt,
+            seed=prompt.asked.seed,
+            weight=1.0,
+            **({"asked": True} if asked else {}),
+        )

@@ -14,59 +14,138 @@ from engine.lora.network import LoraNetwork
 from engine.plan.dataset import Dataset
 from engine.plan.errors import UserError
 from engine.plan.option_values import plain_name
+from engine.plan.safetensors_header import read_header
 from engine.plan.settings import Settings
+from engine.runs.folder import RunFolder
 from engine.train import output
+from engine.train.state import Position
+
+
+def session_id(run: RunFolder) -> int:
+    """The number under which a run signs its LoRAs (`ss_session_id`, 32 bits)."""
+    return int.from_bytes(hashlib.sha256(str(run.path).encode()).digest()[:4], "little")
+
+
+def choose_name(context: JobContext, settings: Settings, model_dir: Path | None, session_id: int) -> str:
+    """The LoRA's name: the wanted one, or with a number where another run has taken it (which the run then says)."""
+    wanted = settings.output_name or plain_name(context.job.name)  # a kohya folder may be called anything
+    name = output.free_name(model_dir, wanted, session_id) if model_dir else wanted
+    if name != wanted:
+        context.warn("name-taken", f"{wanted} is taken by an earlier run, so this one's LoRA is called {name}.")
+    return name
 
 
 class Saver:
-    """Writes LoRAs under sd-scripts' names into the run's output/ and links them into the project's model/."""
+    """Writes LoRAs under sd-scripts' names into the run's output/ and links them into the project's model/.
+
+    `begun` says under which name and session. `start` is the step that this engine goes on from; what an engine before
+    it has saved of that step is not written again. `model_dir` None: the LoRAs stay in the run's folder.
+    """
 
     def __init__(
-        self, context: JobContext, settings: Settings, dataset: Dataset, network: LoraNetwork, model_dir: Path
+        self,
+        context: JobContext,
+        settings: Settings,
+        dataset: Dataset,
+        network: LoraNetwork,
+        begun: Position,
+        start: int,
+        model_dir: Path | None,
     ) -> None:
-        job = context.job
-        assert job.project is not None
         self.context, self.settings, self.dataset, self.network = context, settings, dataset, network
-        self.started = time.time()
-        self.model_dir = None if job.arguments.get("no_reg", False) else model_dir
-        wanted = settings.output_name or plain_name(job.name)  # a kohya folder may be called anything
-        self.name = output.free_name(self.model_dir, wanted) if self.model_dir else wanted
-        if self.name != wanted:
-            context.warn(
-                "name-taken", f"{wanted} is taken by an earlier run, so this one's LoRA is called {self.name}."
-            )
-        digest = hashlib.sha256(str(context.run.path).encode()).digest()
-        self.session_id = int.from_bytes(digest[:4], "little")
-        self.published: list[Path] = []
+        self.begun, self.start, self.model_dir = begun, start, model_dir
+        self._published: dict[Path, Path] = {}  # by this engine: from the file in output/ to where it is shown
 
-    def save(self, step: int, epoch: int, last: bool) -> Path:
-        """Write the LoRA as it is after `step`; `last`: it is the finished one. Returns its path in output/."""
+    def save(self, step: int, last: bool) -> Path:
+        """Write the LoRA as it is after `step`; `last`: it is the finished one. Returns its path in output/.
+
+        One of this step that is there already is only told of again.
+        """
+        path = self._path(step, last)
+        if not self._is_there(path, step):
+            if not all(bool(torch.isfinite(flat).all()) for flat in self.network.parameters):
+                raise UserError(
+                    "loss-not-finite",
+                    f"At step {step} the LoRA holds values that are not numbers, so it was not saved and training "
+                    "stopped.",
+                    "Use mixed_precision bf16 instead of fp16, or a lower learning rate.",
+                )
+            weights.write(path, weights.state_dict(self.network, self.settings.save_precision), self._metadata(step))
+        if path not in self._published:
+            self._publish(path, step)
+        return path
+
+    def all(self) -> list[Path]:
+        """Every LoRA of the run, also those of engines before this one, in the order of their steps: where they lie in
+        model/, else in output/."""
+        session = str(self.begun.session_id)
+        found = []
+        for path in self.context.run.output_dir.glob("*.safetensors"):
+            facts = _facts(path)
+            if facts.get("ss_session_id") == session:
+                found.append((int(facts["ss_steps"]), path))
+        return [self._shown(path) for _, path in sorted(found)]
+
+    def _shown(self, path: Path) -> Path:
+        if path in self._published:
+            return self._published[path]
+        there = self.model_dir / path.name if self.model_dir else path
+        return there if output.is_own(there, self.begun.session_id) else path
+
+    def make_room_for_more(self, step: int) -> None:
+        """More epochs follow on what was the finished LoRA, after `step`: it becomes the LoRA of its epoch."""
+        finished, path = self._path(step, last=True), self._path(step, last=False)
+        if path.exists() or not self._is_there(finished, step):
+            return
+        finished.rename(path)
+        if self.model_dir:
+            shown = self.model_dir / finished.name
+            if output.is_own(shown, self.begun.session_id):
+                shown.unlink()  # the same LoRA appears under its epoch's name in a moment
+        self._publish(path, step)
+
+    def _path(self, step: int, last: bool) -> Path:
+        epoch, rest = divmod(step, self.dataset.steps.steps_per_epoch)
+        name = self.begun.name
         if last:
-            file = f"{self.name}.safetensors"
-        elif step == self.dataset.steps.steps_per_epoch * epoch:
-            file = output.epoch_file(self.name, epoch)
+            file = f"{name}.safetensors"
         else:
-            file = output.step_file(self.name, step)
-        path = self.context.run.output_dir / file
-        if not all(bool(torch.isfinite(flat).all()) for flat in self.network.parameters):
-            raise UserError(
-                "loss-not-finite",
-                f"At step {step} the LoRA holds values that are not numbers, so it was not saved and training stopped.",
-                "Use mixed_precision bf16 instead of fp16, or a lower learning rate.",
-            )
-        tensors = weights.state_dict(self.network, self.settings.save_precision)
-        facts = metadata.build(
+            file = output.step_file(name, step) if rest else output.epoch_file(name, epoch)
+        return self.context.run.output_dir / file
+
+    def _is_there(self, path: Path, step: int) -> bool:
+        """Whether this engine wrote it, or, for the step that it goes on from, an engine before it."""
+        if path in self._published:
+            return True
+        if step != self.start or not path.is_file():
+            return False
+        facts = _facts(path)
+        return facts.get("ss_steps") == str(step) and facts.get("ss_session_id") == str(self.begun.session_id)
+
+    def _metadata(self, step: int) -> dict[str, str]:
+        return metadata.build(
             self.settings,
             self.dataset,
-            metadata.Progress(step // self.dataset.steps.steps_per_epoch, step, self.started, time.time()),
-            output_name=self.name,
+            metadata.Progress(
+                step // self.dataset.steps.steps_per_epoch, step, self.begun.started, finished=time.time()
+            ),
+            output_name=self.begun.name,
             trigger=self.context.job.trigger,
-            session_id=self.session_id,
+            session_id=self.begun.session_id,
         )
-        size = weights.write(path, tensors, facts)
-        shown = output.publish(path, self.model_dir) if self.model_dir else path
+
+    def _publish(self, path: Path, step: int) -> None:
+        shown = output.publish(path, self.model_dir, self.begun.session_id) if self.model_dir else path
         if shown.name != path.name:
             self.context.warn("name-taken", f"{path.name} lies in {shown.parent} already; this one is {shown.name}.")
-        self.published.append(shown)
-        self.context.emit("saved", path=path, epoch=epoch, step=step, bytes=size)
-        return path
+        self._published[path] = shown
+        epoch = -(-step // self.dataset.steps.steps_per_epoch)
+        self.context.emit("saved", path=path, epoch=epoch, step=step, bytes=path.stat().st_size)
+
+
+def _facts(path: Path) -> dict[str, str]:
+    """A LoRA's metadata; empty where it cannot be read."""
+    try:
+        return read_header(path)[1]
+    except UserError:
+        return {}
