@@ -1,0 +1,107 @@
+"""The app and the terminal it lives in: it goes when the terminal goes, and what it showed goes on."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks import recorded, small_run
+from engine.runs.folder import RunFolder
+from engine.runs.lock import look
+from engine.runs.state import observe
+from tests.terminal.conftest import Opened, is_alive, run_of
+
+GONE = 20.0  # seconds; it takes a fraction of one, but this machine may have other things to do
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[RunFolder]:
+    """A run in the middle of its training, as far as anyone can see: this process holds its lock."""
+    run = recorded.record(tmp_path / "zibo" / "runs" / "2026-11-22_153012", steps=300, samples=False)
+    with recorded.hold(run):
+        yield run
+
+
+@pytest.mark.parametrize("how", ["the window is closed", "SIGHUP", "SIGTERM"])
+def test_the_app_goes_with_its_terminal(running: RunFolder, open_terminal: Opened, how: str) -> None:
+    terminal = open_terminal("watch", running.path)
+    terminal.wait_for("training")
+    if how == "the window is closed":
+        terminal.close()
+    else:
+        terminal.send_signal(signal.Signals[how])
+    terminal.wait(GONE)
+    if how != "the window is closed":
+        assert terminal.exit_code is not None, "the signal killed it before it could put the terminal right"
+
+
+def test_the_app_goes_when_its_keyboard_ends_without_a_signal(
+    running: RunFolder, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    """A pty that is not its controlling terminal: reading from it ends, and no signal says so. Endless rounds of
+    "nothing to read" are what leaves a program of a dead connection at 100 % of a core all night."""
+    leader, follower = pty.openpty()
+    app = subprocess.Popen(
+        small_run.command("watch", running.path),
+        env=env, cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    while b"training" not in shown:
+        shown += os.read(leader, 65536)
+    before = psutil.Process(app.pid).cpu_times()
+    os.close(leader)
+    try:
+        app.wait(GONE)
+    except subprocess.TimeoutExpired:
+        after = psutil.Process(app.pid).cpu_times()
+        app.kill()
+        app.wait()
+        pytest.fail(f"still there; it has used {after.user + after.system - before.user - before.system:.1f} s of CPU")
+
+
+def test_what_is_typed_before_the_first_picture_counts(running: RunFolder, open_terminal: Opened) -> None:
+    terminal = open_terminal("watch", running.path)
+    terminal.type("q")  # Python has not even started
+    terminal.wait(GONE)
+    assert terminal.exit_code == 0
+
+
+def test_the_terminal_is_left_as_it_was_found(running: RunFolder, open_terminal: Opened) -> None:
+    terminal = open_terminal("watch", running.path)
+    terminal.wait_for("training")
+    terminal.send_signal(signal.SIGTERM)
+    terminal.wait(GONE)
+    small_run.wait_for(lambda: terminal.alternate_screen is False, "the terminal's first screen", GONE)
+    assert terminal.cursor_shown
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_app_is_killed_in_the_middle_of_a_training(
+    project: Path, open_terminal: Opened, undisturbed: RunFolder
+) -> None:
+    first = open_terminal("train", project)
+    run = run_of(project)
+    first.close()
+    app = open_terminal("watch", run.path)
+    app.wait_for("training")
+    engine = look(run).pid
+    app.send_signal(signal.SIGKILL)
+    app.wait(GONE)
+    assert is_alive(engine)
+    assert not observe(run).over, "it was over before it could be disturbed: the test shows nothing"
+    again = open_terminal("watch", run.path)  # a new connection: the same run, its whole history
+    again.wait_for("training")
+    assert small_run.wait_for_end(run) == "finished"
+    again.wait_for("finished")
+    again.type("q")
+    again.wait(GONE)
+    assert small_run.differences(run, undisturbed) == []
