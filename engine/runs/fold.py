@@ -1,144 +1,27 @@
 """Sums up the events of a run: what a dashboard, a list of runs or a follower needs to know, and nothing it could not
 work out again from the file.
+
+A log may come from another version, a torn disk or a stranger. Nothing in an event makes this raise: a field of the
+wrong type counts as missing, and a step without a number as no step.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from typing import TypeVar
 
 from engine.runs.events import Event
+from engine.runs.snapshot import End, Memory, Phase, Sample, Saved, Snapshot, Warned
+
+__all__ = ["FIRST_PHASE", "End", "Memory", "Phase", "Sample", "Saved", "Snapshot", "Warned", "fold"]
 
 FIRST_PHASE = "loading libraries"  # with which every engine begins, before it can say what it will do
-STEPS_KEPT = 20  # whose seconds tell the usual ones; the median shrugs off a single slow step
-
-
-@dataclass
-class Phase:
-    """One phase of a job, e.g. caching latents: `done` of `total` `unit`s; `total` 0 means that nobody knows."""
-
-    name: str
-    state: str = "start"
-    done: int = 0
-    total: int = 0
-    unit: str = ""
-    started: float = 0.0
-    time: float = 0.0
-
-    @property
-    def open(self) -> bool:
-        return self.state != "end"
-
-
-@dataclass(frozen=True)
-class Sample:
-    step: int
-    path: str
-    prompt: str
-    seed: int | None
-    weight: float | None
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A LoRA in `output/` (`epoch` set) or a checkpoint to go on from (`epoch` None)."""
-
-    path: str
-    step: int
-    epoch: int | None
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Warned:
-    """A `warning` or `oom` event."""
-
-    time: float
-    code: str
-    message: str
-    change: str
-    step: int | None = None
-
-
-@dataclass(frozen=True)
-class End:
-    time: float
-    status: str
-    message: str
-    output: str
-    code: str
-    hint: str
-
-
-@dataclass
-class Snapshot:
-    """A run as its events tell it. Times are Unix seconds, paths relative to the run folder.
-
-    `steps` and `losses` run side by side and hold the whole history; what a resumed engine took back is gone from them.
-    """
-
-    job: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
-    device: str = ""
-    settings_sha256: str = ""
-    pid: int = 0
-    total_steps: int = 0
-    total_epochs: int = 0
-
-    step: int = 0
-    epoch: int = 0
-    epoch_step: int = 0
-    loss: float | None = None
-    loss_avg: float | None = None
-    lr: dict[str, float] = field(default_factory=dict)
-    d: float | None = None
-    grad_norm: float | None = None
-    images_per_second: float | None = None
-    steps: list[int] = field(default_factory=list)
-    losses: list[float | None] = field(default_factory=list)
-    validation: list[tuple[int, float | None]] = field(default_factory=list)
-    gpu: Event = field(default_factory=dict)
-
-    phases: dict[str, Phase] = field(default_factory=dict)  # of this engine's life, in the order they began
-    samples: list[Sample] = field(default_factory=list)
-    saved: list[Saved] = field(default_factory=list)
-    checkpoints: list[Saved] = field(default_factory=list)
-    warnings: list[Warned] = field(default_factory=list)
-    answers: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # id -> command, result, message
-    paused: bool = False
-    end: End | None = None
-
-    first_event_time: float = 0.0
-    last_event_time: float = 0.0
-    last_step_time: float = 0.0
-    step_seconds: list[float] = field(default_factory=list)  # of the last steps
-    life_began: float = 0.0  # when this engine wrote its first event
-    announced: bool = False  # this engine has written its `job`
-    stepping: bool = False  # this engine has done a step
-    first_step: tuple[int, float] | None = None  # step and time of the first one since this engine began or resumed
-
-    @property
-    def phase(self) -> Phase | None:
-        """The phase the engine is in: the one begun last that has not ended."""
-        return next((phase for phase in reversed(self.phases.values()) if phase.open), None)
-
-    @property
-    def usual_gap(self) -> float:
-        """Median seconds of a step, from what the steps say: their events are written several at a time, so the times
-        of these would not tell. 0.0 before the first.
-        """
-        return statistics.median(self.step_seconds) if self.step_seconds else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Until the last step at the pace of this engine's life, with its samples and saves; None while unknown."""
-        if self.first_step is None or self.step <= self.first_step[0] or not self.total_steps:
-            return None
-        pace = max(self.usual_gap, (self.last_step_time - self.first_step[1]) / (self.step - self.first_step[0]))
-        return max(0.0, pace * (self.total_steps - self.step))
+LONGEST_QUIET_SECONDS = 120.0  # the heart beats every 5 s: a longer gap is a clock that jumped, or a machine asleep
+GREATEST_INTEGER = 2**63 - 1  # what an array holds; beyond it, numbers are damage
+NAN = math.nan
+_GPU_FIELDS = ("used_bytes", "total_bytes", "peak_bytes", "utilisation", "celsius", "watts")
 
 
 def fold(events: Iterable[Event], into: Snapshot | None = None) -> Snapshot:
@@ -148,8 +31,13 @@ def fold(events: Iterable[Event], into: Snapshot | None = None) -> Snapshot:
     """
     snapshot = into if into is not None else Snapshot()
     for event in events:
-        when = _number(event.get("time")) or 0.0
-        snapshot.first_event_time = snapshot.first_event_time or when
+        when = _number(event.get("time"))
+        if when is None:
+            when = snapshot.last_event_time
+        if not snapshot.first_event_time:
+            snapshot.first_event_time = when
+        elif 0.0 < (gap := when - snapshot.last_event_time) <= LONGEST_QUIET_SECONDS:
+            snapshot.worked_seconds += gap
         snapshot.last_event_time = when
         handler = _HANDLERS.get(event["kind"])
         if handler is not None:
@@ -163,8 +51,8 @@ def _job(s: Snapshot, e: Event, when: float) -> None:
     s.device = _text(e.get("device"))
     s.settings_sha256 = _text(e.get("settings_sha256"))
     s.pid = _integer(e.get("pid"))
-    s.total_steps = _integer(e.get("total_steps"))
-    s.total_epochs = _integer(e.get("total_epochs"))
+    s.total_steps = max(0, _integer(e.get("total_steps")))
+    s.total_epochs = max(0, _integer(e.get("total_epochs")))
     if s.announced or s.end is not None:  # else it is that of the engine whose first phases were told already
         _begin_life(s, when)
     s.announced, s.life_began = True, s.life_began or when
@@ -172,8 +60,9 @@ def _job(s: Snapshot, e: Event, when: float) -> None:
 
 def _begin_life(s: Snapshot, when: float) -> None:
     """A new engine on an old run: what the one before was doing, and how it ended, is over."""
-    s.end, s.paused, s.stepping, s.first_step = None, False, False, None
-    s.phases, s.step_seconds, s.life_began, s.announced = {}, [], when, False
+    s.end, s.paused, s.released, s.stepping, s.first_step, s.resumed_from = None, False, False, False, None, None
+    s.phases, s.life_began, s.announced = {}, when, False
+    s.step_seconds.clear()
 
 
 def _phase(s: Snapshot, e: Event, when: float) -> None:
@@ -185,28 +74,39 @@ def _phase(s: Snapshot, e: Event, when: float) -> None:
         s.phases.pop(name, None)  # so that a phase that begins again comes last
         phase = s.phases[name] = Phase(name, started=when)
     phase.state, phase.time = state, when
-    phase.done = _integer(e.get("done"), phase.done)
-    phase.total = _integer(e.get("total"), phase.total)
+    phase.done = max(0, _integer(e.get("done"), phase.done))
+    phase.total = max(0, _integer(e.get("total"), phase.total))
     phase.unit = _text(e.get("unit")) or phase.unit
+    s.words += 1
+    phase.word = s.words
+    s.worked_at_progress = s.worked_seconds
 
 
 def _step(s: Snapshot, e: Event, when: float) -> None:
     step = _integer(e.get("step"))
+    if step < 1:
+        return
+    get = e.get
     if s.steps and step <= s.steps[-1]:
         _forget_after(s, step - 1)  # an engine that started over without saying so
     if s.first_step is None:
-        s.first_step = (step, when)
-    if (seconds := _number(e.get("seconds"))) is not None:
-        s.step_seconds = [*s.step_seconds[-STEPS_KEPT + 1 :], seconds]
-    s.stepping = True
-    s.step, s.epoch, s.epoch_step = step, _integer(e.get("epoch")), _integer(e.get("epoch_step"))
-    s.loss, s.loss_avg = _number(e.get("loss")), _number(e.get("loss_avg"))
-    s.lr = {key: number for key, value in _object(e.get("lr")).items() if (number := _number(value)) is not None}
-    s.d, s.grad_norm = _number(e.get("d")), _number(e.get("grad_norm"))
-    s.images_per_second = _number(e.get("images_per_second"))
+        s.first_step = (step, s.worked_seconds)
+    if (seconds := _number(get("seconds"))) is not None and seconds >= 0:
+        s.step_seconds.append(seconds)
+    s.words += 1
+    s.stepping, s.step_word = True, s.words
+    s.step, s.epoch, s.epoch_step = step, _integer(get("epoch")), _integer(get("epoch_step"))
+    s.loss, s.loss_avg = loss, average = _number(get("loss")), _number(get("loss_avg"))
+    s.lr = {key: number for key, value in _object(get("lr")).items() if (number := _number(value)) is not None}
+    s.d, s.grad_norm = _number(get("d")), _number(get("grad_norm"))
+    s.images_per_second = _number(get("images_per_second"))
     s.steps.append(step)
-    s.losses.append(s.loss)
+    s.losses.append(NAN if loss is None else loss)
+    s.loss_avgs.append(NAN if average is None else average)
+    s.lrs.append(next(iter(s.lr.values()), NAN))
+    s.ds.append(NAN if s.d is None else s.d)
     s.last_step_time = when
+    s.worked_at_step = s.worked_at_progress = s.worked_seconds
 
 
 def _validation(s: Snapshot, e: Event, when: float) -> None:
@@ -214,37 +114,57 @@ def _validation(s: Snapshot, e: Event, when: float) -> None:
 
 
 def _gpu(s: Snapshot, e: Event, when: float) -> None:
-    s.gpu = e
+    s.gpu = {name: _number(e.get(name)) for name in _GPU_FIELDS}
+
+
+def _heartbeat(s: Snapshot, e: Event, when: float) -> None:
+    s.memory = Memory(
+        when,
+        _amount(e.get("rss_bytes")),
+        _amount(e.get("peak_rss_bytes")),
+        _amount(e.get("ram_used_bytes")),
+        _amount(e.get("ram_total_bytes")),
+        _amount(e.get("disk_free_bytes")),
+    )
 
 
 def _sample(s: Snapshot, e: Event, when: float) -> None:
-    seed = e.get("seed")
-    s.samples.append(
-        Sample(
-            _integer(e.get("step")),
-            _text(e.get("path")),
-            _text(e.get("prompt")),
-            seed if isinstance(seed, int) else None,
-            _number(e.get("weight")),
-        )
+    sample = Sample(
+        _integer(e.get("step")),
+        _text(e.get("path")),
+        _text(e.get("prompt")),
+        _amount(e.get("seed")),
+        _number(e.get("weight")),
+        e.get("asked") is True,
     )
+    s.samples = _with(s.samples, sample)
 
 
 def _saved(s: Snapshot, e: Event, when: float) -> None:
-    s.saved.append(
-        Saved(_text(e.get("path")), _integer(e.get("step")), _integer(e.get("epoch")), _integer(e.get("bytes")))
-    )
+    s.saved = _with(s.saved, _file(e))
 
 
 def _checkpoint(s: Snapshot, e: Event, when: float) -> None:
-    s.checkpoints.append(Saved(_text(e.get("path")), _integer(e.get("step")), None, _integer(e.get("bytes"))))
+    s.checkpoints = _with(s.checkpoints, _file(e))
+
+
+def _checkpoint_removed(s: Snapshot, e: Event, when: float) -> None:
+    path = _text(e.get("path"))
+    s.checkpoints = [checkpoint for checkpoint in s.checkpoints if checkpoint.path != path]
 
 
 def _warning(s: Snapshot, e: Event, when: float) -> None:
-    step = e.get("step")
     code = _text(e.get("code")) or _text(e.get("kind"))
-    where = step if isinstance(step, int) else None
-    s.warnings.append(Warned(when, code, _text(e.get("message")), _text(e.get("change")), where))
+    change = e.get("change")
+    s.warnings.append(
+        Warned(
+            when,
+            code,
+            _text(e.get("message")),
+            _change(change) if isinstance(change, dict) else _text(change),
+            _amount(e.get("step")),
+        )
+    )
 
 
 def _command(s: Snapshot, e: Event, when: float) -> None:
@@ -252,66 +172,113 @@ def _command(s: Snapshot, e: Event, when: float) -> None:
 
 
 def _paused(s: Snapshot, e: Event, when: float) -> None:
-    s.paused = True
+    s.paused, s.released = True, e.get("released") is True
 
 
 def _resumed(s: Snapshot, e: Event, when: float) -> None:
-    s.paused = False
+    s.paused = s.released = False
     s.last_step_time, s.first_step = when, None  # the pause was no step
-    if isinstance(e.get("from_step"), int):
-        _forget_after(s, e["from_step"])
+    s.worked_at_progress = s.worked_seconds
+    if (step := _amount(e.get("from_step"))) is not None:
+        s.resumed_from = step
+        _forget_after(s, step)
 
 
 def _end(s: Snapshot, e: Event, when: float) -> None:
-    s.paused = False
+    s.paused = s.released = False
     fields = (_text(e.get(name)) for name in ("status", "message", "output", "code", "hint"))
     s.end = End(when, *fields)
 
 
 _HANDLERS: dict[str, Callable[[Snapshot, Event, float], None]] = {
+    "step": _step,
+    "gpu": _gpu,
+    "heartbeat": _heartbeat,
     "job": _job,
     "phase": _phase,
-    "step": _step,
     "validation": _validation,
-    "gpu": _gpu,
     "sample": _sample,
     "saved": _saved,
     "checkpoint": _checkpoint,
+    "checkpoint-removed": _checkpoint_removed,
     "warning": _warning,
     "oom": _warning,
     "command": _command,
     "paused": _paused,
     "resumed": _resumed,
     "end": _end,
-}  # `heartbeat` only moves last_event_time
+}
 
 
 def _forget_after(s: Snapshot, step: int) -> None:
     """Drop everything that was said of later steps: an engine is about to do them again."""
     kept = bisect_right(s.steps, step)
     if kept < len(s.steps):
-        del s.steps[kept:], s.losses[kept:]
-        s.loss = s.losses[-1] if s.losses else None
-        s.loss_avg = s.d = s.grad_norm = None
-    del s.validation[bisect_left(s.validation, step + 1, key=lambda point: point[0]) :]
+        for history in (s.steps, s.losses, s.loss_avgs, s.lrs, s.ds):
+            del history[kept:]
+        s.rewound += 1
+        s.loss, s.loss_avg, s.d = (_last(history) for history in (s.losses, s.loss_avgs, s.ds))
+        s.grad_norm = None
+        s.step_seconds.clear()
+        there = (saved.epoch for saved in s.checkpoints if saved.step == step and saved.epoch)
+        s.epoch, s.epoch_step = next(there, s.epoch if kept else 0), 0
+    s.validation = [point for point in s.validation if point[0] <= step]
     s.samples = [sample for sample in s.samples if sample.step <= step]
     s.saved = [saved for saved in s.saved if saved.step <= step]
     s.checkpoints = [checkpoint for checkpoint in s.checkpoints if checkpoint.step <= step]
     s.step = min(s.step, step)
 
 
+_File = TypeVar("_File", Sample, Saved)
+
+
+def _with(files: list[_File], new: _File) -> list[_File]:
+    """`files` and the new one; an older entry of the same path is gone, since its file was written over."""
+    if new.path and any(file.path == new.path for file in reversed(files)):
+        files = [file for file in files if file.path != new.path]
+    files.append(new)
+    return files
+
+
+def _file(e: Event) -> Saved:
+    epoch, seconds = _amount(e.get("epoch")), _number(e.get("seconds"))
+    return Saved(_text(e.get("path")), _integer(e.get("step")), epoch, max(0, _integer(e.get("bytes"))), seconds)
+
+
+def _last(history: Iterable[float]) -> float | None:
+    """The last number of a history, None where it is a gap or there is none."""
+    return _number(history[-1]) if history else None  # type: ignore[index]
+
+
+def _change(change: Event) -> str:
+    return ", ".join(f"{name} {_text(value)}" for name, value in change.items())
+
+
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    """A text, or a number as text; "" for anything else. Without NUL, which no path and no terminal can take."""
+    if isinstance(value, str):
+        return value.replace("\0", "") if "\0" in value else value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, int | float) and math.isfinite(value):  # json.loads takes the NaN of foreign writers
-        return float(value)
-    return None
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[arg-type,return-value]  # json takes NaN
+    if kind is int and -GREATEST_INTEGER <= value <= GREATEST_INTEGER:  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    return None  # also for True and False, which are of type bool
 
 
 def _integer(value: object, otherwise: int = 0) -> int:
-    return value if isinstance(value, int) else otherwise
+    if type(value) is int and -GREATEST_INTEGER <= value <= GREATEST_INTEGER:
+        return value
+    return otherwise
+
+
+def _amount(value: object) -> int | None:
+    """A whole number from 0, or None."""
+    return value if type(value) is int and 0 <= value <= GREATEST_INTEGER else None
 
 
 def _object(value: object) -> Event:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -52,6 +54,28 @@ def last_lines(path: Path, count: int = 1) -> list[str]:
     return lines[-count:]
 
 
+def memory_facts(run: RunFolder) -> dict[str, int]:
+    """What a heartbeat tells, in bytes: memory of this process and of the machine, and room on the run's disk.
+
+    Takes some 0.2 ms. What this system does not tell is left out.
+    """
+    import resource
+
+    import psutil
+
+    facts: dict[str, int] = {}
+    with contextlib.suppress(psutil.Error, OSError, ValueError):
+        facts["rss_bytes"] = int(psutil.Process().memory_info().rss)
+        unit = 1 if sys.platform == "darwin" else 1024
+        facts["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        memory = psutil.virtual_memory()
+        facts["ram_used_bytes"] = int(memory.total - memory.available)
+        facts["ram_total_bytes"] = int(memory.total)
+    with contextlib.suppress(OSError):
+        facts["disk_free_bytes"] = shutil.disk_usage(run.path).free
+    return facts
+
+
 class Heart:
     """A thread of the engine that writes a `heartbeat` event every 5 s and keeps the log within its size."""
 
@@ -72,5 +96,5 @@ class Heart:
     def _beat(self) -> None:
         while not self._stop.wait(self._seconds):
             with contextlib.suppress(UserError, OSError):  # a full disk is told by whoever has something to save
-                self._events.write("heartbeat")
+                self._events.write("heartbeat", **memory_facts(self._run))
             trim(self._run.log_path)

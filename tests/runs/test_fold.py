@@ -50,7 +50,7 @@ def test_a_whole_run() -> None:
     )
     assert (snapshot.job, snapshot.device, snapshot.total_steps, snapshot.total_epochs) == ("train", "cpu", 10, 2)
     assert (snapshot.step, snapshot.epoch, snapshot.loss, snapshot.loss_avg) == (2, 1, 0.25, 0.25)
-    assert (snapshot.steps, snapshot.losses) == ([1, 2], [0.5, 0.25])
+    assert (list(snapshot.steps), list(snapshot.losses)) == ([1, 2], [0.5, 0.25])
     phase = snapshot.phases["caching latents"]
     assert (phase.done, phase.total, phase.unit, phase.open) == (24, 24, "pictures", False)
     assert snapshot.phase is None
@@ -76,7 +76,7 @@ def test_resumed_drops_the_steps_that_will_be_done_again() -> None:
             {"kind": "resumed", "from_step": 5},
         )
     )
-    assert snapshot.steps == [1, 2, 3, 4, 5]
+    assert list(snapshot.steps) == [1, 2, 3, 4, 5]
     assert len(snapshot.losses) == 5
     assert snapshot.step == 5
     assert [sample.path for sample in snapshot.samples] == ["a"]
@@ -105,7 +105,7 @@ def test_a_resumed_run_sums_up_like_an_undisturbed_one() -> None:
 
 def test_an_engine_that_starts_over_without_saying_so() -> None:
     snapshot = fold(log(job(), step(1), step(2), step(3), job(), step(1, 0.9)))
-    assert (snapshot.steps, snapshot.losses) == ([1], [0.9])
+    assert (list(snapshot.steps), list(snapshot.losses)) == ([1], [0.9])
 
 
 def test_a_new_engine_ends_the_end_and_the_pause() -> None:
@@ -119,7 +119,7 @@ def test_pause_and_resume_keep_all_steps_and_the_pace() -> None:
     snapshot = fold(
         log(job(), step(1), step(2), step(3), {"kind": "paused"}, {"kind": "resumed", "from_step": 3, "time": 9999.0})
     )
-    assert snapshot.steps == [1, 2, 3]
+    assert list(snapshot.steps) == [1, 2, 3]
     assert not snapshot.paused
     assert snapshot.usual_gap == 1.0
     assert snapshot.seconds_left is None  # until the pace is known again
