@@ -25,6 +25,9 @@ LONGEST_LINE_BYTES = 1024 * 1024  # nothing we write comes near; a longer line i
 HEAD_BYTES = 64  # version, sequence and time of the first event: enough to tell two files apart
 POLL_SECONDS = 0.1  # measured: 50-76 ms median delay at 0.4 % of a core, better than inotify
 
+_GPU = b'"kind":"gpu"'
+_KIND_ENDS = 80  # bytes into a line, as we write it
+
 Event = dict[str, Any]
 
 
@@ -158,8 +161,10 @@ class EventReader:
     cannot be read now (no permission, a folder in its place) is as if nothing were new.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, newest_gpu: bool = False) -> None:
+        """`newest_gpu`: of the `gpu` events in one read (they are a third of a log) only the last is wanted."""
         self.path = path
+        self._newest_gpu = newest_gpu
         self.skipped = 0  # whole lines that were not events
         self.beginnings = 0  # how often it had to start over, because the file was cut or is another one
         self._offset = 0  # of the first byte not yet read
@@ -205,6 +210,9 @@ class EventReader:
             self._overlong = False
             self.skipped += 1
         lines = [line for line in lines if line]
+        if self._newest_gpu:
+            newest = next((n for n in reversed(range(len(lines))) if _GPU in lines[n][:_KIND_ENDS]), 0)
+            lines = [line for line in lines[:newest] if _GPU not in line[:_KIND_ENDS]] + lines[newest:]
         for event in _parse_together(lines):
             if event is not None:
                 self._ready.append(event)

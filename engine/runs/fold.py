@@ -10,18 +10,24 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import TypeVar
 
 from engine.runs.events import Event
+from engine.runs.fields import GREATEST_INTEGER
+from engine.runs.fields import amount as _amount
+from engine.runs.fields import integer as _integer
+from engine.runs.fields import number as _number
+from engine.runs.fields import object_ as _object
+from engine.runs.fields import or_gap as _or_gap
+from engine.runs.fields import text as _text
 from engine.runs.snapshot import End, Memory, Phase, Sample, Saved, Snapshot, Warned
 
 __all__ = ["FIRST_PHASE", "End", "Memory", "Phase", "Sample", "Saved", "Snapshot", "Warned", "fold"]
 
 FIRST_PHASE = "loading libraries"  # with which every engine begins, before it can say what it will do
 LONGEST_QUIET_SECONDS = 120.0  # the heart beats every 5 s: a longer gap is a clock that jumped, or a machine asleep
-GREATEST_INTEGER = 2**63 - 1  # what an array holds; beyond it, numbers are damage
 NAN = math.nan
-_GPU_FIELDS = ("used_bytes", "total_bytes", "peak_bytes", "utilisation", "celsius", "watts")
 
 
 def fold(events: Iterable[Event], into: Snapshot | None = None) -> Snapshot:
@@ -30,6 +36,7 @@ def fold(events: Iterable[Event], into: Snapshot | None = None) -> Snapshot:
     Unknown kinds and damaged fields are passed over: a reader must survive what another version wrote.
     """
     snapshot = into if into is not None else Snapshot()
+    step: Event | None = None  # the newest, of which more is to be told than the history
     for event in events:
         when = _number(event.get("time"))
         if when is None:
@@ -39,9 +46,16 @@ def fold(events: Iterable[Event], into: Snapshot | None = None) -> Snapshot:
         elif 0.0 < (gap := when - snapshot.last_event_time) <= LONGEST_QUIET_SECONDS:
             snapshot.worked_seconds += gap
         snapshot.last_event_time = when
-        handler = _HANDLERS.get(event["kind"])
-        if handler is not None:
+        kind = event["kind"]
+        if kind == "step":
+            step = event if _step(snapshot, event, when) else step
+        elif (handler := _HANDLERS.get(kind)) is not None:
+            if step is not None and kind not in _ASIDE:
+                _newest_step(snapshot, step)
+                step = None
             handler(snapshot, event, when)
+    if step is not None:
+        _newest_step(snapshot, step)
     return snapshot
 
 
@@ -82,31 +96,37 @@ def _phase(s: Snapshot, e: Event, when: float) -> None:
     s.worked_at_progress = s.worked_seconds
 
 
-def _step(s: Snapshot, e: Event, when: float) -> None:
-    step = _integer(e.get("step"))
-    if step < 1:
-        return
+def _step(s: Snapshot, e: Event, when: float) -> bool:
+    """The history's part of a step; False for one without a number. 100,000 of them come at once, so it is short."""
     get = e.get
+    step, loss, average, d, seconds = get("step"), get("loss"), get("loss_avg"), get("d"), get("seconds")
+    if type(step) is not int or not 1 <= step <= GREATEST_INTEGER:
+        return False
     if s.steps and step <= s.steps[-1]:
         _forget_after(s, step - 1)  # an engine that started over without saying so
     if s.first_step is None:
         s.first_step = (step, s.worked_seconds)
-    if (seconds := _number(get("seconds"))) is not None and seconds >= 0:
+    s.steps.append(step)
+    s.losses.append(loss if type(loss) is float and isfinite(loss) else _or_gap(loss))
+    s.loss_avgs.append(average if type(average) is float and isfinite(average) else _or_gap(average))
+    s.ds.append(d if type(d) is float and isfinite(d) else _or_gap(d))
+    rates = get("lr")
+    s.lrs.append(_or_gap(next(iter(rates.values()))) if type(rates) is dict and rates else NAN)
+    if type(seconds) is float and 0.0 <= seconds < math.inf:
         s.step_seconds.append(seconds)
     s.words += 1
-    s.stepping, s.step_word = True, s.words
-    s.step, s.epoch, s.epoch_step = step, _integer(get("epoch")), _integer(get("epoch_step"))
-    s.loss, s.loss_avg = loss, average = _number(get("loss")), _number(get("loss_avg"))
-    s.lr = {key: number for key, value in _object(get("lr")).items() if (number := _number(value)) is not None}
-    s.d, s.grad_norm = _number(get("d")), _number(get("grad_norm"))
-    s.images_per_second = _number(get("images_per_second"))
-    s.steps.append(step)
-    s.losses.append(NAN if loss is None else loss)
-    s.loss_avgs.append(NAN if average is None else average)
-    s.lrs.append(next(iter(s.lr.values()), NAN))
-    s.ds.append(NAN if s.d is None else s.d)
+    s.step_word = s.words
     s.last_step_time = when
     s.worked_at_step = s.worked_at_progress = s.worked_seconds
+    return True
+
+
+def _newest_step(s: Snapshot, e: Event) -> None:
+    s.stepping = True
+    s.step, s.epoch, s.epoch_step = _integer(e.get("step")), _integer(e.get("epoch")), _integer(e.get("epoch_step"))
+    s.loss, s.loss_avg, s.d = _number(e.get("loss")), _number(e.get("loss_avg")), _number(e.get("d"))
+    s.lr = {key: number for key, value in _object(e.get("lr")).items() if (number := _number(value)) is not None}
+    s.grad_norm, s.images_per_second = _number(e.get("grad_norm")), _number(e.get("images_per_second"))
 
 
 def _validation(s: Snapshot, e: Event, when: float) -> None:
@@ -114,18 +134,11 @@ def _validation(s: Snapshot, e: Event, when: float) -> None:
 
 
 def _gpu(s: Snapshot, e: Event, when: float) -> None:
-    s.gpu = {name: _number(e.get(name)) for name in _GPU_FIELDS}
+    s.gpu_event = e
 
 
 def _heartbeat(s: Snapshot, e: Event, when: float) -> None:
-    s.memory = Memory(
-        when,
-        _amount(e.get("rss_bytes")),
-        _amount(e.get("peak_rss_bytes")),
-        _amount(e.get("ram_used_bytes")),
-        _amount(e.get("ram_total_bytes")),
-        _amount(e.get("disk_free_bytes")),
-    )
+    s.heartbeat = e
 
 
 def _sample(s: Snapshot, e: Event, when: float) -> None:
@@ -191,7 +204,6 @@ def _end(s: Snapshot, e: Event, when: float) -> None:
 
 
 _HANDLERS: dict[str, Callable[[Snapshot, Event, float], None]] = {
-    "step": _step,
     "gpu": _gpu,
     "heartbeat": _heartbeat,
     "job": _job,
@@ -208,6 +220,7 @@ _HANDLERS: dict[str, Callable[[Snapshot, Event, float], None]] = {
     "resumed": _resumed,
     "end": _end,
 }
+_ASIDE = frozenset({"gpu", "heartbeat"})  # say nothing of the steps
 
 
 def _forget_after(s: Snapshot, step: int) -> None:
@@ -252,34 +265,3 @@ def _last(history: Iterable[float]) -> float | None:
 
 def _change(change: Event) -> str:
     return ", ".join(f"{name} {_text(value)}" for name, value in change.items())
-
-
-def _text(value: object) -> str:
-    """A text, or a number as text; "" for anything else. Without NUL, which no path and no terminal can take."""
-    if isinstance(value, str):
-        return value.replace("\0", "") if "\0" in value else value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def _number(value: object) -> float | None:
-    kind = type(value)
-    if kind is float:
-        return value if math.isfinite(value) else None  # type: ignore[arg-type,return-value]  # json takes NaN
-    if kind is int and -GREATEST_INTEGER <= value <= GREATEST_INTEGER:  # type: ignore[operator]
-        return float(value)  # type: ignore[arg-type]
-    return None  # also for True and False, which are of type bool
-
-
-def _integer(value: object, otherwise: int = 0) -> int:
-    if type(value) is int and -GREATEST_INTEGER <= value <= GREATEST_INTEGER:
-        return value
-    return otherwise
-
-
-def _amount(value: object) -> int | None:
-    """A whole number from 0, or None."""
-    return value if type(value) is int and 0 <= value <= GREATEST_INTEGER else None
-
-
-def _object(value: object) -> Event:
-    return value if isinstance(value, dict) else {}

@@ -10,7 +10,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.runs.fields import amount, number
+
 STEPS_KEPT = 20  # whose seconds tell the usual ones; the median shrugs off a single slow step
+GPU_FIELDS = ("used_bytes", "total_bytes", "peak_bytes", "utilisation", "celsius", "watts")
+MEMORY_FIELDS = ("rss_bytes", "peak_rss_bytes", "ram_used_bytes", "ram_total_bytes", "disk_free_bytes")
 
 
 @dataclass
@@ -130,8 +134,8 @@ class Snapshot:
     ds: array[float] = field(default_factory=_numbers)
     rewound: int = 0  # how often steps were taken back
     validation: list[tuple[int, float | None]] = field(default_factory=list)
-    gpu: dict[str, Any] = field(default_factory=dict)  # the fields of the newest `gpu` event: numbers, or None
-    memory: Memory = Memory()
+    gpu_event: dict[str, Any] = field(default_factory=dict)  # the newest of its kind, as it was written
+    heartbeat: dict[str, Any] = field(default_factory=dict)
 
     phases: dict[str, Phase] = field(default_factory=dict)  # of this engine's life, in the order they began
     samples: list[Sample] = field(default_factory=list)
@@ -162,6 +166,17 @@ class Snapshot:
     def phase(self) -> Phase | None:
         """The phase the engine is in: the one begun last that has not ended."""
         return next((phase for phase in reversed(self.phases.values()) if phase.open), None)
+
+    @property
+    def gpu(self) -> dict[str, Any]:
+        """The newest figures of the card: numbers, or None for those it did not say; empty before the first."""
+        return {name: number(self.gpu_event.get(name)) for name in GPU_FIELDS} if self.gpu_event else {}
+
+    @property
+    def memory(self) -> Memory:
+        """The newest heartbeat's figures."""
+        beat = self.heartbeat
+        return Memory(number(beat.get("time")) or 0.0, *(amount(beat.get(name)) for name in MEMORY_FIELDS))
 
     @property
     def doing(self) -> Phase | None:

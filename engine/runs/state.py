@@ -108,7 +108,7 @@ class RunView:
     ) -> None:
         self.run = run
         self.snapshot = Snapshot()
-        self._reader = EventReader(run.events_path)
+        self._reader = EventReader(run.events_path, newest_gpu=True)
         self._beginnings = 0
         self._clock, self._steady = clock, steady
         self._newest: tuple[float, float] | None = None  # time of the last event, and of the lock
