@@ -26,7 +26,7 @@ _LEFT_OVER = re.compile(r"\.(step-\d+\..*\.partial|removed-.*)")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state to go on from: that after `step`, in `epoch` (both from 1)."""
+    """A state to go on from: that after `step`, in `epoch` (both from 1; 0 where a damaged one does not tell)."""
 
     path: Path
     step: int
@@ -84,9 +84,11 @@ def _read(path: Path) -> Checkpoint | None:
     if match is None or path.is_symlink():
         return None
     try:
-        said = json.loads((path / STATE_FILE).read_bytes())
         size = sum(file.stat().st_size for file in path.iterdir())
-    except (OSError, ValueError, RecursionError):
+    except OSError:
         return None
+    said: object = None
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        said = json.loads((path / STATE_FILE).read_bytes())
     epoch = said.get("epoch") if isinstance(said, dict) else None
     return Checkpoint(path, int(match[1]), epoch if isinstance(epoch, int) else 0, size)

@@ -61,9 +61,7 @@ class Inbox:
         self._folder = run.control_dir
         self._events = events
         since_ns = since_ns if since_ns is not None else lock.acquired_ns if lock else time.time_ns()
-        self._old = {
-            name for name in self._names() if (stamp := name.split("-")[0]).isdecimal() and int(stamp) < since_ns
-        }
+        self._old = {name for name in self._names() if (_stamp(name) or since_ns) < since_ns}
         self._open: dict[str, Path] = {}  # handed over and not yet answered
 
     def poll(self) -> list[Command]:
@@ -94,13 +92,12 @@ class Inbox:
 
     def _take(self, path: Path) -> Command | None:
         """The command in `path`, or None once it has been answered here because it is not for the engine to obey."""
-        stamp = path.stem.split("-")[0]
         self._open[path.stem] = path
         try:
             with path.open("rb") as file:
                 body = json.loads(file.read(LARGEST_COMMAND_BYTES + 1))
             name = body.pop("command")
-            if body.pop("v") != COMMAND_VERSION or name not in COMMANDS or not stamp.isdecimal():
+            if body.pop("v") != COMMAND_VERSION or name not in COMMANDS or _stamp(path.name) is None:
                 raise ValueError
         except FileNotFoundError:
             del self._open[path.stem]
@@ -115,6 +112,12 @@ class Inbox:
             self.answer(command, "ignored", "It was given before this engine started.")
             return None
         return command
+
+
+def _stamp(name: str) -> int | None:
+    """When a command was given, in nanoseconds of its sender's clock; None for a name that no sender of ours gives."""
+    stamp = name.split("-", maxsplit=1)[0]
+    return int(stamp) if stamp.isdecimal() and len(stamp) < 30 else None
 
 
 def interrupt(run: RunFolder, signum: int = signal.SIGINT) -> None:

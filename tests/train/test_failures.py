@@ -200,7 +200,7 @@ def test_a_file_that_appears_during_the_run_is_not_overwritten_either(
     model.mkdir()
     own.write_bytes(b"own")
     (model / "a.safetensors").write_bytes(b"somebody's")
-    assert publish(own, model) == model / "a-2.safetensors"
+    assert publish(own, model, session_id=1) == model / "a-2.safetensors"
     assert (model / "a.safetensors").read_bytes() == b"somebody's"
     assert (model / "a-2.safetensors").read_bytes() == b"own"
     assert sorted(path.name for path in model.iterdir()) == ["a-2.safetensors", "a.safetensors"]

@@ -22,7 +22,7 @@ def test_every_option_has_a_test_in_which_it_changes_something() -> None:
     here = Path(__file__).parent
     tested = {
         name
-        for file in here.glob("test_options*.py")
+        for file in here.glob("test_*.py")
         for test in re.findall(r"^def test_option_(\w+)\(", file.read_text(encoding="utf-8"), re.M)
         for name in test.split("_and_")
     }
