@@ -17,7 +17,23 @@ from engine.plan.errors import UserError, inert
 from lora_tui import output
 
 # In the order of first use, which is also the order of --help.
-COMMANDS = ("demo", "new", "check", "train", "runs", "compare", "inspect", "presets")
+COMMANDS = {
+    "demo": "demo",
+    "new": "new",
+    "check": "check",
+    "train": "train",
+    "runs": "runs",
+    "pause": "control:pause",
+    "resume": "control:resume",
+    "stop": "control:stop",
+    "stop-after-epoch": "control:stop_after_epoch",
+    "checkpoint": "control:checkpoint",
+    "sample": "control:sample",
+    "compare": "compare",
+    "inspect": "inspect",
+    "presets": "presets",
+}
+"""Command to its module in `lora_tui.commands`, and its name there where that is not `command`."""
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -30,7 +46,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"lora_tui.commands.{cmd_name}").command
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"lora_tui.commands.{module}"), name or "command")
         return command
 
 

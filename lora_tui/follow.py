@@ -22,6 +22,7 @@ from engine.runs.job import Job
 from engine.runs.launch import launch
 from engine.runs.lock import look
 from engine.runs.log import last_lines
+from engine.runs.on_end import configured
 from engine.runs.state import Observation, RunView
 from lora_tui.progress import Reporter, reporter
 
@@ -66,10 +67,13 @@ class Outcome:
         return result
 
 
-def run_job(run: RunFolder, title: str) -> Outcome:
-    """Launch the engine on `run` and follow it. Raises UserError when the engine cannot start, fails or dies."""
+def run_job(run: RunFolder, title: str, on_end: str | None = "") -> Outcome:
+    """Launch the engine on `run` and follow it. Raises UserError when the engine cannot start, fails or dies.
+
+    `on_end` as in `start`.
+    """
     with count_interrupts() as presses:  # from before the launch: a press in its first second must not be lost
-        pid = start(run)
+        pid = start(run, on_end)
         shown = reporter(title)
         try:
             seen, interrupted = follow(run, shown, presses)
@@ -80,10 +84,13 @@ def run_job(run: RunFolder, title: str) -> Outcome:
     return Outcome(run, pid, seen, interrupted)
 
 
-def start(run: RunFolder) -> int:
-    """Launch the engine on a run just made, and return its pid. A run that no engine ever saw is removed again."""
+def start(run: RunFolder, on_end: str | None = "") -> int:
+    """Launch the engine on a run just made, and return its pid. A run that no engine ever saw is removed again.
+
+    `on_end`: a shell command for when it has ended, "" for none; None means what the user's config.toml says.
+    """
     try:
-        return launch(run)
+        return launch(run, on_end=configured() if on_end is None else on_end)
     except UserError as error:
         # One that is only slow may still take the run up.
         if error.code != "engine-silent" and look(run).status == "never" and not last_lines(run.log_path):

@@ -40,6 +40,23 @@ def device_option(command: _F) -> _F:
     )(command)
 
 
+def device_option_unset(command: _F) -> _F:
+    """`--device`, as `device`; None where it is not given."""
+    return click.option(
+        "--device", default=None, metavar="NAME", callback=_device, help="auto, cpu, mps, cuda or cuda:1."
+    )(command)
+
+
+def on_end_option(command: _F) -> _F:
+    """`--on-end CMD`, as `on_end`; None where it is not given, "" where nothing is to be run."""
+    return click.option(
+        "--on-end",
+        default=None,
+        metavar="CMD",
+        help='A shell command to run when it has ended, however it ends, e.g. "sudo poweroff"; "" for none.',
+    )(command)
+
+
 def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for value in values:
@@ -50,8 +67,8 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     return tuple(pairs)
 
 
-def _device(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not _DEVICE.fullmatch(value):
+def _device(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _DEVICE.fullmatch(value):
         raise click.BadParameter("it must be auto, cpu, mps, cuda or cuda:NUMBER.", context, parameter)
     return value
 

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import engine
 from engine.plan.errors import UserError
-from engine.plan.files import disk_errors
+from engine.runs import on_end as ends
+from engine.runs.detached import PYTHON_MODULE, start, without_terminal
 from engine.runs.events import read_all
 from engine.runs.folder import RunFolder, full_disk
 from engine.runs.lock import look
 from engine.runs.log import last_lines, trim
 
-# -P: the working folder is not searched for modules, so a stray engine.py or torch.py of the user's cannot be taken.
-ENGINE_COMMAND = (sys.executable, "-P", "-m", "engine")
+ENGINE_COMMAND = (*PYTHON_MODULE, "engine")
 START_SECONDS = 60.0  # python, psutil and the lock; torch comes after it. Slow network disks need most of this
 POLL_SECONDS = 0.02
 
-# An ignored SIGHUP stays ignored through exec. Done by the shell because Python code between fork and exec is not safe
-# in a program with threads, and the app has some.
-_IGNORE_SIGHUP = ("/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
-_OF_THE_TERMINAL = {"TERM", "COLORTERM", "COLUMNS", "LINES", "TMUX", "TMUX_PANE", "STY", "SSH_TTY", "FORCE_COLOR"}
 
-_children: list[subprocess.Popen[bytes]] = []  # kept so that Python reaps them at the next launch
-
-
-def launch(run: RunFolder, command: Sequence[str] | None = None, wait_seconds: float = START_SECONDS) -> int:
+def launch(
+    run: RunFolder, command: Sequence[str] | None = None, wait_seconds: float = START_SECONDS, on_end: str = ""
+) -> int:
     """Start `command RUN` (ENGINE_COMMAND by default) in a session of its own and return its pid.
 
+    `on_end`: a shell command of the user's, to be run once when this engine's life has ended; see `engine.runs.on_end`.
     Returns once the engine holds the run's lock, so that a second launch is refused from then on and commands reach it.
     An engine that ends with an `end` event is returned like any other: who follows the run sees why.
     Raises UserError "run-busy", "engine-died" (with the last line of engine.log) or "engine-silent".
@@ -42,28 +35,26 @@ def launch(run: RunFolder, command: Sequence[str] | None = None, wait_seconds: f
         raise UserError("run-busy", f"Another engine (process {lock.pid}) is at work on the run {run.name}.", "")
     trim(run.log_path)
     began = time.time()
+    said_before = ends.size_of(run.events_path)
     try:
-        with disk_errors(run.log_path), run.log_path.open("ab") as log:
-            child = subprocess.Popen(
-                [*_IGNORE_SIGHUP, *(command or ENGINE_COMMAND), str(run.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",  # so that the folder it was started from can be unmounted or removed
-                env=environment(os.environ),
-                start_new_session=True,
-            )
+        child = start([*(command or ENGINE_COMMAND), str(run.path)], run.log_path, environment(os.environ))
     except OSError as error:
         raise UserError("cannot-launch", f"The engine cannot be started: {error.strerror}.", "") from error
-    _children[:] = [other for other in _children if other.poll() is None] + [child]
+    if on_end:
+        try:
+            ends.watch(run, child.pid, said_before, on_end)
+        except (OSError, UserError):
+            child.kill()  # a rented machine that nobody switches off is worse than a training that does not start
+            raise
     _wait_for_first_word(run, child, began, wait_seconds)
     return child.pid
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
     """The engine's environment: ours without the terminal, offline, and able to find the engine's code."""
-    env = {name: value for name, value in own.items() if name not in _OF_THE_TERMINAL}
-    env |= {
+    # Variables of accelerate's launcher would change precision and devices behind the back of the settings.
+    env = {name: value for name, value in without_terminal(own).items() if not name.startswith("ACCELERATE_")}
+    return env | {
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -74,10 +65,6 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
         "PYTHONFAULTHANDLER": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
-    root = Path(engine.__file__).resolve().parents[1]
-    if root.name not in ("site-packages", "dist-packages"):  # run from the source tree
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), own.get("PYTHONPATH", "")]))
-    return env
 
 
 def _wait_for_first_word(run: RunFolder, child: subprocess.Popen[bytes], began: float, wait_seconds: float) -> None:

@@ -159,7 +159,9 @@ def test_ctrl_c_asks_the_engine_to_save_and_stop(project):
     assert answer["state"] == "stopped"
     assert answer["lora"] == [str(find("last", project).output_dir / "zibo.safetensors")]
     assert "save and stop" in err
-    assert list(observe(find("last", project)).snapshot.answers.values()) == [("stop", "done", "")]
+    assert list(observe(find("last", project)).snapshot.answers.values()) == [
+        ("stop", "done", f"Saved at step {answer['step']}.")
+    ]
 
 
 def test_a_second_ctrl_c_signals_the_engine(project):

@@ -1,7 +1,8 @@
 """A stand-in for `python -m engine RUN`: takes the lock, writes events as the real one does, and trains nothing.
 
 What it is to do stands in the job's arguments, or as JSON in the variable FAKE_ENGINE: `steps`, `step_seconds`,
-`then` (finish, fail, crash, exit-before-lock, exit-without-a-word, hang) and `ignore_stop`.
+`then` (finish, fail, crash, exit-before-lock, exit-without-a-word, hang), `ignore_stop`, `crash_at` (a step) and
+`resumes` (goes on after the last step that an engine before it did).
 """
 
 from __future__ import annotations
@@ -26,6 +27,34 @@ class StopAsked(BaseException):
 
 def _interrupt(signum: int, frame: object) -> None:
     raise StopAsked
+
+
+def obey(run: RunFolder, events: EventWriter, inbox: Inbox, step: int) -> bool:
+    """Answer what is asked for; True if that is to stop. While paused this does not return."""
+    paused = False
+    while True:
+        for command in inbox.poll():
+            if command.command in ("stop", "stop-after-epoch"):
+                inbox.answer(command, "done", f"Saved at step {step}.")
+                return True
+            if command.command == "pause" and not paused:
+                events.write("paused", step=step, released=bool(command.arguments.get("release_memory")))
+                paused = True
+                inbox.answer(command, "done", f"Paused after step {step}.")
+            elif command.command == "resume" and paused:
+                events.write("resumed", from_step=step)
+                paused = False
+                inbox.answer(command, "done", "Going on.")
+            elif command.command in ("pause", "resume"):
+                inbox.answer(command, "ignored", "So it was already.")
+            elif command.command == "sample" and command.arguments.get("prompt") == "refuse me":
+                inbox.answer(command, "refused", "Not that.")
+            else:
+                given = {name: value for name, value in command.arguments.items() if value is not None}
+                inbox.answer(command, "done", f"{command.command} at step {step} {json.dumps(given)}")
+        if not paused:
+            return False
+        time.sleep(0.01)
 
 
 def main() -> None:
@@ -59,16 +88,23 @@ def main() -> None:
     status, step = "finished", 0
     events.write("phase", name="caching latents", state="start", done=0, total=2, unit="pictures")
     events.write("phase", name="caching latents", state="end", done=2, total=2, unit="pictures")
+    first = 1
+    if ask.get("resumes") and run.checkpoints_dir.joinpath("step").exists():
+        first = int(run.checkpoints_dir.joinpath("step").read_text()) + 1
+        events.write("resumed", from_step=first - 1)
+    step = first - 1
     try:
-        for step in range(1, steps + 1):
-            stops = [command for command in inbox.poll() if command.command == "stop"]
-            if stops and not ask.get("ignore_stop"):
-                inbox.answer(stops[0], "done")
+        for step in range(first, steps + 1):
+            if not ask.get("ignore_stop") and obey(run, events, inbox, step - 1):
                 status, step = "stopped", step - 1
                 break
             time.sleep(float(ask.get("step_seconds", 0.0)))
             events.write("step", step=step, epoch=1, epoch_step=step, loss=0.1, loss_avg=0.1, lr={"unet": 1.0})
+            if ask.get("resumes"):
+                run.checkpoints_dir.joinpath("step").write_text(str(step))
             if then == "crash" and step == steps:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if step == ask.get("crash_at"):
                 os.kill(os.getpid(), signal.SIGKILL)
     except StopAsked:
         status = "stopped"

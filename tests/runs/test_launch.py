@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from engine.plan.errors import UserError
-from engine.runs import launch as launch_module
+from engine.runs import detached
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
 from engine.runs.launch import environment, launch
@@ -85,7 +85,7 @@ def test_an_engine_that_cannot_start(
 ) -> None:
     run = made(tmp_path, then=then)
     if code == "cannot-launch":
-        monkeypatch.setattr(launch_module, "_IGNORE_SIGHUP", ("/no/such/shell",))
+        monkeypatch.setattr(detached, "IGNORE_SIGHUP", ("/no/such/shell",))
     with pytest.raises(UserError) as error:
         launch(run, FAKE)
     assert error.value.code == code
@@ -127,7 +127,9 @@ def test_a_run_whose_lock_we_hold_is_busy(tmp_path: Path) -> None:
 
 
 def test_the_engine_is_offline_and_knows_no_terminal() -> None:
-    env = environment({"TERM": "xterm", "TMUX": "1", "PATH": "/bin", "HOME": "/root", "PYTHONPATH": "/own"})
+    given = {"TERM": "xterm", "TMUX": "1", "PATH": "/bin", "HOME": "/root", "PYTHONPATH": "/own"}
+    env = environment(given | {"ACCELERATE_MIXED_PRECISION": "fp16"})
+    assert "ACCELERATE_MIXED_PRECISION" not in env  # left behind by another tool, it would overrule the settings
     assert "TERM" not in env
     assert "TMUX" not in env
     assert (env["HF_HUB_OFFLINE"], env["TRANSFORMERS_OFFLINE"], env["PATH"], env["HOME"]) == ("1", "1", "/bin", "/root")
