@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.plan.errors import UserError
 from lora_tui import output
-from lora_tui.options import device_option, json_option, open_project, set_option
+from lora_tui.options import (
+    device_option_unset,
+    json_option,
+    on_end_option,
+    open_project,
+    overrides,
+    set_option,
+)
 
 if TYPE_CHECKING:
     from engine.plan.project import Project
@@ -20,42 +29,115 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.argument("directory", metavar="DIR")
 @set_option
+@click.option("--resume", is_flag=True, help="Go on with the project's last training instead of starting a new one.")
+@click.option("--run", "run_name", default=None, metavar="RUN", help="With --resume: the run to go on with.")
 @click.option("--detach", is_flag=True, help="Start it and return at once.")
 @click.option("--accept-warnings", is_flag=True, help="Train even where a warning says that it will not work.")
-@device_option
+@device_option_unset
+@on_end_option
 @json_option
 @click.pass_context
 def command(
     context: click.Context,
     directory: str,
     sets: tuple[tuple[str, str], ...],
+    resume: bool,
+    run_name: str | None,
     detach: bool,
     accept_warnings: bool,
-    device: str,
+    device: str | None,
+    on_end: str | None,
     as_json: bool,
 ) -> None:
     """Train the project DIR.
 
     The training runs in a program of its own: closing the terminal leaves it alone. Ctrl-C asks it to save and stop.
+
+    Each training is a run of its own. With --resume the last one goes on where it was stopped or died, or is made
+    longer, e.g. with --set max_train_epochs=6; DIR may then also be the folder of a run.
     """
     from lora_tui import recent
     from lora_tui.follow import run_job, start
 
-    project, settings = open_project(directory, sets)
-    total_steps = refuse_or_tell(project, settings, accept_warnings)
-    recent.remember(project.path)
-    run = new_run(project, settings, device)
+    if run_name is not None and not resume:
+        raise click.UsageError("--run needs --resume.", context)
+    if resume:
+        run, title = resumed_run(directory, run_name, sets, device)
+        total_steps = 0
+    else:
+        project, settings = open_project(directory, sets)
+        total_steps = refuse_or_tell(project, settings, accept_warnings)
+        _tell_what_could_go_on(project.path)
+        recent.remember(project.path)
+        run, title = new_run(project, settings, device or "auto"), project.name
     if detach:
-        pid = start(run)
+        pid = start(run, on_end)
         _started(run, pid, total_steps, as_json)
         return
     output.tell(f"Run {run.name}. Closing this terminal leaves it alone; Ctrl-C asks it to save and stop.")
-    outcome = run_job(run, project.name)
+    output.tell(f"Look at it from any terminal: lora-tui watch {shlex.quote(str(run.path))}")
+    outcome = run_job(run, title, on_end)
     if as_json:
         output.answer(as_object(outcome))
     else:
         print_result(outcome)
     context.exit(outcome.exit_code)
+
+
+def resumed_run(
+    directory: str, name: str | None, sets: tuple[tuple[str, str], ...], device: str | None
+) -> tuple[RunFolder, str]:
+    """(the run to go on with, ready to be launched; its name for people).
+
+    `directory`: a project, whose last training is meant unless `name` says which run, or the folder of a run.
+    Raises UserError as `resume.prepare` does.
+    """
+    from engine.plan.files import absolute_path
+    from engine.runs.checkpoints import list_checkpoints
+    from engine.runs.folder import RunFolder, find
+    from engine.runs.resume import prepare
+    from lora_tui import recent
+
+    changed = overrides(sets)
+    folder = absolute_path(directory)
+    if (folder / "job.toml").is_file() and name is None:
+        run = RunFolder(folder)
+    elif name is not None:
+        run = find(name, folder)
+    else:
+        run = last_training(folder) or find("last", folder)
+    prepare(run, changed, device)
+    job = run.table()
+    if isinstance(job.get("project"), str):
+        recent.remember(Path(job["project"]))
+    newest = list_checkpoints(run)[-1:]
+    output.tell(f"Going on from step {newest[0].step}." if newest else "There is no checkpoint: it begins anew.")
+    return run, str(job.get("name") or run.name)
+
+
+def last_training(project: Path) -> RunFolder | None:
+    """The newest run of a project that is a training and has begun; one that waits in a queue has not."""
+    from engine.runs.folder import list_runs
+
+    runs = (run for run in reversed(list_runs(project)) if run.kind == "train" and run.events_path.exists())
+    return next(runs, None)
+
+
+def _tell_what_could_go_on(project: Path) -> None:
+    """`train` starts a new run, always; somebody who expected the old one to go on is told how."""
+    from engine.runs.checkpoints import list_checkpoints
+    from engine.runs.resume import resumable
+    from engine.runs.state import observe
+
+    run = last_training(project)
+    if run is None or not list_checkpoints(run):
+        return
+    seen = observe(run)
+    if resumable(run, seen):
+        ended = {"died": "died", "failed": "failed"}.get(seen.state, "was stopped")
+        at = f" at step {seen.snapshot.step} of {seen.snapshot.total_steps}"
+        how = f"lora-tui train {shlex.quote(str(project))} --resume"
+        output.tell(f"This starts a new run. The last one {ended}{at}; to go on with that one instead: {how}")
 
 
 def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool) -> int:
