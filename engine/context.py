@@ -11,6 +11,7 @@ import platform
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -61,7 +62,7 @@ class JobContext:
         self._inbox = Inbox(run, events)
         self._stop = stop or threading.Event()
         self._stops: list[Command] = []  # answered when everything is saved
-        self._waiting: list[Command] = []  # for the job to obey at its next safe place
+        self._waiting: deque[Command] = deque()  # for the job to obey at its next safe place
 
     def emit(self, kind: str, **fields: Any) -> None:
         self._events.write(kind, **fields)
@@ -85,11 +86,10 @@ class JobContext:
         self.emit("warning", code=code, message=message, change=change)
 
     # ------------------------------------------------------------------------------------------------ commands
-    def commands(self) -> list[Command]:
-        """What is asked for besides stopping, oldest first; whoever takes a command answers it."""
-        self._look()
-        taken, self._waiting = self._waiting, []
-        return taken
+    def next_command(self) -> Command | None:
+        """The oldest thing that is asked for besides stopping, as far as `stop_requested` has seen it; whoever takes it
+        answers it. One at a time: a pause must find those that came after it."""
+        return self._waiting.popleft() if self._waiting else None
 
     def answer(self, command: Command, result: str, message: str = "") -> None:
         """`result`: "done", "ignored" or "refused"; `message` is for the person who asked."""
@@ -111,7 +111,8 @@ class JobContext:
             self._inbox.answer(command, "done", stopped_message)
         for command in self._waiting:
             self._inbox.answer(command, "ignored", "The run was over before it could be obeyed.")
-        self._stops, self._waiting = [], []
+        self._stops.clear()
+        self._waiting.clear()
 
     def _look(self) -> None:
         for command in self._inbox.poll():

@@ -62,7 +62,7 @@ class Inbox:
         self._events = events
         since_ns = since_ns if since_ns is not None else lock.acquired_ns if lock else time.time_ns()
         self._old = {name for name in self._names() if (_stamp(name) or since_ns) < since_ns}
-        self._open: dict[str, Path] = {}  # handed over and not yet answered
+        self._open: dict[str, Path] = {}  # handed over and not yet answered, or there for good
 
     def poll(self) -> list[Command]:
         """New commands, oldest first. Each must be answered once, which removes its file."""
@@ -86,9 +86,13 @@ class Inbox:
     def answer(self, command: Command, result: str, message: str = "") -> None:
         """Write the `command` event (`result`: "done", "ignored" or "refused") and remove the command's file."""
         self._events.write("command", id=command.id, command=command.command, result=result, message=message)
-        path = self._open.pop(command.id, None)
-        if path is not None:
-            path.unlink(missing_ok=True)
+        path = self._open.get(command.id)
+        try:
+            if path is not None:
+                path.unlink(missing_ok=True)
+        except OSError:  # a folder, or a disk that turned read-only: it stays, and is not looked at again
+            return
+        self._open.pop(command.id, None)
 
     def _take(self, path: Path) -> Command | None:
         """The command in `path`, or None once it has been answered here because it is not for the engine to obey."""

@@ -34,7 +34,7 @@ class Commands:
         Raises Stopped where there is nothing yet that would be worth saving.
         """
         if not self._context.stop_requested():  # looks for commands as well
-            for command in self._context.commands():
+            while (command := self._context.next_command()) is not None:
                 self._obey(command, step)
         if self._context.stop_requested() or (self._last_step is not None and step >= self._last_step):
             self._save_all(step)
@@ -112,7 +112,7 @@ class Commands:
         self._context.answer(command, "done", _paused_message(step, parking))
         try:
             while not self._context.stop_requested():
-                for other in self._context.commands():
+                while (other := self._context.next_command()) is not None:
                     if self._ends_pause(other, step, parking):
                         return
                 time.sleep(PAUSED_POLL_SECONDS)
