@@ -13,6 +13,7 @@ from engine.plan.base_model import BaseModel, recognise
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
+from engine.plan.disk import check_disk
 from engine.plan.errors import Finding, UserError
 from engine.plan.project import Project
 from engine.plan.settings import Settings
@@ -70,6 +71,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
         findings += check_dataset(settings, dataset, project)
         if base is not None:
             findings += check_bucket_shapes(dataset, base)
+            findings += check_disk(settings, dataset, base, project)
     return findings
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.plan.dataset import Dataset
+    from engine.plan.disk import DiskUse
     from engine.plan.errors import Finding
 
 
@@ -25,20 +26,26 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) ->
     from engine.plan.base_model import recognise
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
+    from engine.plan.disk import disk_use, size
 
     project, settings = open_project(directory, sets)
+    base = None
     if settings.pretrained_model_name_or_path:  # one that is not chosen yet is a finding, one that is wrong an error
-        recognise(settings.pretrained_model_name_or_path, project.path)
+        base = recognise(settings.pretrained_model_name_or_path, project.path)
     dataset = scan(project, settings)
+    use = disk_use(settings, dataset, base) if base is not None else None
     found = [*dataset.findings, *check_settings(settings, dataset, project)]
     if as_json:
-        output.answer(as_object(dataset, found))
+        output.answer(as_object(dataset, found, use))
         return
     _print(project.name, dataset)
+    if use is not None:
+        output.say()
+        output.say(f"Each LoRA file takes {size(use.lora)}, each checkpoint {size(use.checkpoint)}.")
     output.findings(found)
 
 
-def as_object(dataset: Dataset, found: Sequence[Finding]) -> dict[str, object]:
+def as_object(dataset: Dataset, found: Sequence[Finding], use: DiskUse | None = None) -> dict[str, object]:
     """The contract's JSON: sizes as [width, height] in pixels, absolute paths."""
     steps = dataset.steps
     return {
@@ -70,6 +77,7 @@ def as_object(dataset: Dataset, found: Sequence[Finding]) -> dict[str, object]:
             "total": steps.total,
             "explanation": steps.explanation,
         },
+        "disk": {"lora_bytes": use.lora, "checkpoint_bytes": use.checkpoint, "most_bytes": use.most} if use else None,
         "warnings": [finding.as_json() for finding in found],
     }
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ import engine.train.loop as loop_module
 import engine.train.saving as saving_module
 import engine.train.state as state_module
 from engine.__main__ import work
+from engine.plan.disk import disk_use
 from engine.plan.errors import UserError
 from engine.runs.checkpoints import list_checkpoints
 from engine.runs.events import read_all
@@ -213,6 +215,20 @@ def test_option_checkpoint_every_n_steps_and_keep_last_n_checkpoints(train: Trai
     for event, checkpoint in zip(run.of("checkpoint")[2:], list_checkpoints(run.run), strict=True):
         assert event["bytes"] == checkpoint.bytes == sum(f.stat().st_size for f in checkpoint.path.iterdir())
         assert event["epoch"] == checkpoint.epoch
+
+
+@pytest.mark.parametrize("optimizer", ["Prodigy", "AdamW"])
+def test_a_checkpoint_is_as_large_as_was_said(train: Trainer, undisturbed: Trained, optimizer: str) -> None:
+    values = WHOLE | {"max_train_epochs": 1, "network_dim": 32}
+    if optimizer == "AdamW":
+        values |= {"optimizer_type": "AdamW", "optimizer_args": (), "learning_rate": 1e-3}
+    run = train(**values)
+    settings = run.run.job.settings
+    assert settings is not None
+    use = disk_use(settings, SimpleNamespace(steps=SimpleNamespace(total=3)), SimpleNamespace(size="micro"))  # type: ignore[arg-type]
+    # over it only headers, and what aligns the layers in the flat buffers
+    assert use.checkpoint < run.of("checkpoint")[-1]["bytes"] < use.checkpoint * 1.01 + 60_000
+    assert use.lora < run.of("saved")[-1]["bytes"] < use.lora * 1.01 + 60_000
 
 
 # ------------------------------------------------------------------------------------------------ what may change

@@ -1,0 +1,52 @@
+"""Sizes of files, said before they are written."""
+
+from __future__ import annotations
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from engine.plan.base_model import recognise
+from engine.plan.dataset import scan
+from engine.plan.disk import check_disk, disk_use, size
+from engine.plan.project import Project
+from engine.plan.settings import resolve
+
+MICRO = {"pretrained_model_name_or_path": "micro", "resolution": "64,64", "bucket_reso_steps": 16}
+
+
+def test_the_guides_lora_and_checkpoints() -> None:
+    """255.3 million parameters at rank 96: 511 MB in bf16, and Prodigy keeps about four more values of each."""
+    dataset = SimpleNamespace(steps=SimpleNamespace(total=3000))
+    use = disk_use(resolve(), dataset, SimpleNamespace(size="sdxl"))  # type: ignore[arg-type]
+    assert use.lora == 255_344_640 * 2
+    assert use.checkpoint == 255_344_640 * 4 * 4 + 1_223_680 * 96 * 4
+    assert size(use.checkpoint) == "4.6 GB"
+    assert use.most == 4 * use.lora + 3 * use.checkpoint
+
+
+@pytest.mark.parametrize(
+    "values", [{"optimizer_type": "AdamW", "optimizer_args": ()}, {"optimizer_args": ("slice_p=11",)}]
+)
+def test_other_optimizers_keep_less(values: dict[str, object]) -> None:
+    dataset, base = SimpleNamespace(steps=SimpleNamespace(total=3000)), SimpleNamespace(size="sdxl")
+    assert disk_use(resolve(values), dataset, base).checkpoint < disk_use(resolve(), dataset, base).checkpoint  # type: ignore[arg-type]
+
+
+def test_a_disk_with_too_little_room_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = resolve(MICRO)
+    dataset, base = scan(project, settings), recognise("micro")
+    assert not list(check_disk(settings, dataset, base, project))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    (finding,) = check_disk(settings, dataset, base, project)
+    assert finding.code == "disk-space"
+    assert "1 MB free" in finding.message
+    assert not finding.stops_training()
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (511e6, "511 MB"), (4.64e9, "4.6 GB"), (250e9, "250 GB")]
+)
+def test_sizes_in_words(count: float, text: str) -> None:
+    assert size(count) == text
