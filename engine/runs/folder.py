@@ -162,7 +162,9 @@ def list_runs(project: Path) -> list[RunFolder]:
     """The runs of a project (or of a folder of runs), oldest first."""
     runs_dir = project / "runs" if (project / "runs").is_dir() else project
     try:
-        found = [RunFolder(path) for path in runs_dir.iterdir() if (path / "job.toml").is_file()]
+        # Hidden ones are being removed.
+        paths = [path for path in runs_dir.iterdir() if not path.name.startswith(".")]
+        found = [RunFolder(path) for path in paths if (path / "job.toml").is_file()]
     except OSError:
         return []
     return sorted(found, key=lambda run: _order(run.name))

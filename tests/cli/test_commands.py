@@ -181,6 +181,7 @@ def test_runs(lora_tui, project: Path):
         "last_event": 99.5,
         "bytes": died["bytes"],
         "last_sample": str(run.samples_dir / "a.png"),
+        "checkpoints": [],
         "message": died["message"],
     }
     second = lora_tui("runs", project, "--json").json["runs"][1]
