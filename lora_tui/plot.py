@@ -20,6 +20,7 @@ LEAST_WIDTH_LABELLED = 24  # narrower plots have no labels at the side
 LABEL_ROWS = 4  # a label every so many rows, about
 MARKER_CELLS = 24  # between two numbers on a line of a comparison
 OUTLIERS = 0.01  # of the columns may reach beyond the top: one spike must not flatten all the rest
+LEAST = 1 / GREATEST  # on a log scale, what is smaller counts as zero, which has no place there
 ENOUGH_COLUMNS = 50  # for there to be outliers
 ASCII_LINES = "*+xo#@"
 
@@ -76,9 +77,10 @@ class Scale:
     def dot(self, value: float) -> int:
         """The dot of a figure; what lies outside comes out just outside."""
         if self.log:
-            if value <= 0:
+            if value < LEAST:
                 return -1
-            part = math.log(value / self.low) / math.log(self.high / self.low)
+            bottom = math.log10(self.low)
+            part = (math.log10(value) - bottom) / (math.log10(self.high) - bottom)
         else:
             part = (value - self.low) / (self.high - self.low)
         return max(-1, min(self.dots, round(part * (self.dots - 1))))
@@ -170,7 +172,7 @@ def _bounds(
     for points in validation:
         inside += [v for s, v in points if v is not None and picture.first <= s <= picture.last and abs(v) < GREATEST]
     if picture.log:
-        lows, highs, inside = ([v for v in values if v > 0] for values in (lows or highs, highs, inside))
+        lows, highs, inside = ([v for v in values if v >= LEAST] for values in (lows or highs, highs, inside))
         lows = lows or highs
     highs.sort()
     top = highs[: len(highs) - int(len(highs) * OUTLIERS)] if len(highs) >= ENOUGH_COLUMNS else highs
@@ -181,7 +183,6 @@ def _bounds(
     if picture.log:
         # Edges on eighths of a decade, so that they seldom move.
         low, high = (10 ** (f(math.log10(v) * 8) / 8) for v, f in ((low, math.floor), (high, math.ceil)))
-        low = max(low, 1e-300)
         return low, high if high > low else low * 1.34
     if not high - low > max(abs(high), abs(low)) * 1e-9:
         room = abs(high) / 10 or 0.5
@@ -233,7 +234,7 @@ def _spans(lows: Sequence[float | None], highs: Sequence[float | None], scale: S
         high = highs[x]
         if low is None or high is None:
             continue
-        if low != low or (scale.log and high <= 0):
+        if low != low or (scale.log and high < LEAST):
             before = None
             continue
         bottom, top = scale.dot(low), scale.dot(high)
@@ -274,7 +275,10 @@ def _cells(
     for line, column in zip(picture.lines, columns, strict=True):
         means = _spans(column.means, column.means, scale)
         role = f"run-{(line.number - 1) % len(ASCII_LINES) + 1}" if compared else AVERAGE
-        layers.append((_masks(means, scale.dots), role, ASCII_LINES[(line.number - 1) % len(ASCII_LINES)]))
+        masks = _masks(means, scale.dots)
+        if not compared and not picture.ascii:
+            masks = [mask | mask << 1 for mask in masks]  # bold: two dots thick
+        layers.append((masks, role, ASCII_LINES[(line.number - 1) % len(ASCII_LINES)]))
         if compared:
             _mark_line(line, means, over, role, width, height)
         else:
@@ -366,8 +370,7 @@ def _axis(picture: Picture, margin: int, width: int) -> list[Row]:
     if free[1] >= 0:
         under[: len(first)] = first
         under[width - len(last) :] = last
-    marks = sorted({mark for drawn in picture.lines for mark in drawn.marks})
-    for step, name in marks:
+    for step, name in picture.lines[0].marks if len(picture.lines) == 1 else ():  # those of several would be a muddle
         x = round((step - picture.first) / max(picture.last - picture.first, 1e-9) * (width - 1))
         if not 0 <= x < width:
             continue

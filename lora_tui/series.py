@@ -207,13 +207,14 @@ class Window:
             end = float(newest if over else _ahead(newest, span))
         return max(0.0, end - span), max(end, 1.0)
 
-    def text(self, newest: int) -> str:
+    @property
+    def text(self) -> str:
         """What is shown, in words."""
         if self.span is None:
             return "whole run"
         if self.end is None:
             return f"last {self.span:,.0f} steps"
-        return f"steps {self.end - self.span:,.0f} to {self.end:,.0f} of {newest:,}"
+        return f"steps {self.end - self.span:,.0f} to {self.end:,.0f}"
 
 
 def _ahead(newest: int, span: float) -> int:

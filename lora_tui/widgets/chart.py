@@ -82,12 +82,12 @@ class Rows(Widget):
             self.painted += 1
             row = self._rows[y] if y < len(self._rows) else ()
             base = self.rich_style
-            segments = [Segment(text, base + self._role(role)) for text, role in row]
+            segments = [Segment(text, self._role(role)) for text, role in row]
             strip = self._strips[y] = Strip(segments).adjust_cell_length(self.size.width, base)
         return strip
 
     def _role(self, role: str) -> Style:
-        return self.get_component_rich_style(f"chart--{role}", partial=True) if role else Style.null()
+        return self.get_component_rich_style(f"chart--{role}")
 
 
 class LossChart(Rows):
@@ -171,7 +171,7 @@ class LossChart(Rows):
     @property
     def view_text(self) -> str:
         """Which steps are shown, in words."""
-        return self.window.text(self.newest)
+        return self.window.text
 
     def watch_ascii(self) -> None:
         self._draw()
@@ -224,11 +224,13 @@ class SmallCurve(Rows):
         super().__init__(id=id, classes=classes)
         self.history = history
         self._series = Series()
+        self._over = False
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the history as it is now."""
         values = getattr(snapshot, self.history)
         self._series.update(snapshot.steps, values, values, (id(snapshot), snapshot.rewound))
+        self._over = snapshot.end is not None
         self._draw()
 
     def watch_ascii(self) -> None:
@@ -240,6 +242,6 @@ class SmallCurve(Rows):
     def _draw(self) -> None:
         width, height = self.size
         if width and height:
-            first, last = Window().bounds(self._series.newest)
+            first, last = Window().bounds(self._series.newest, self._over)
             rows = draw_small(self._series.whole, first, last, width, height, self.ascii)
             self.put([((row, "average"),) for row in rows])
