@@ -38,12 +38,12 @@ def reporter(title: str) -> Reporter:
 def activity(seen: Observation) -> tuple[str, int, int]:
     """(what the engine is doing in words, how far it is, of how much; 0 where nobody knows)."""
     snapshot = seen.snapshot
-    phase = snapshot.phase
+    phase = snapshot.doing
     if seen.state == "silent":
         return f"silent for {duration(seen.time - last_progress(snapshot))}", snapshot.step, snapshot.total_steps
     if seen.state == "paused":
         return "paused", snapshot.step, snapshot.total_steps
-    if phase is not None and (not snapshot.stepping or phase.time > snapshot.last_step_time):
+    if phase is not None:
         return phase.name, phase.done, phase.total
     if snapshot.stepping:
         return f"training, epoch {snapshot.epoch}/{snapshot.total_epochs}", snapshot.step, snapshot.total_steps

@@ -46,7 +46,7 @@ class Tmux:
 
 @dataclass(frozen=True)
 class Terminal:
-    """`utf8_known` is False where nothing says so and UTF-8 is a guess (which nearly every terminal of today bears out).
+    """`utf8_known` is False where nothing says so and UTF-8 is a guess, true of nearly every terminal of today.
 
     `colours` is what will be shown; `colours_sure` is False where the terminal may be able to show more than it said.
     """

@@ -1,0 +1,178 @@
+"""The app: which screen is shown, the keys that work everywhere, and leaving, whatever becomes of the terminal.
+
+Leaving never touches a run. The app is gone within a second of SIGHUP, SIGTERM or the loss of its terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.theme import Theme
+
+from lora_tui.widgets.paint import BACKGROUND, RAISED
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+PAINTS_PER_SECOND = 2.0  # enough to see that it lives; 5 would be four times the work and the bytes
+SLOW_PAINTS_PER_SECOND = 0.5
+TERMINAL_CHECK_SECONDS = 0.5
+LOG_LIMIT_BYTES = 256 * 1024
+LEFT_BY_SIGNAL = 128  # plus the signal's number, as shells say it
+PLAIN_THEME = Theme(
+    "lora-tui", primary="#5fafd7", background=BACKGROUND, surface=BACKGROUND, panel=RAISED, foreground="#d0d0d0"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """How much the terminal is asked to show."""
+
+    ascii_only: bool = False
+    images: bool = True
+    mouse: bool = True
+    paints_per_second: float = PAINTS_PER_SECOND
+
+
+class LoraTui(App[None]):
+    """Shows `start` first; `log_path` is where a fault of the app is written down."""
+
+    TITLE = "lora-tui"
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    AUTO_FOCUS = ""
+    CLOSE_TIMEOUT = 0.5  # seconds; leaving must not wait for anything
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", id="help", tooltip="This list of keys."),
+        Binding(
+            "q", "leave", "leave", id="leave", priority=False,
+            tooltip="Leave. A training goes on; come back any time with `lora-tui watch`.",
+        ),
+        Binding("ctrl+c", "leave", "leave", show=False, priority=True),
+        Binding("ctrl+q", "leave", "leave", show=False, priority=True),
+    ]  # fmt: skip
+
+    def __init__(
+        self, start: Callable[[], Screen[None]], look: Look | None = None, log_path: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.look = look or Look()
+        self.log_path = log_path
+        self.ended_by = 0  # the signal that made the app leave
+        self.crashed = False
+        self._start = start
+        self._fault_file: IO[str] | None = None
+        self._leaving = False
+        self.register_theme(PLAIN_THEME)
+        self.theme = PLAIN_THEME.name
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether signs beyond ASCII have to be spelt in other ways."""
+        return self.look.ascii_only
+
+    @property
+    def images(self) -> bool:
+        """Whether pictures are drawn; else their paths are shown."""
+        return self.look.images
+
+    def on_mount(self) -> None:
+        self.push_screen(self._start())
+        self._watch_signals()
+        if not self.is_headless:
+            self.set_interval(TERMINAL_CHECK_SECONDS, self._check_terminal)
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            with contextlib.suppress(RuntimeError, ValueError):  # not the main thread: tests
+                # Also where nohup has had SIGHUP ignored: there is nothing to show to nobody.
+                loop.add_signal_handler(number, self._leave_for, number)
+
+    def _leave_for(self, number: int) -> None:
+        self.ended_by = number
+        self.action_leave()
+
+    def _check_terminal(self) -> None:
+        """Leave when the terminal is gone. Textual's reader would spin on the end of file for ever."""
+        poll = select.poll()
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            poll.register(sys.__stdin__.fileno(), 0)  # type: ignore[union-attr]
+            if poll.poll(0):  # asked for nothing, so this is POLLHUP, POLLERR or POLLNVAL
+                self._leave_for(signal.SIGHUP)
+
+    def action_leave(self) -> None:
+        """Leave the app. Twice is as good as once."""
+        if not self._leaving:
+            self._leaving = True
+            self.exit()
+
+    def action_help(self) -> None:
+        from lora_tui.screens.help import Help
+        from lora_tui.screens.page import Page
+
+        screen = self.screen
+        if isinstance(screen, Page) and not isinstance(screen, Help):
+            self.push_screen(Help(screen.explained()))
+
+    def _fatal_error(self) -> None:
+        """Textual prints a page of traceback over the shell; ours goes into the log, and one line is said."""
+        self.crashed = True
+        error = self._exception
+        if self.log_path is not None and error is not None:
+            write_fault(self.log_path, error)
+        self._close_messages_no_wait()
+
+    def start(self) -> int:
+        """Run until it is left; the exit code for the process. The terminal is as before, also after a fault."""
+        if self.log_path is not None:
+            self._fault_file = open_log(self.log_path)
+        if self._fault_file is not None:
+            faulthandler.enable(self._fault_file)
+        try:
+            self.run(mouse=self.look.mouse)
+        finally:
+            if self._fault_file is not None:
+                faulthandler.disable()
+                self._fault_file.close()
+        if self.crashed:
+            where = f" What happened is in {self.log_path}." if self.log_path is not None else ""
+            with contextlib.suppress(OSError):
+                print(f"The screen had a fault and closed; the training goes on.{where}", file=sys.stderr)
+            return 1
+        return LEFT_BY_SIGNAL + self.ended_by if self.ended_by else 0
+
+
+def open_log(path: Path) -> IO[str] | None:
+    """The app's own log, to append to; None where it cannot be written. Kept small."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
+            os.replace(path, path.with_suffix(".old.log"))
+        return path.open("a", encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return None
+
+
+def write_fault(path: Path, error: BaseException) -> None:
+    """Append a traceback to the app's own log; silently not, where that cannot be."""
+    file = open_log(path)
+    if file is not None:
+        with contextlib.suppress(OSError), file:
+            print(time.strftime("%Y-%m-%d %H:%M:%S"), file=file)
+            file.writelines(traceback.format_exception(error))

@@ -1,0 +1,26 @@
+"""Runs what takes long in a thread of its own, so that the app stays alive; the app never waits for such a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+def aside(work: Callable[[], _T], then: Callable[[_T], object]) -> None:
+    """Do `work` in a thread, and call `then` with what came of it in the thread of the running event loop.
+
+    The thread is a daemon: an app that has to leave within a second cannot wait for a disk. `work` must not raise.
+    """
+    loop = asyncio.get_running_loop()
+
+    def run() -> None:
+        result = work()
+        with contextlib.suppress(RuntimeError):  # the app has left in the meantime
+            loop.call_soon_threadsafe(then, result)
+
+    threading.Thread(target=run, name="aside", daemon=True).start()

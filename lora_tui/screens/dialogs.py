@@ -1,0 +1,126 @@
+"""Two questions a screen may ask: which of a few things to do, and for a line of text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import ACCENT, DIM, STRONG, Part, line
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer: `value` is handed back, `label` and `detail` are shown."""
+
+    value: str
+    label: str
+    detail: str = ""
+
+
+def _keys(screen: ModalScreen[str], *names: str) -> list[tuple[str, str]]:
+    bound = {active.binding.id: active.binding for active in screen.active_bindings.values()}
+    return [
+        (screen.app.get_key_display(bound[name]), bound[name].description)
+        for name in names
+        if name in bound  # an Input may have taken one
+    ]
+
+
+class Question(ModalScreen[str]):
+    """Answers with the value of the choice taken, or "" where it was left. The first choice is the safe one."""
+
+    CSS_PATH = "dialogs.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "up", id="up"),
+        Binding("down", "move(1)", "down", id="down"),
+        Binding("enter", "take", "do it", id="take"),
+        Binding("escape", "dismiss('')", "leave it", id="back"),
+        Binding("q", "dismiss('')", "leave it", show=False),
+    ]
+
+    def __init__(self, title: str, choices: list[Choice]) -> None:
+        super().__init__()
+        self._title_words, self.choices = title, choices
+        self.at = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Lines(id="question")
+            yield Lines(id="choices")
+            yield Lines(id="keys")
+
+    def on_mount(self) -> None:
+        self.query_one("#question", Lines).show([line((self._title_words, STRONG)), line()])
+        hints = [part for key, label in _keys(self, "up", "down", "take", "back") for part in _hint(key, label)]
+        self.query_one("#keys", Lines).show([line(), line(*hints)])
+        self._paint()
+
+    def _paint(self) -> None:
+        rows = []
+        for index, choice in enumerate(self.choices):
+            here = index == self.at
+            rows.append(line(("▸ " if here else "  ", ACCENT), (choice.label, STRONG if here else DIM)))
+            if choice.detail:
+                rows.append(line(("    " + choice.detail, DIM)))
+        self.query_one("#choices", Lines).show(rows)
+
+    def action_move(self, by: int) -> None:
+        self.at = (self.at + by) % len(self.choices)
+        self._paint()
+
+    def action_take(self) -> None:
+        self.dismiss(self.choices[self.at].value)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a choice takes it; one beside the question leaves it."""
+        choices = self.query_one("#choices", Lines).region
+        if choices.contains(event.screen_x, event.screen_y):
+            row = event.screen_y - choices.y
+            for index, choice in enumerate(self.choices):
+                row -= 2 if choice.detail else 1
+                if row < 0:
+                    self.dismiss(self.choices[index].value)
+                    return
+        elif not self.query_one("#dialog").region.contains(event.screen_x, event.screen_y):
+            self.dismiss("")
+
+
+class Ask(ModalScreen[str]):
+    """Asks for one line of text; answers with it, or "" where the question was left."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "leave it", id="back")]
+
+    def __init__(self, title: str, value: str, detail: str = "") -> None:
+        super().__init__()
+        self._title_words, self._value, self._detail = title, value, detail
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Lines(id="question")
+            answer = Input(self._value, id="answer", select_on_focus=False)
+            answer.cursor_blink = False  # over ssh a blinking cursor costs 1 kB a second
+            yield answer
+            yield Lines(id="keys")
+
+    def on_mount(self) -> None:
+        detail = [line((self._detail, DIM))] if self._detail else []
+        self.query_one("#question", Lines).show([line((self._title_words, STRONG)), *detail, line()])
+        hints = [part for key, label in _keys(self, "back") for part in _hint(key, label)]
+        self.query_one("#keys", Lines).show([line(), line(*_hint("Enter", "take it"), *hints)])
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value.strip())
+
+
+def _hint(key: str, label: str) -> list[Part]:
+    return [(key, ACCENT), (f" {label}  ", DIM)]

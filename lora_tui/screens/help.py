@@ -1,0 +1,65 @@
+"""All keys of the screen one came from, with what they do, made from its bindings."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+
+from lora_tui.screens.page import Page
+from lora_tui.widgets.hints import Hints
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import ACCENT, DIM, STRONG, line
+
+KEYS_CELLS = 12
+
+
+class Help(Page):
+    """A list that scrolls."""
+
+    CSS_PATH = "help.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", id="back", tooltip="Back to the screen before."),
+        Binding("question_mark", "back", "back", show=False),
+        Binding("q", "back", "back", show=False),
+        Binding("up", "scroll(-1)", "up", id="up", show=False),
+        Binding("down", "scroll(1)", "down", id="down"),
+    ]
+
+    def __init__(self, rows: list[tuple[str, str, str]]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="header")
+        with VerticalScroll(id="keys", can_focus=False):
+            yield Lines(id="rows")
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        self.query_one("#header", Lines).show(
+            [line((" Keys", STRONG)), line((" Everything here, and what it does", DIM))]
+        )
+        self._lay_out(self.app.size.width)
+        self.show_hints()
+
+    def on_resize(self) -> None:
+        self._lay_out(self.app.size.width)
+
+    def _lay_out(self, width: int) -> None:
+        rows = [line()]
+        for keys, label, tooltip in self.rows:
+            words = textwrap.wrap(tooltip, max(20, width - KEYS_CELLS - 18)) or [""]
+            rows.append(line("  ", (f"{keys:<{KEYS_CELLS}}", ACCENT), (f"{label:<14}", STRONG), words[0]))
+            rows += [line(" " * (KEYS_CELLS + 16), more) for more in words[1:]]
+        rows += [line(), line(("  To select text with the mouse, hold Shift while you drag.", DIM))]
+        self.query_one("#rows", Lines).show(rows)
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#keys", VerticalScroll).scroll_relative(y=by * 3, animate=False)
+
+    def action_back(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,57 @@
+"""What a person has asked the engine to do here, and what it has answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from engine.plan.errors import UserError, inert
+from engine.runs import control
+from engine.runs.folder import RunFolder
+from engine.runs.snapshot import Snapshot
+from lora_tui.screens.sentences import Says
+
+SLOW_SECONDS = 8.0  # a step of a large model takes a few; after this it is fair to say that it takes long
+_ASKED = {
+    "pause": "Asked the engine to pause.",
+    "resume": "Asked the engine to go on.",
+    "stop": "Asked the engine to save and stop.",
+    "stop-after-epoch": "Asked the engine to stop after this epoch.",
+    "checkpoint": "Asked the engine to save a checkpoint.",
+    "sample": "Asked the engine for a sample.",
+}
+_MARKS = {"done": "ok", "ignored": "!", "refused": "x"}
+
+
+class Orders:
+    """Sends commands to the engine of one run. What was asked and not answered yet is not sent twice."""
+
+    def __init__(self, run: RunFolder, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run, self._clock = run, clock
+        self._open: dict[str, tuple[str, float, bool]] = {}  # id -> command, when, told that it takes long
+
+    def send(self, command: str, **arguments: object) -> Says:
+        """Ask the engine; the sentence to show."""
+        if any(asked == command for asked, _, _ in self._open.values()) and command != "sample":
+            return "ok", f"{_ASKED[command]} It has not answered yet."
+        try:
+            name = control.send(self._run, command, **arguments)
+        except (UserError, OSError) as error:
+            return "x", f"The engine could not be asked: {inert(error)}"
+        self._open[name] = (command, self._clock(), False)
+        return "ok", _ASKED[command]
+
+    def answer(self, snapshot: Snapshot, alive: bool) -> Says | None:
+        """News about what was asked, if there is any. `alive`: whether an engine is there to answer."""
+        for name, (command, when, told) in list(self._open.items()):
+            if (said := snapshot.answers.get(name)) is not None:
+                del self._open[name]
+                _, result, message = said
+                return _MARKS.get(result, "!"), inert(message) or f"{_ASKED[command]} The answer: {inert(result)}."
+            if not alive:
+                del self._open[name]
+                return "!", "The engine ended before it could answer."
+            if not told and self._clock() - when > SLOW_SECONDS:
+                self._open[name] = (command, when, True)
+                return "ok", f"{_ASKED[command]} It will answer after the step, the sample or the save it is at."
+        return None

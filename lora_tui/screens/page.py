@@ -1,0 +1,67 @@
+"""What all screens have in common: keys that name themselves, and one grammar for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.binding import Binding
+from textual.screen import Screen
+
+from lora_tui.widgets.hints import Hint, Hints
+
+PINNED = ("help", "leave")  # the app's own bindings that every hint line ends with
+
+
+class Page(Screen[None]):
+    """A full screen with a `Hints` line. Every binding has an id, a label and a sentence on what it does."""
+
+    AUTO_FOCUS = ""
+
+    def offered(self, action: str) -> bool:
+        """Whether the key of `action` (a binding's id) is worth a hint now. It works all the same."""
+        return True
+
+    def label(self, binding: Binding) -> str:
+        """What the hint says; a screen may say it in other words as things change."""
+        return binding.description
+
+    def key(self, action: str) -> str:
+        """The key that does `action` (a binding's id), as people read it."""
+        return next((self.key_name(found) for found in self._bound() if found.id == action), "")
+
+    def key_name(self, binding: Binding) -> str:
+        """`Tab`, `Esc`, `?`, `p`: as it stands on the key."""
+        shown = self.app.get_key_display(binding)
+        return {"tab": "Tab", "shift+tab": "Shift+Tab", "esc": "Esc", "enter": "Enter"}.get(shown, shown)
+
+    def hints(self) -> list[Hint]:
+        """Those of this screen, in the order of its bindings."""
+        own = [binding for binding in self._bound() if binding.id not in PINNED]
+        return [self._hint(binding) for binding in own if binding.show and binding.tooltip and self.offered(binding.id or "")]
+
+    def pinned(self) -> list[Hint]:
+        found = {binding.id: binding for binding in self._bound()}
+        return [self._hint(found[name]) for name in PINNED if name in found]
+
+    def show_hints(self) -> None:
+        """Bring the hint line up to date; sends nothing while it says the same."""
+        self.query_one(Hints).show_hints(self.hints(), self.pinned())
+
+    def explained(self) -> list[tuple[str, str, str]]:
+        """(keys, label, what it does) of everything that works here, for the help screen."""
+        rows: dict[str, tuple[list[str], str, str]] = {}
+        for binding in self._bound():
+            if not binding.tooltip:
+                continue
+            keys, _, _ = rows.setdefault(binding.tooltip, ([], binding.description, binding.tooltip))
+            keys.append(self.key_name(binding))
+        return [(" ".join(dict.fromkeys(keys)), label, tooltip) for keys, label, tooltip in rows.values()]
+
+    def _hint(self, binding: Binding) -> Hint:
+        return Hint(self.key_name(binding), self.label(binding), binding.action)
+
+    def _bound(self) -> Iterable[Binding]:
+        """What works here now: this screen's bindings in the order they are written in, then the app's."""
+        order = {binding.id: place for place, binding in enumerate(type(self).BINDINGS) if isinstance(binding, Binding)}
+        found = [active.binding for active in self.active_bindings.values()]
+        return sorted(found, key=lambda binding: order.get(binding.id, len(order)))

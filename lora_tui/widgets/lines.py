@@ -1,0 +1,99 @@
+"""A widget that shows lines of text and repaints only those that have changed: what a dashboard over ssh needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lora_tui.widgets.paint import text_in_ascii
+
+
+class Lines(Widget):
+    """Shows what `show` was given last. A line that is too long is cut with "…".
+
+    Setting the same lines again costs nothing and sends nothing to the terminal.
+    """
+
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[Text] = []
+        self._strips: dict[int, Strip] = {}
+        self._title = ""
+
+    @property
+    def plain(self) -> list[str]:
+        """The lines without their styles, before anything is cut."""
+        return [text.plain for text in self._lines]
+
+    def show(self, lines: Sequence[Text]) -> None:
+        """Show these lines from now on."""
+        before, self._lines = self._lines, list(lines)
+        if len(before) != len(self._lines) and self.styles.height is not None and self.styles.height.is_auto:
+            self._strips.clear()
+            self.refresh(layout=True)
+            return
+        changed = [
+            row
+            for row in range(max(len(before), len(self._lines)))
+            if row >= len(before) or row >= len(self._lines) or before[row] != self._lines[row]
+        ]
+        width = self.size.width
+        for row in changed:
+            self._strips.pop(row, None)
+        if changed and width:
+            self.refresh(*(Region(0, row, width, 1) for row in changed))
+
+    def entitle(self, title: Text) -> None:
+        """Set the words in the upper border; sends nothing while they stay the same."""
+        if title.markup != self._title:
+            self._title = title.markup
+            ascii_only = getattr(self.app, "ascii_only", False)
+            from textual.content import Content
+
+            self.border_title = Content.from_rich_text(text_in_ascii(title) if ascii_only else title)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines)
+
+    def notify_style_update(self) -> None:
+        self._strips.clear()
+        super().notify_style_update()
+
+    def on_resize(self) -> None:
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        strip = self._strips.get(y)
+        if strip is None:
+            strip = self._strips[y] = self._draw(y)
+        return strip
+
+    def _draw(self, y: int) -> Strip:
+        width, style = self.size.width, self.rich_style
+        if y >= len(self._lines):
+            return Strip.blank(width, style)
+        text = self._lines[y]
+        ascii_only = getattr(self.app, "ascii_only", False)
+        text = text_in_ascii(text) if ascii_only else text.copy()
+        if text.cell_len > width:
+            cut = "..." if ascii_only else "…"
+            text.set_length(max(0, _characters(text, width - len(cut))))
+            text.append(cut)
+        segments = text.render(self.app.console)
+        return Strip(segments).adjust_cell_length(width, style).apply_style(style)
+
+
+def _characters(text: Text, cells: int) -> int:
+    """How many characters of `text` fit into `cells`; some are two cells wide."""
+    from rich.cells import cell_len
+
+    plain = text.plain[: max(0, cells)]
+    while cell_len(plain) > cells:
+        plain = plain[:-1]
+    return len(plain)

@@ -1,0 +1,85 @@
+"""The few colours and signs everything is painted with, and their stand-ins where there are no such colours or signs.
+
+The colours lie on the 256-colour palette, so that they look the same where ssh has lost the news of more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.style import Style
+from rich.text import Text
+
+BACKGROUND, RAISED = "#121212", "#262626"
+PLAIN = Style(color="#d0d0d0")
+STRONG = Style(color="#ffffff", bold=True)
+DIM = Style(color="#8a8a8a")
+FAINT = Style(color="#5f5f5f")
+ACCENT = Style(color="#5fafd7")
+GOOD = Style(color="#87d787")
+WARN = Style(color="#ffd75f")
+BAD = Style(color="#ff8787", bold=True)
+
+MARKS = {"ok": GOOD, "!": WARN, "x": BAD}  # every sentence of the status line begins with one of these
+
+# What a terminal without UTF-8 gets instead. Text from files may hold more; such a terminal shows that as it can.
+_ASCII = str.maketrans(
+    {
+        "·": "-", "…": "...", "–": "-", "×": "x", "●": "*", "○": "o", "◐": "!", "‖": "=", "✓": "+", "✗": "x",
+        "▸": ">", "█": "#", "░": ".", "▁": "_", "▂": "_", "▃": ".", "▄": "-", "▅": "-", "▆": "=", "▇": "*",
+        "←": "<", "→": ">", "↑": "^", "↓": "v", "│": "|", "─": ".", "━": "#", "◂": "<", "°": " ",
+    }
+)  # fmt: skip
+_STEPS = "▁▂▃▄▅▆▇█"
+
+Part = str | tuple[str, Style]
+
+
+def line(*parts: Part) -> Text:
+    """One line from pieces of text, each plain or with a style. Never reads markup."""
+    text = Text(no_wrap=True, end="")
+    for part in parts:
+        if isinstance(part, str):
+            text.append(part)
+        else:
+            text.append(part[0], part[1])
+    return text
+
+
+def in_ascii(text: str) -> str:
+    """`text` with our own signs spelt in ASCII."""
+    return text.translate(_ASCII)
+
+
+def text_in_ascii(text: Text) -> Text:
+    """The same for a styled text; the styles stay where they are."""
+    if text.plain.isascii():
+        return text
+    spelt = Text(no_wrap=True, end="")
+    for piece in text.divide(sorted({edge for span in text.spans for edge in (span.start, span.end)})):
+        style = piece.spans[-1].style if piece.spans else ""
+        spelt.append(in_ascii(piece.plain), style)
+    return spelt
+
+
+def bar(done: float, total: float, width: int, style: Style = ACCENT) -> list[Part]:
+    """A bar of `width` cells, filled by done / total."""
+    full = round(width * min(1.0, max(0.0, done / total))) if total > 0 else 0
+    return [("━" * full, style), ("─" * (width - full), FAINT)]
+
+
+def sparkline(history: Sequence[float], width: int) -> str:
+    """The history, the newest at the right, as at most `width` small columns; what is no number is left out.
+
+    Empty where there is nothing to see: fewer than two different values. Costs the same for any length.
+    """
+    if len(history) < 2 or width < 2:
+        return ""
+    taken = min(width, len(history))
+    picked = (history[index * (len(history) - 1) // (taken - 1)] for index in range(taken))
+    values = [value for value in picked if math.isfinite(value)]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if high <= low:
+        return ""
+    return "".join(_STEPS[round((value - low) / (high - low) * (len(_STEPS) - 1))] for value in values)
