@@ -36,7 +36,7 @@ class Commands:
         if not self._context.stop_requested():  # looks for commands as well
             while (command := self._context.next_command()) is not None:
                 self._obey(command, step)
-        if self._context.stop_requested() or (self._last_step is not None and step >= self._last_step):
+        if self._context.stopping or (self._last_step is not None and step >= self._last_step):
             self._save_all(step)
             return True
         return False
