@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -18,18 +17,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 
-from engine.plan.errors import UserError, inert
 from engine.runs.events import SLICE_EVENTS
 from engine.runs.folder import RunFolder
-from engine.runs.job import read_table
 from engine.runs.resume import resumable
 from engine.runs.state import Observation, RunView
 from lora_tui.aside import aside
 from lora_tui.screens import figures, sentences
-from lora_tui.screens.keys import DASHBOARD_KEYS
+from lora_tui.screens.asked import default_prompt, names_of
+from lora_tui.screens.keys import DASHBOARD_KEYS, LAST_STEPS
 from lora_tui.screens.log import LogScreen, LogTail
 from lora_tui.screens.log import panel as log_panel
-from lora_tui.screens.orders import Orders
+from lora_tui.screens.orders import Orders, resume
 from lora_tui.screens.page import Page
 from lora_tui.screens.samples import SamplesPanel, SamplesScreen
 from lora_tui.screens.series import Gallery
@@ -44,7 +42,6 @@ HUGE_COLUMNS = 150
 LOADING_PAINT_SECONDS = 0.25  # while a long history is read
 NEWS_SECONDS = 12.0  # how long an answer stays in the status line
 ALIVE = ("preparing", "training", "paused", "silent")
-LAST_STEPS = 500
 TABS = {"loss": "Loss", "samples": "Samples", "figures": "Figures", "files": "Files", "log": "Log"}
 
 
@@ -376,40 +373,3 @@ class Dashboard(Page):
         if self.is_attached:
             self.say(*said)
             self._wake.set()
-
-
-def resume(run: RunFolder) -> sentences.Says:
-    """Start an engine on a run that can go on; what to say of it."""
-    from engine.runs.resume import prepare
-    from lora_tui.follow import start
-
-    try:
-        prepare(run)
-        start(run, None)
-    except (UserError, OSError) as error:
-        return "x", inert(error)
-    return "ok", "The engine has started and goes on with this run."
-
-
-def names_of(run: RunFolder) -> tuple[str, str]:
-    """(the name of what is trained, the run's name), for the header."""
-    try:
-        table = read_table(run.job_path)
-    except UserError:
-        table = {}
-    project = str(table.get("project") or "")
-    name = Path(project).name if project else str(table.get("name") or "")
-    return name or run.path.parent.name, run.name
-
-
-def default_prompt(run: RunFolder, gallery: Gallery) -> str:
-    """What a sample shows unless one says otherwise: what is looked at, else what the job's samples show."""
-    if gallery.current is not None:
-        return gallery.current.prompt
-    try:
-        table = read_table(run.job_path)
-    except UserError:
-        return ""
-    prompts = (table.get("settings") or {}).get("sample_prompts") or []
-    named = ", a photo of a ".join(str(table.get(name) or "") for name in ("trigger", "class"))
-    return str(prompts[0]) if prompts else named.removesuffix(", a photo of a ")

@@ -129,7 +129,7 @@ def memory(seen: Observation, width: int) -> list[Text]:
         lines.append(labelled("GPU", (gib(used), STRONG), f" of {gib(total)} GiB"))
         lines.append(line(" ", *bar(used, total, width - 2, style)))
         if peak := number(gpu.get("peak_bytes")):
-            lines.append(labelled("peak", f"{gib(peak)} GiB", (" of the engine's own", DIM)))
+            lines.append(labelled("peak", f"{gib(peak)} GiB", ("  in this run", DIM)))
         lines += _heat(gpu)
     if said.rss_bytes:
         peak_words = f"  peak {gib(said.peak_rss_bytes)}" if said.peak_rss_bytes else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
+LAST_STEPS = 500
 _WALK = "Move through the chart; through the pictures in time and by prompt, where Samples is in front."
 
 DASHBOARD_KEYS: list[BindingType] = [
@@ -25,7 +26,7 @@ DASHBOARD_KEYS: list[BindingType] = [
     Binding("equals_sign", "zoom(2)", "zoom", show=False),
     Binding("minus", "zoom(0.5)", "out", id="zoom_out", show=False, tooltip="Show twice as many steps."),
     Binding("0", "whole", "whole", id="whole", tooltip="Show the whole run in the chart."),
-    Binding("9", "last", "last 500", id="last", tooltip="Show the last 500 steps, and follow."),
+    Binding("9", "last", f"last {LAST_STEPS}", id="last", tooltip=f"Show the last {LAST_STEPS} steps, and follow."),
     Binding("tab", "next_panel(1)", "next panel", id="next_panel", tooltip="The next panel; the arrow keys act on it."),
     Binding("shift+tab", "next_panel(-1)", "", show=False),
     Binding("left", "arrow(-1, 0)", "move", show=False, tooltip=_WALK),

@@ -55,3 +55,16 @@ class Orders:
                 self._open[name] = (command, when, True)
                 return "ok", f"{_ASKED[command]} It will answer after the step, the sample or the save it is at."
         return None
+
+
+def resume(run: RunFolder) -> sentences.Says:
+    """Start an engine on a run that can go on; what to say of it."""
+    from engine.runs.resume import prepare
+    from lora_tui.follow import start
+
+    try:
+        prepare(run)
+        start(run, None)
+    except (UserError, OSError) as error:
+        return "x", inert(error)
+    return "ok", "The engine has started and goes on with this run."

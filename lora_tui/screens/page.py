@@ -37,7 +37,11 @@ class Page(Screen[None]):
     def hints(self) -> list[Hint]:
         """Those of this screen, in the order of its bindings."""
         own = [binding for binding in self._bound() if binding.id not in PINNED]
-        return [self._hint(binding) for binding in own if binding.show and binding.tooltip and self.offered(binding.id or "")]
+        return [
+            self._hint(binding)
+            for binding in own
+            if binding.show and binding.tooltip and self.offered(binding.id or "")
+        ]
 
     def pinned(self) -> list[Hint]:
         found = {binding.id: binding for binding in self._bound()}
