@@ -22,6 +22,7 @@ COMMANDS = {
     "new": "new",
     "check": "check",
     "train": "train",
+    "watch": "watch",
     "runs": "runs",
     "pause": "control:pause",
     "resume": "control:resume",

@@ -57,7 +57,7 @@ class Orders:
         return None
 
 
-def resume(run: RunFolder) -> sentences.Says:
+def resume(run: RunFolder) -> Says:
     """Start an engine on a run that can go on; what to say of it."""
     from engine.runs.resume import prepare
     from lora_tui.follow import start
