@@ -184,8 +184,9 @@ def _bounds(
         # Edges on eighths of a decade, so that they seldom move.
         low, high = (10 ** (f(math.log10(v) * 8) / 8) for v, f in ((low, math.floor), (high, math.ceil)))
         return low, high if high > low else low * 1.34
-    if not high - low > max(abs(high), abs(low)) * 1e-9:
-        room = abs(high) / 10 or 0.5
+    largest = max(abs(high), abs(low))
+    if not high - low > max(largest * 1e-9, LEAST):
+        room = largest / 10 if largest > LEAST else 0.5
         low, high = low - room, high + room
     return low, high
 

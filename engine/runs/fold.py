@@ -26,7 +26,7 @@ from engine.runs.snapshot import End, Memory, Phase, Sample, Saved, Snapshot, Wa
 __all__ = ["FIRST_PHASE", "End", "Memory", "Phase", "Sample", "Saved", "Snapshot", "Warned", "fold"]
 
 FIRST_PHASE = "loading libraries"  # with which every engine begins, before it can say what it will do
-LONGEST_QUIET_SECONDS = 120.0  # the heart beats every 5 s: a longer gap is a clock that jumped, or a machine asleep
+LONGEST_QUIET_SECONDS = 30.0  # the heart beats every 5 s: a longer gap is a clock that jumped, or a machine asleep
 NAN = math.nan
 
 

@@ -6,10 +6,13 @@ import errno
 import json
 import math
 import os
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.plan.errors import UserError
 from engine.runs.events import EventReader, EventWriter, parse, read_all, tail
@@ -130,6 +133,121 @@ def test_a_line_without_end_does_not_fill_the_memory(path: Path) -> None:
     path.write_bytes(b"x" * 3_000_000 + b'\n{"seq":2,"kind":"b"}\n')
     reader = EventReader(path)
     assert [event["seq"] for event in reader.read()] == [2]
+
+
+def test_a_log_cut_anywhere_gives_what_came_before(path: Path) -> None:
+    with EventWriter(path, clock=lambda: 1.5) as events:
+        for number in range(4):
+            events.write("step", step=number, text="ä€😀")
+    whole = path.read_bytes()
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        reader = EventReader(path)
+        assert [event["seq"] for event in reader.read()] == list(range(1, whole[:cut].count(b"\n") + 1))
+        assert reader.skipped == 0
+        path.write_bytes(whole)  # the rest comes
+        assert len(reader.read()) == 4 - whole[:cut].count(b"\n")
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([b"\0" * 50, b"{}", b"],[", b"1,2", b"[1", b"2]", b"NaN"])))
+def test_damage_in_the_middle_loses_nothing_else(damage: list[bytes]) -> None:
+    damage = [junk for junk in damage if parse(junk) is None]
+    lines = [b'{"seq":%d,"kind":"a"}' % number for number in range(len(damage) + 1)]
+    mixed = [lines[0]]
+    for line, junk in zip(lines[1:], damage, strict=True):
+        mixed += [junk, line]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.jsonl"
+        path.write_bytes(b"".join(line + b"\n" for line in mixed))
+        assert [event["seq"] for event in EventReader(path).read()] == list(range(len(lines)))
+
+
+def test_zeros_that_a_power_cut_left_do_not_swallow_the_next_line(path: Path) -> None:
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n' + b"\0" * 4000 + b'{"seq":2,"kind":"b"}\n')
+    assert [event["seq"] for event in EventReader(path).read()] == [1, 2]
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 10_000, "1e999", "NaN", "-Infinity"])
+def test_numbers_that_are_none_stop_nobody(path: Path, number: str) -> None:
+    path.write_text(f'{{"seq":1,"kind":"a","x":{number}}}\n{{"seq":2,"kind":"b"}}\n')
+    assert [event["seq"] for event in EventReader(path).read()][-1] == 2
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link to nothing", "unreadable", "loop", "folder is a file"])
+def test_what_cannot_be_read_is_waited_for(path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = EventReader(path)
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n')
+    assert len(reader.read()) == 1
+    path.unlink()
+    real = os.open
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link to nothing":
+        path.symlink_to("nowhere")
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    elif kind == "unreadable":
+
+        def refuse(*_: object, **__: object) -> int:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(os, "open", refuse)
+    else:
+        path.parent.rmdir()
+        path.parent.touch()
+    assert reader.read() == []
+    assert EventReader(path).read() == []
+    monkeypatch.setattr(os, "open", real)
+    if kind == "folder":
+        path.rmdir()
+    elif kind == "folder is a file":
+        path.parent.unlink()
+        path.parent.mkdir()
+    else:
+        path.unlink(missing_ok=True)
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n{"seq":2,"kind":"b"}\n')
+    assert [event["seq"] for event in reader.read()] == [2]  # the same file again
+
+
+def test_a_shorter_file_is_read_from_its_beginning(path: Path) -> None:
+    reader = EventReader(path)
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n{"seq":2,"kind":"b"}\n{"seq":3,"ki')
+    assert [event["seq"] for event in reader.read()] == [1, 2]
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n')
+    assert [event["seq"] for event in reader.read()] == [1]
+    assert reader.beginnings == 1
+    assert reader.read() == []
+    assert reader.skipped == 0
+
+
+def test_another_file_in_its_place_is_read_from_its_beginning(path: Path) -> None:
+    reader = EventReader(path)
+    path.write_bytes(b'{"seq":1,"kind":"a"}\n')
+    reader.read()
+    same, other = path.with_name("same"), path.with_name("other")
+    same.write_bytes(b'{"seq":1,"kind":"a"}\n{"seq":2,"kind":"a"}\n')
+    same.replace(path)  # some network disks number their files anew
+    assert [event["seq"] for event in reader.read()] == [2]
+    other.write_bytes(b'{"seq":8,"kind":"x"}\n' * 5)
+    other.replace(path)
+    assert [event["seq"] for event in reader.read()] == [8] * 5
+    assert reader.beginnings == 1
+
+
+def test_of_the_cards_figures_only_the_newest_of_a_read_is_worked_out(path: Path) -> None:
+    with EventWriter(path) as events:
+        for number in range(300):
+            events.write("step", step=number)
+            events.write("gpu", used_bytes=number)
+        events.write("end", status="finished")
+    found = EventReader(path, newest_gpu=True).read()
+    assert [event["step"] for event in found if event["kind"] == "step"] == list(range(300))
+    assert [event["used_bytes"] for event in found if event["kind"] == "gpu"] == [299]
+    assert [event["kind"] for event in found[-3:]] == ["step", "gpu", "end"]
+    assert len(list(read_all(path))) == 601
 
 
 def test_a_long_log_comes_in_slices(path: Path) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
-from engine.runs.fold import fold
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.runs.fold import Snapshot, fold
+from engine.runs.lock import LockInfo
+from engine.runs.state import derive, last_progress
 
 
 def log(*events: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -191,3 +199,149 @@ def test_an_engine_that_begins_again_is_not_ended_even_before_its_job_event() ->
     assert snapshot.end is None
     assert not snapshot.stepping
     assert snapshot.phase is not None
+
+
+def test_all_histories_run_side_by_side_and_are_taken_back_together() -> None:
+    snapshot = fold(log(job(), *(step(n, n / 10, d=n * 1e-4, lr={"unet": n * 1e-3}) for n in range(1, 8))))
+    histories = (snapshot.steps, snapshot.losses, snapshot.loss_avgs, snapshot.lrs, snapshot.ds)
+    assert {len(history) for history in histories} == {7}
+    assert (snapshot.lrs[-1], snapshot.ds[-1]) == (7e-3, 7e-4)
+    fold([{"seq": 9, "kind": "resumed", "from_step": 4, "time": 20.0}], snapshot)
+    assert {len(history) for history in histories} == {4}
+    assert (snapshot.loss, snapshot.loss_avg, snapshot.d, snapshot.step, snapshot.rewound) == (0.4, 0.4, 4e-4, 4, 1)
+    fold([{"seq": 9, "kind": "resumed", "from_step": 0, "time": 20.0}], snapshot)
+    assert (snapshot.loss, snapshot.loss_avg, snapshot.d, snapshot.step, snapshot.epoch) == (None, None, None, 0, 0)
+
+
+def test_what_is_no_number_is_a_gap_in_the_history() -> None:
+    snapshot = fold(log(step(1, None), step(2, math.inf, d="x"), step(3, 0.5, lr=[1])))
+    assert [math.isnan(loss) for loss in snapshot.losses] == [True, True, False]
+    assert all(math.isnan(value) for value in (*snapshot.ds, *snapshot.lrs))
+
+
+def test_memory_of_the_newest_heartbeat() -> None:
+    beat = {"rss_bytes": 5, "peak_rss_bytes": 6, "ram_used_bytes": 7, "ram_total_bytes": 8, "disk_free_bytes": 9}
+    snapshot = fold(log({"kind": "heartbeat", **beat}))
+    memory = snapshot.memory
+    assert (memory.time, memory.rss_bytes, memory.peak_rss_bytes) == (1.0, 5, 6)
+    assert (memory.ram_used_bytes, memory.ram_total_bytes, memory.disk_free_bytes) == (7, 8, 9)
+    assert fold(log({"kind": "heartbeat", "rss_bytes": True})).memory.rss_bytes is None
+    assert Snapshot().memory.rss_bytes is None
+
+
+def test_a_checkpoint_that_was_removed_is_gone() -> None:
+    made = [{"kind": "checkpoint", "step": n, "epoch": 1, "path": f"checkpoints/step-{n}", "bytes": 3} for n in (1, 2)]
+    snapshot = fold(log(step(1), step(2), *made, {"kind": "checkpoint-removed", "path": "checkpoints/step-1"}))
+    assert [checkpoint.step for checkpoint in snapshot.checkpoints] == [2]
+
+
+def test_work_done_again_is_told_once() -> None:
+    again = [
+        {"kind": "sample", "step": 2, "path": "samples/a.png", "seed": 1},
+        {"kind": "saved", "step": 2, "epoch": 1, "path": "output/a", "bytes": 1},
+        {"kind": "checkpoint", "step": 2, "path": "checkpoints/a", "bytes": 1},
+    ]
+    newer = [{**event, "bytes": 2, "seed": 2} for event in again]
+    snapshot = fold(log(step(1), step(2), *again, {"kind": "sample", "step": 2, "path": "samples/b.png"}, *newer))
+    assert [(sample.path, sample.seed) for sample in snapshot.samples] == [
+        ("samples/b.png", None),
+        ("samples/a.png", 2),
+    ]
+    assert [saved.bytes for saved in snapshot.saved] == [2]
+    assert [checkpoint.bytes for checkpoint in snapshot.checkpoints] == [2]
+
+
+def test_a_picture_that_was_asked_for_and_a_pause_that_gives_memory_back() -> None:
+    path = "samples/step00000001_asked_5-1.png"
+    snapshot = fold(log(step(1), {"kind": "sample", "step": 1, "path": path, "asked": True}))
+    assert snapshot.samples[0].asked
+    fold([{"seq": 3, "kind": "paused", "step": 1, "released": True}], snapshot)
+    assert (snapshot.paused, snapshot.released) == (True, True)
+    fold([{"seq": 4, "kind": "resumed", "from_step": 1}], snapshot)
+    assert (snapshot.paused, snapshot.released, snapshot.resumed_from) == (False, False, 1)
+
+
+@pytest.mark.parametrize("number", ["7", True, None, 7.5, -1, 0, [7], {"a": 7}, 10**30, math.nan])
+def test_a_step_without_a_number_is_no_step(number: object) -> None:
+    snapshot = fold(log(job(), step(1), step(2), {**step(3), "step": number}))
+    assert (snapshot.step, list(snapshot.steps)) == (2, [1, 2])
+
+
+def test_a_damaged_time_does_not_turn_the_clock_back() -> None:
+    snapshot = fold(log(step(1), step(2), {"kind": "heartbeat", "time": "noon"}, {"kind": "heartbeat", "time": None}))
+    assert snapshot.last_event_time == 2.0
+
+
+def test_breaks_between_engines_and_jumps_of_the_clock_are_no_work() -> None:
+    times = [100.0, 120.0, 9000.0, 9010.0, 50.0, 55.0]
+    snapshot = fold({"seq": n, "kind": "heartbeat", "time": time} for n, time in enumerate(times, 1))
+    assert snapshot.worked_seconds == 20.0 + 10.0 + 5.0
+
+
+def test_the_phase_between_two_steps_is_told_whatever_the_clock_says() -> None:
+    sampling = {"kind": "phase", "name": "sampling", "state": "start"}
+    snapshot = fold(log(job(), {"kind": "phase", "name": "training", "state": "start"}, step(1)))
+    assert snapshot.doing is None
+    fold([{"seq": 4, "time": 0.5, **sampling}], snapshot)  # the clock was set back
+    assert snapshot.doing is not None
+    assert snapshot.doing.name == "sampling"
+    fold([{"seq": 5, "time": 0.6, **sampling, "state": "end"}], snapshot)
+    assert snapshot.doing is None
+
+
+KINDS = [
+    "job", "phase", "step", "gpu", "heartbeat", "validation", "sample", "checkpoint", "checkpoint-removed", "saved",
+    "warning", "oom", "command", "paused", "resumed", "end", "unheard of",
+]  # fmt: skip
+FIELDS = [
+    "time", "step", "epoch", "epoch_step", "loss", "loss_avg", "lr", "d", "grad_norm", "seconds", "images_per_second",
+    "name", "state", "done", "total", "unit", "path", "prompt", "seed", "weight", "asked", "bytes", "code", "message",
+    "change", "id", "command", "result", "released", "from_step", "status", "output", "hint", "job", "versions",
+    "device", "settings_sha256", "total_steps", "total_epochs", "pid", "used_bytes", "total_bytes", "rss_bytes",
+]  # fmt: skip
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(0, 5)
+    | st.sampled_from([10**18, 2**63, -(2**63), 10**4000])
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["start", "end", "loading libraries", "\0", "\ud800", "\x1b[2J"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+events = st.lists(
+    st.builds(
+        lambda kind, fields: {"seq": 1, **fields, "kind": kind},
+        st.sampled_from(KINDS),
+        st.dictionaries(st.sampled_from(FIELDS), anything, max_size=12),
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(events, st.floats(0, 1e10))
+def test_nothing_in_any_field_makes_a_reader_raise(events: list[dict[str, Any]], now: float) -> None:
+    json.dumps(events)  # all of it could stand in a file
+    snapshot = fold(events)
+    assert len(snapshot.steps) == len(snapshot.losses) == len(snapshot.lrs) == len(snapshot.ds)
+    assert list(snapshot.steps) == sorted(set(snapshot.steps))
+    assert all(isinstance(item.path, str) for item in (*snapshot.samples, *snapshot.saved, *snapshot.checkpoints))
+    for lock in (LockInfo("held", acquired=5.0), LockInfo("free", acquired=5.0), LockInfo("never")):
+        derive(snapshot, lock, now)
+    last_progress(snapshot)
+    assert snapshot.seconds_left is None or snapshot.seconds_left >= 0
+    assert snapshot.memory is not None
+    assert all(value is None or math.isfinite(value) for value in snapshot.gpu.values())
+    assert snapshot.phase is None or snapshot.phase.total >= 0
+
+
+@settings(deadline=None, max_examples=100)
+@given(events, st.integers(0, 12))
+def test_it_does_not_matter_in_which_slices_a_log_is_read(events: list[dict[str, Any]], cut: int) -> None:
+    def told(snapshot: Snapshot) -> str:
+        return repr(snapshot)
+
+    assert told(fold(events[cut:], fold(events[:cut]))) == told(fold(events))

@@ -41,6 +41,11 @@ def test_the_heart_beats_and_stops(tmp_path: Path) -> None:
         with Heart(run, events, seconds=0.01):
             time.sleep(0.1)
         events.write("end", status="finished")
-    kinds = [event["kind"] for event in read_all(run.events_path)]
+    told = list(read_all(run.events_path))
+    kinds = [event["kind"] for event in told]
     assert kinds[0] == "heartbeat"
+    assert 0 < told[0]["rss_bytes"] <= told[0]["ram_total_bytes"]
+    assert 0 < told[0]["ram_used_bytes"] < told[0]["ram_total_bytes"]
+    assert told[0]["peak_rss_bytes"] > 0
+    assert told[0]["disk_free_bytes"] > 0
     assert kinds[-1] == "end"

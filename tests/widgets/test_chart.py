@@ -73,6 +73,7 @@ BAD_HISTORIES = {
     "negative": [-1.0, -2.0, 3.0] * 10,
     "the same": [0.25] * 400,
     "huge": [1e300, -1e300, 5e-324, 1e99, -1e99] * 9,
+    "all but nothing": [2e-313] * 5,
     "tiny": [1e-300, 3e-310, 2e-308] * 9,
 }
 
