@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "train",
     "watch": "watch",
     "runs": "runs",
+    "queue": "queue",
     "pause": "control:pause",
     "resume": "control:resume",
     "stop": "control:stop",

@@ -18,6 +18,11 @@ def names_of(run: RunFolder) -> tuple[str, str]:
     return name or run.path.parent.name, run.name
 
 
+def project_of(run: RunFolder) -> Path:
+    """The folder its fellow runs are found in: the project, or just the folder it lies in."""
+    return run.path.parent.parent if run.path.parent.name == "runs" else run.path.parent
+
+
 def default_prompt(run: RunFolder, gallery: Gallery) -> str:
     """What a sample shows unless one says otherwise: what is looked at, else what the job's samples show."""
     if gallery.current is not None:

@@ -23,7 +23,7 @@ from engine.runs.resume import resumable
 from engine.runs.state import Observation, RunView
 from lora_tui.aside import aside
 from lora_tui.screens import figures, sentences
-from lora_tui.screens.asked import default_prompt, names_of
+from lora_tui.screens.asked import default_prompt, names_of, project_of
 from lora_tui.screens.keys import DASHBOARD_KEYS, LAST_STEPS
 from lora_tui.screens.log import LogScreen, LogTail
 from lora_tui.screens.log import panel as log_panel
@@ -258,7 +258,7 @@ class Dashboard(Page):
         if any(isinstance(screen, RunsScreen) for screen in self.app.screen_stack):
             self.dismiss(None)
         else:
-            self.app.push_screen(RunsScreen([self.watched.path.parent]))
+            self.app.push_screen(RunsScreen([project_of(self.watched)]))
 
     def action_back(self) -> None:
         if len([screen for screen in self.app.screen_stack if isinstance(screen, Page)]) > 1:
@@ -350,7 +350,7 @@ class Dashboard(Page):
             if prompt:
                 self._order("sample", prompt=prompt)
 
-        detail = "What should the picture show? It is drawn with the LoRA as it is now."
+        detail = "Drawn with the LoRA as it is now. What should it show?"
         self.app.push_screen(Ask("A sample now", default_prompt(self.watched, self.gallery), detail), asked)
 
     def action_resume_run(self) -> None:

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from lora_tui.widgets.hints import key_name
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, Part, line
 
@@ -28,7 +29,7 @@ class Choice:
 def _keys(screen: ModalScreen[str], *names: str) -> list[tuple[str, str]]:
     bound = {active.binding.id: active.binding for active in screen.active_bindings.values()}
     return [
-        (screen.app.get_key_display(bound[name]), bound[name].description)
+        (key_name(screen.app, bound[name]), bound[name].description)
         for name in names
         if name in bound  # an Input may have taken one
     ]
@@ -98,6 +99,7 @@ class Ask(ModalScreen[str]):
     """Asks for one line of text; answers with it, or "" where the question was left."""
 
     CSS_PATH = "dialogs.tcss"
+    AUTO_FOCUS = "#answer"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "leave it", id="back")]
 
     def __init__(self, title: str, value: str, detail: str = "") -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.binding import Binding
 from textual.screen import Screen
 
-from lora_tui.widgets.hints import Hint, Hints
+from lora_tui.widgets.hints import Hint, Hints, key_name
 
 PINNED = ("help", "leave")  # the app's own bindings that every hint line ends with
 
@@ -27,12 +27,7 @@ class Page(Screen[None]):
 
     def key(self, action: str) -> str:
         """The key that does `action` (a binding's id), as people read it."""
-        return next((self.key_name(found) for found in self._bound() if found.id == action), "")
-
-    def key_name(self, binding: Binding) -> str:
-        """`Tab`, `Esc`, `?`, `p`: as it stands on the key."""
-        shown = self.app.get_key_display(binding)
-        return {"tab": "Tab", "shift+tab": "Shift+Tab", "esc": "Esc", "enter": "Enter"}.get(shown, shown)
+        return next((key_name(self.app, found) for found in self._bound() if found.id == action), "")
 
     def hints(self) -> list[Hint]:
         """Those of this screen, in the order of its bindings."""
@@ -58,11 +53,11 @@ class Page(Screen[None]):
             if not binding.tooltip:
                 continue
             keys, _, _ = rows.setdefault(binding.tooltip, ([], binding.description, binding.tooltip))
-            keys.append(self.key_name(binding))
+            keys.append(key_name(self.app, binding))
         return [(" ".join(dict.fromkeys(keys)), label, tooltip) for keys, label, tooltip in rows.values()]
 
     def _hint(self, binding: Binding) -> Hint:
-        return Hint(self.key_name(binding), self.label(binding), binding.action)
+        return Hint(key_name(self.app, binding), self.label(binding), binding.action)
 
     def _bound(self) -> Iterable[Binding]:
         """What works here now: this screen's bindings in the order they are written in, then the app's."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rich.style import Style
 from textual import events
+from textual.app import App
+from textual.binding import Binding
 
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, Part, line
 
 GAP = "  "
+_NAMES = {"enter": "Enter", "escape": "Esc", "tab": "Tab", "shift+tab": "Shift+Tab", "space": "Space"}
+
+
+def key_name(app: App[Any], binding: Binding) -> str:
+    """`Tab`, `Esc`, `?`, `p`: as it stands on the key."""
+    return _NAMES.get(binding.key) or app.get_key_display(binding)
 
 
 @dataclass(frozen=True)
