@@ -126,10 +126,14 @@ def _paused(run: RunFolder) -> bool:
 
 
 def _restart(run: RunFolder, sets: dict[str, object], device: str | None, on_end: str | None, as_json: bool) -> None:
+    from engine.runs import queue
     from engine.runs.resume import prepare
     from lora_tui import recent
     from lora_tui.follow import start
 
+    entry = queue.entry_of(run)
+    if entry is not None and queue.turn(entry) == "start":
+        raise UserError("in-queue", f"The run {run.name} waits in the queue.", "Begin with it: lora-tui queue start")
     prepare(run, sets, device)
     project = run.table().get("project")
     pid = start(run, on_end)

@@ -85,7 +85,7 @@ def remove_command(
         if found.only_here:
             output.tell(f"  In no model folder, so gone with it: {few(found.only_here)}")
     size = sum(found.bytes for found in about)
-    if not _confirmed(f"Delete {plural(len(runs), 'run')} ({_size(size)})?", yes):
+    if not output.confirmed(f"Delete {plural(len(runs), 'run')} ({output.size(size)})?", yes):
         context.exit(1)
     for run in runs:
         remove_run(run)
@@ -95,7 +95,7 @@ def remove_command(
         ]
         output.answer({"removed": removed, "bytes": size})
         return
-    output.say(f"Deleted {plural(len(runs), 'run')}; {_size(size)} are free again.")
+    output.say(f"Deleted {plural(len(runs), 'run')}; {output.size(size)} are free again.")
 
 
 @command.command("remove-checkpoints")
@@ -126,7 +126,7 @@ def remove_checkpoints_command(
         if found and not keep:
             output.tell("  It can then no longer be resumed.")
     size = sum(checkpoint.bytes for checkpoint in every)
-    if every and not _confirmed(f"Delete {plural(len(every), 'checkpoint')} ({_size(size)})?", yes):
+    if every and not output.confirmed(f"Delete {plural(len(every), 'checkpoint')} ({output.size(size)})?", yes):
         context.exit(1)
     for run, found in doomed.items():
         if found:
@@ -134,7 +134,7 @@ def remove_checkpoints_command(
     if as_json:
         output.answer({"removed": [{"path": one.path, "bytes": one.bytes} for one in every], "bytes": size})
         return
-    output.say(f"Deleted {plural(len(every), 'checkpoint')}; {_size(size)} are free again.")
+    output.say(f"Deleted {plural(len(every), 'checkpoint')}; {output.size(size)} are free again.")
 
 
 def _named(names: Sequence[str], project: str | None) -> list[RunFolder]:
@@ -147,19 +147,14 @@ def _named(names: Sequence[str], project: str | None) -> list[RunFolder]:
 
 
 def _refuse_queued(run: RunFolder) -> None:
-    """A run that waits in the queue is taken out of it first, or the queue would look for it."""
+    """A run that waits in the queue is taken out of it first."""
+    from engine.runs import queue
 
-
-def _confirmed(question: str, yes: bool) -> bool:
-    """Whether to go on; No where only Enter is pressed. Raises UserError "not-confirmed" where nobody can be asked."""
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UserError("not-confirmed", "Nothing was deleted: nobody is there to be asked.", "Add --yes.")
-    if click.confirm(question, default=False, err=True):
-        return True
-    output.tell("Nothing was deleted.")
-    return False
+    entry = queue.entry_of(run)
+    if entry is not None and queue.turn(entry) == "start":
+        raise UserError(
+            "in-queue", f"The run {run.name} waits in the queue.", f"Take it out: lora-tui queue remove {entry.number}"
+        )
 
 
 def _in_words(found: Contents) -> str:
@@ -167,19 +162,9 @@ def _in_words(found: Contents) -> str:
         plural(found.checkpoints, "checkpoint") if found.checkpoints else "",
         plural(found.samples, "sample") if found.samples else "",
         plural(found.loras, "LoRA") if found.loras else "",
-        f"{_size(found.bytes)} in all",
+        f"{output.size(found.bytes)} in all",
     ]
     return ", ".join(part for part in parts if part)
-
-
-def _size(count: int) -> str:
-    """`512 kB`, `1.4 GB`: in powers of 1000, as disks are sold and `df -H` counts."""
-    amount, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 999.5 or unit == "TB":
-            break
-        amount /= 1000
-    return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
 
 
 HEADINGS = ("Run", "Job", "State", "Step", "Loss", "Sample", "Size", "Last word")
@@ -194,7 +179,7 @@ def _cells(run: RunFolder, seen: Observation) -> tuple[str, ...]:
     sample = f"{snapshot.samples[-1].step}" if snapshot.samples else ""
     word = snapshot.last_event_time
     last = time.strftime("%d %b %H:%M", time.localtime(word)) if word else ""
-    return (run.name, snapshot.job or run.kind, seen.state, steps, loss, sample, _size(run.bytes), last)
+    return (run.name, snapshot.job or run.kind, seen.state, steps, loss, sample, output.size(run.bytes), last)
 
 
 def _print_lines(runs: Sequence[tuple[RunFolder, Observation]]) -> None:

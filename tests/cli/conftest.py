@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engine.runs import launch
+from engine.runs import launch, queue_runner
 from lora_tui.cli import main
 
 FAKE_ENGINE = Path(__file__).parents[1] / "runs" / "fake_engine.py"
+FAKE_RUNNER = FAKE_ENGINE.with_name("fake_runner.py")
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def use(**ask: Any) -> None:
         monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, str(FAKE_ENGINE)))
+        monkeypatch.setattr(queue_runner, "RUNNER_COMMAND", (sys.executable, str(FAKE_RUNNER)))
+        monkeypatch.setenv("PYTHONPATH", str(FAKE_ENGINE.parents[2]))
         monkeypatch.setenv("FAKE_ENGINE", json.dumps(ask))
 
     return use
