@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import signal
+import stat
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -80,7 +82,7 @@ class Inbox:
         """Files that may be commands, oldest first."""
         try:
             return sorted(name for name in os.listdir(self._folder) if name.endswith(".json"))
-        except FileNotFoundError:
+        except OSError:  # gone, or no folder at all: then there are none
             return []
 
     def answer(self, command: Command, result: str, message: str = "") -> None:
@@ -98,8 +100,7 @@ class Inbox:
         """The command in `path`, or None once it has been answered here because it is not for the engine to obey."""
         self._open[path.stem] = path
         try:
-            with path.open("rb") as file:
-                body = json.loads(file.read(LARGEST_COMMAND_BYTES + 1))
+            body = json.loads(_content(path))
             name = body.pop("command")
             if body.pop("v") != COMMAND_VERSION or name not in COMMANDS or _stamp(path.name) is None:
                 raise ValueError
@@ -116,6 +117,18 @@ class Inbox:
             self.answer(command, "ignored", "It was given before this engine started.")
             return None
         return command
+
+
+def _content(path: Path) -> bytes:
+    """The beginning of a plain file. Raises OSError for anything else: opening a pipe would wait for its writer, and a
+    link might lead anywhere."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+        return os.read(fd, LARGEST_COMMAND_BYTES + 1)
+    finally:
+        os.close(fd)
 
 
 def _stamp(name: str) -> int | None:

@@ -1,0 +1,155 @@
+"""A disk that takes no more, or nothing at all any more: one clear sentence, whole checkpoints, the same LoRA later."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import small_run
+from engine.__main__ import work
+from engine.plan.errors import UserError
+from engine.plan.files import mount_point
+from engine.runs.checkpoints import list_checkpoints
+from engine.runs.state import observe
+from tests.faults.conftest import WHOLE, Where, go_on, refusing
+from tests.training import Trained, Trainer, make_project, own_process
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+CODES = {errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "not-writable"}
+
+
+def from_the_second_time(part: str) -> Where:
+    """Paths with `part` in them, once the first file there has been whole: the disk fills up later on."""
+    firsts: set[str] = set()
+
+    def where(path: str) -> bool:
+        if f"/{part}/" not in path:
+            return False
+        firsts.add(path.split(f"/{part}/")[1].lstrip(".").partition(".")[0])
+        return len(firsts) > 1
+
+    return where
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize("part", ["checkpoints", "output", "model"])
+def test_the_disk_refuses_in_the_middle(
+    trainer: Trainer, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch, number: int, part: str
+) -> None:
+    with refusing(number, from_the_second_time(part), monkeypatch) as refused:
+        trained = trainer(**WHOLE)
+    assert refused
+    assert (trained.code, trained.end["status"], trained.end["code"]) == (1, "failed", CODES[number])
+    message = trained.end["message"]
+    assert "\n" not in message
+    assert (
+        f"The disk at {mount_point(trained.run.path)} is full" if number == errno.ENOSPC else "read-only"
+    ) in message
+    assert len(list_checkpoints(trained.run)) >= 1
+    assert small_run.unopenable(trained.run.path) == []
+
+    again = go_on(trainer, trained)
+    assert again.end["status"] == "finished"
+    assert small_run.differences(again.run, undisturbed.run) == []
+    assert small_run.unopenable(again.project) == []
+
+
+def test_samples_are_not_worth_a_training(
+    trainer: Trainer, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing(errno.ENOSPC, lambda path: "/samples/" in path, monkeypatch) as refused:
+        trained = trainer(**WHOLE)
+    assert refused
+    assert trained.end["status"] == "finished"
+    assert "full" in trained.warnings["sample-failed"]
+    found = small_run.differences(trained.run, undisturbed.run)
+    assert [line for line in found if not line.startswith("samples/")] == []
+
+
+def test_a_disk_so_full_that_even_the_last_word_is_lost(
+    trainer: Trainer, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more can be written anywhere in the project from the second checkpoint on, the log of events included."""
+    project = trainer.project()
+    run = trainer.prepare(project, **WHOLE)
+    second = from_the_second_time("checkpoints")
+    full = False
+
+    def where(path: str) -> bool:
+        nonlocal full
+        full = full or second(path)
+        return full and path.startswith(str(project))
+
+    with refusing(errno.ENOSPC, where, monkeypatch), own_process(), pytest.raises(UserError) as error:
+        work(run)
+    assert error.value.code == "disk-full"  # main() prints it, so engine.log has it where that is on another disk
+    assert str(mount_point(run.path)) in error.value.message
+    assert observe(run).state == "died"
+    assert [checkpoint.step for checkpoint in list_checkpoints(run)] == [4]
+
+    again = go_on(trainer, Trained(run, project, 1, ()))
+    assert again.end["status"] == "finished"
+    assert small_run.differences(run, undisturbed.run) == []
+    assert small_run.unopenable(project) == []
+
+
+def test_the_disk_is_full_before_anything_was_made(
+    trainer: Trainer, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While pictures are encoded: the cache is on the same disk."""
+    project = trainer.project()
+    (project / "cache").unlink()
+    count = itertools.count()
+    with refusing(errno.ENOSPC, lambda path: "/cache/" in path and next(count) > 30, monkeypatch):
+        trained = trainer(project, **WHOLE)
+    assert (trained.end["status"], trained.end["code"]) == ("failed", "disk-full")
+    again = go_on(trainer, trained)
+    assert small_run.differences(again.run, undisturbed.run) == []
+    assert small_run.unopenable(project) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 16 MiB, where this user may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "lora-tui-test", str(place)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("only the administrator may mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_real_disk_fills_up(trainer: Trainer, undisturbed: Trained, small_disk: Path) -> None:
+    project = make_project(small_disk / "ohwx", trainer.cache)
+    run = trainer.prepare(project, **WHOLE)
+    ballast = small_disk / "somebody else's file"
+    with own_process(), ballast.open("wb") as file:
+        room = 0.0
+        while room < 9 * 2**20:  # what is left is too little for the checkpoints and the LoRAs of the whole run
+            room += file.write(bytes(2**16))
+        file.flush()
+        code = work(run)
+    seen = observe(run)
+    assert (code, seen.state) == (1, "failed")
+    assert seen.snapshot.end is not None
+    assert seen.snapshot.end.code == "disk-full"
+    assert f"The disk at {small_disk} is full" in seen.snapshot.end.message
+    assert small_run.unopenable(run.path) == []
+
+    ballast.unlink()
+    again = go_on(trainer, Trained(run, project, 1, ()))
+    assert again.end["status"] == "finished"
+    assert small_run.differences(run, undisturbed.run) == []
+    assert small_run.unopenable(project) == []
