@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed with one clear line, 2 wrong usage, 130 interrupted
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -84,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
     except OSError as error:
-        output.fail(_from_system(error), as_json)
+        with contextlib.suppress(OSError):  # it may be the terminal that is gone
+            output.fail(_from_system(error), as_json)
         code = FAILED
     except Exception as error:
         output.fail(_fault(error), as_json)

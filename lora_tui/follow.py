@@ -1,4 +1,7 @@
-"""Follows a run in the foreground until it is over. Ctrl-C asks the engine to save and stop; leaving does nothing."""
+"""Follows a run in the foreground until it is over. Ctrl-C asks the engine to save and stop; leaving does nothing.
+
+Leaving: a terminal that is closed (SIGHUP), or SIGTERM. The follower is gone within a second then, and the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 GOODBYE_SECONDS = 10.0  # between the engine's last word and the end of its process: drivers take a while to let go
+LEAVE_SECONDS = 0.8  # after SIGHUP or SIGTERM
 LEAVE_AT_PRESS = 3  # Ctrl-C: 1 asks to save and stop, 2 sends SIGINT, 3 stops waiting
 INTERRUPTED = 130
 
@@ -67,49 +71,63 @@ class Outcome:
         return result
 
 
-def run_job(run: RunFolder, title: str, on_end: str | None = "") -> Outcome:
+def run_job(run: RunFolder, title: str, on_end: str | None = "", fresh: bool = True) -> Outcome:
     """Launch the engine on `run` and follow it. Raises UserError when the engine cannot start, fails or dies.
 
-    `on_end` as in `start`.
+    `on_end` and `fresh` as in `start`.
     """
-    with count_interrupts() as presses:  # from before the launch: a press in its first second must not be lost
-        pid = start(run, on_end)
+    # Both from before the launch: a press in its first second must not be lost.
+    with count_interrupts() as presses, leaving() as left:
+        pid = start(run, on_end, fresh)
         shown = reporter(title)
         try:
-            seen, interrupted = follow(run, shown, presses)
+            seen, interrupted = follow(run, shown, presses, left)
         finally:
-            shown.close()
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                shown.close()
+    if signum := left():
+        raise click.exceptions.Exit(128 + signum)
     if not interrupted:
         raise_failure(run, seen)
     return Outcome(run, pid, seen, interrupted)
 
 
-def start(run: RunFolder, on_end: str | None = "") -> int:
-    """Launch the engine on a run just made, and return its pid. A run that no engine ever saw is removed again.
+def start(run: RunFolder, on_end: str | None = "", fresh: bool = True) -> int:
+    """Launch the engine on `run` and return its pid.
 
     `on_end`: a shell command for when it has ended, "" for none; None means what the user's config.toml says.
+    `fresh`: the run was made a moment ago, and is removed again if no engine ever gets to see it.
     """
     try:
         return launch(run, on_end=configured() if on_end is None else on_end)
     except UserError as error:
         # One that is only slow may still take the run up.
-        if error.code != "engine-silent" and look(run).status == "never" and not last_lines(run.log_path):
+        unseen = look(run).status == "never" and not last_lines(run.log_path)
+        if fresh and unseen and error.code != "engine-silent":
             discard(run)
         raise
 
 
 def follow(
-    run: RunFolder, shown: Reporter, presses: Callable[[], int], poll_seconds: float = POLL_SECONDS
+    run: RunFolder,
+    shown: Reporter,
+    presses: Callable[[], int],
+    left: Callable[[], int] = lambda: 0,
+    poll_seconds: float = POLL_SECONDS,
 ) -> tuple[Observation, bool]:
     """Show `run` until it is over; (the last observation, whether Ctrl-C was pressed).
 
-    `presses` tells how often that has been, so far.
+    `presses` tells how often that has been, so far; `left`, not 0, that there is nobody to show it to any more.
     """
     view = RunView(run)
     obeyed = 0
     said_goodbye = 0.0
     while True:
         seen = view.refresh()
+        if left():
+            with contextlib.suppress(OSError):
+                shown.say(f"Leaving. The run goes on in {run.path}.")
+            return seen, False
         shown.show(seen)
         if seen.over:
             said_goodbye = said_goodbye or time.monotonic()
@@ -151,6 +169,35 @@ def count_interrupts() -> Iterator[Callable[[], int]]:
         yield lambda: count
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def leaving() -> Iterator[Callable[[], int]]:
+    """While this is open SIGHUP and SIGTERM are noted down, to leave in order; what is open tells which came, or 0.
+
+    Whatever it waits for, the process is gone a second later: an alarm ends it that nothing handles.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
+    came = 0
+
+    def note(signum: int, frame: object) -> None:
+        nonlocal came
+        if not came:
+            came = signum
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, LEAVE_SECONDS)
+
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        for signum, handler in before.items():
+            if handler != signal.SIG_IGN:  # nohup: it is to go on
+                signal.signal(signum, note)
+        yield lambda: came
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def raise_failure(run: RunFolder, seen: Observation) -> None:

@@ -136,7 +136,7 @@ def _restart(run: RunFolder, sets: dict[str, object], device: str | None, on_end
         raise UserError("in-queue", f"The run {run.name} waits in the queue.", "Begin with it: lora-tui queue start")
     prepare(run, sets, device)
     project = run.table().get("project")
-    pid = start(run, on_end)
+    pid = start(run, on_end, fresh=False)
     if isinstance(project, str) and project:
         from pathlib import Path
 

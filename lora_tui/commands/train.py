@@ -71,12 +71,12 @@ def command(
         recent.remember(project.path)
         run, title = new_run(project, settings, device or "auto"), project.name
     if detach:
-        pid = start(run, on_end)
+        pid = start(run, on_end, fresh=not resume)
         _started(run, pid, total_steps, as_json)
         return
     output.tell(f"Run {run.name}. Closing this terminal leaves it alone; Ctrl-C asks it to save and stop.")
     output.tell(f"Look at it from any terminal: lora-tui watch {shlex.quote(str(run.path))}")
-    outcome = run_job(run, title, on_end)
+    outcome = run_job(run, title, on_end, fresh=not resume)
     if as_json:
         output.answer(as_object(outcome))
     else:

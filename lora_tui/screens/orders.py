@@ -64,7 +64,7 @@ def resume(run: RunFolder) -> Says:
 
     try:
         prepare(run)
-        start(run, None)
+        start(run, None, fresh=False)
     except (UserError, OSError) as error:
         return "x", inert(error)
     return "ok", "The engine has started and goes on with this run."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
+import psutil
 import pytest
 
 from engine.plan.errors import UserError
@@ -19,7 +22,7 @@ from engine.runs.fold import Snapshot, fold
 from engine.runs.folder import create, find, list_runs
 from engine.runs.job import Job
 from engine.runs.launch import launch
-from engine.runs.lock import LockInfo
+from engine.runs.lock import LockInfo, look
 from engine.runs.state import Observation, observe
 from lora_tui import progress
 from lora_tui.follow import follow, raise_failure
@@ -281,3 +284,40 @@ def test_what_is_shown_while_it_goes(capsys, monkeypatch, live):
         for words in ("caching [latents]", "epoch 1/2 · 2/10 · loss 0.2500 · 8 s left", "silent for"):
             assert words in err
         assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGTERM])
+def test_a_closed_terminal_ends_the_follower_and_leaves_the_engine_alone(project, signum):
+    """In a real terminal with its live line: closed under it, or SIGTERM sent to it."""
+    code = (
+        "import sys; from engine.runs import launch; from lora_tui.cli import main;"
+        f"launch.ENGINE_COMMAND = {FAKE!r}; main(['train', sys.argv[1]])"
+    )
+    env = {**os.environ, "FAKE_ENGINE": json.dumps({"steps": 300, "step_seconds": 0.02}), "TERM": "xterm-256color"}
+    child = pexpect.spawn(sys.executable, ["-c", code, str(project)], cwd=str(ROOT), env=env, encoding="utf-8")
+    child.expect("lora-tui watch", timeout=30)
+    child.expect("training", timeout=30)
+    wait_for(lambda: running(project))
+    process = psutil.Process(child.pid)
+    if signum == signal.SIGHUP:
+        os.close(child.child_fd)
+    else:
+        os.kill(child.pid, signum)
+        child.expect("The run goes on", timeout=10)
+        child.expect(re.escape("\x1b[?25h"), timeout=10)  # the cursor is shown again
+    wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE if process.is_running() else True)
+    run = find("last", project)
+    assert look(run).status == "held"
+    os.kill(look(run).pid, signal.SIGKILL)
+    wait_for(lambda: look(run).status == "free")
+
+
+def test_a_follower_that_hangs_in_the_launch_leaves_too(project):
+    """An engine that is slow to begin: the follower is somewhere in the launch, where nobody looks for signals."""
+    with front(project, {"then": "slow-to-lock"}) as process:
+        wait_for(lambda: list_runs(project) != [] and list_runs(project)[-1].log_path.exists())
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+    assert process.returncode in (-signal.SIGALRM, 128 + signal.SIGTERM)
+    run = find("last", project)
+    wait_for(lambda: observe(run).state == "finished")

@@ -1,8 +1,8 @@
 """A stand-in for `python -m engine RUN`: takes the lock, writes events as the real one does, and trains nothing.
 
 What it is to do stands in the job's arguments, or as JSON in the variable FAKE_ENGINE: `steps`, `step_seconds`,
-`then` (finish, fail, crash, exit-before-lock, exit-without-a-word, hang), `ignore_stop`, `crash_at` (a step) and
-`resumes` (goes on after the last step that an engine before it did).
+`then` (finish, fail, crash, exit-before-lock, exit-without-a-word, slow-to-lock, hang), `ignore_stop`, `crash_at` (a
+step) and `resumes` (goes on after the last step that an engine before it did).
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def main() -> None:
     if then == "exit-before-lock":
         print("torch is not what it should be", file=sys.stderr)
         sys.exit(1)
+    if then == "slow-to-lock":
+        time.sleep(3)
     signal.signal(signal.SIGINT, _interrupt)
     lock = RunLock.acquire(run)
     events = EventWriter(run.events_path)
