@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": "compare",
     "inspect": "inspect",
     "presets": "presets",
+    "doctor": "doctor",
 }
 """Command to its module in `lora_tui.commands`, and its name there where that is not `command`."""
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

@@ -1,0 +1,221 @@
+"""What stands in the way of a training on this machine, and what to do about it: the checks of `lora-tui doctor`."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.plan.errors import UserError, inert, plural
+from engine.runs import on_end, queue
+from engine.runs.detached import PYTHON_MODULE
+from engine.runs.launch import environment
+from engine.runs.places import cache_dir, state_dir
+from lora_tui import recent, terminal
+from lora_tui.output import size
+
+OLDEST_PYTHON = (3, 11)
+TORCH_SECONDS = 60.0  # importing it takes 2 to 3 s, on a cold network disk half a minute
+PACKAGES = (
+    "textual", "rich", "diffusers", "transformers", "peft", "accelerate", "safetensors", "prodigyopt", "pillow"
+)  # fmt: skip
+FULL_BYTES, TIGHT_BYTES = 10**9, 15 * 10**9  # one LoRA of rank 96 is half a GB, two checkpoints about 10
+
+Status = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. "error": no training can run; "warning": some cannot. advice: what to do, or ""."""
+
+    name: str
+    status: Status
+    value: str
+    advice: str = ""
+
+
+def all_checks() -> Iterator[Check]:
+    """Every check, in the order in which they are shown. Never raises: what cannot be checked is a warning."""
+    parts: list[tuple[str, Callable[[], list[Check]]]] = [
+        ("Python", _python),
+        ("torch", _torch),
+        ("packages", _packages),
+        ("memory", _memory),
+        ("disk", _disks),
+        ("on_end", _on_end),
+        ("queue", _queue),
+        ("recent projects", _recent),
+        ("terminal", _terminal),
+    ]
+    for name, part in parts:
+        try:
+            yield from part()
+        except Exception as error:  # a check must not keep the others from being shown
+            yield Check(name, "warning", f"could not be checked: {inert(error) or type(error).__name__}")
+
+
+def _python() -> list[Check]:
+    value = f"{platform.python_version()}, {sys.executable}"
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return [Check("Python", "error", value, "Install Python 3.11 or newer.")]
+    return [Check("Python", "ok", value)]
+
+
+def _torch() -> list[Check]:
+    try:
+        done = subprocess.run(
+            [*PYTHON_MODULE, "engine.probe"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TORCH_SECONDS,
+            check=False,
+            cwd="/",
+            env=environment(os.environ),
+        )
+    except subprocess.TimeoutExpired:
+        advice = "Try again; if it stays so, the driver of the graphics card may hang: restart the machine."
+        return [Check("torch", "error", f"does not answer within {TORCH_SECONDS:.0f} s", advice)]
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    try:
+        found = json.loads(done.stdout.splitlines()[-1])  # libraries may chat before it
+        return [Check("torch", "ok", _built_for(found)), *_devices(found)]
+    except (ValueError, LookupError, TypeError):
+        value = f"cannot be loaded: {lines[-1] if lines else f'exit code {done.returncode}'}"
+        return [Check("torch", "error", value, "Install it again: see https://pytorch.org/get-started/locally/")]
+
+
+def _built_for(found: dict[str, Any]) -> str:
+    cuda = f", built for CUDA {found['cuda']}" if found["cuda"] else ""
+    return f"{found['torch']}{cuda}"
+
+
+def _devices(found: dict[str, Any]) -> list[Check]:
+    checks = []
+    for number, gpu in enumerate(found["gpus"]):
+        name = "device" if len(found["gpus"]) == 1 else f"device cuda:{number}"
+        if gpu["problem"]:
+            value = f"{gpu['name']} does not calculate: {gpu['problem']}"
+            checks.append(Check(name, "error", value, "Install the build of torch that fits this card and its driver."))
+        else:
+            value = f"{gpu['name']}, {size(gpu['total_bytes'])}, {size(gpu['free_bytes'])} of it free"
+            checks.append(Check(name, "ok", value))
+    if not checks and found["mps"]:
+        checks.append(Check("device", "ok", "Apple GPU (mps)"))
+    if not checks:
+        advice = "Full-size SDXL needs an NVIDIA card or an Apple one. The demo runs without."
+        if not found["cuda"] and shutil.which("nvidia-smi"):
+            advice = "There is an NVIDIA driver: install the CUDA build of torch, see https://pytorch.org/get-started/"
+        checks.append(Check("device", "warning", f"the processor only: {found['why']}", advice))
+    return checks
+
+
+def _packages() -> list[Check]:
+    oldest = _lower_bounds()
+    checks = []
+    for name in PACKAGES:
+        bound = oldest.get(name, "")
+        wanted = f"pip install '{name}>={bound}'" if bound else f"pip install {name}"
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            checks.append(Check(name, "error", "not installed", wanted))
+            continue
+        if _numbers(version) < _numbers(bound):
+            checks.append(Check(name, "error", f"{version}, but {bound} is needed", wanted))
+        else:
+            checks.append(Check(name, "ok", version))
+    try:
+        checks.append(Check("bitsandbytes", "ok", metadata.version("bitsandbytes")))
+    except metadata.PackageNotFoundError:
+        checks.append(Check("bitsandbytes", "ok", "not installed; only 8-bit optimizers would need it"))
+    return checks
+
+
+def _lower_bounds() -> dict[str, str]:
+    """The oldest versions that are known to work, from our own metadata; empty where that is not installed."""
+    try:
+        required = metadata.requires("lora-tui") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    found = (re.match(r"([A-Za-z0-9_.-]+)\s*>=\s*([0-9.]+)", text) for text in required)
+    return {match[1].lower(): match[2] for match in found if match}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`2.13.0+cpu` as (2, 13, 0)."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])
+
+
+def _memory() -> list[Check]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return [Check("memory", "ok", f"{size(memory.total)}, {size(memory.available)} of it free")]
+
+
+def _disks() -> list[Check]:
+    places = (
+        ("this folder", Path.cwd(), "Projects want a disk with room: each keeps its runs in its own folder."),
+        ("cache", cache_dir(), "Set XDG_CACHE_HOME to a folder on a disk with room."),
+        ("state", state_dir(), "Set XDG_STATE_HOME to a folder that can be written."),
+    )
+    return [_disk(name, folder, advice) for name, folder, advice in places]
+
+
+def _disk(name: str, folder: Path, advice: str) -> Check:
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    value = f"{folder}, {size(free)} free"
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return Check(name, "warning", f"{value}, but it cannot be written and locked: {error.strerror}", advice)
+    if name == "this folder" and free < TIGHT_BYTES:
+        hint = "Two checkpoints of a full-size training take about 10 GB, each LoRA half a GB. Free some space."
+        return Check(name, "warning", value, hint)
+    if free < FULL_BYTES:
+        return Check(name, "warning", f"{value}: hardly anything", advice)
+    return Check(name, "ok", value)
+
+
+def _on_end() -> list[Check]:
+    path = on_end.config_path()
+    try:
+        command = on_end.configured()
+    except UserError as error:
+        return [Check("config", "error", error.message, error.hint)]
+    if command:
+        return [Check("config", "ok", f"{path}: when a training ends, runs {command}")]
+    return [Check("config", "ok", f"{path}: no command for when a training ends (on_end)")]
+
+
+def _queue() -> list[Check]:
+    entries = queue.entries()
+    waiting = sum(queue.turn(entry) in ("start", "resume") for entry in entries)
+    lock = queue.runner()
+    value = f"{queue.folder()}, {plural(waiting, 'run')} waiting"
+    if lock.status == "held":
+        return [Check("queue", "ok", f"{value}, at work (process {lock.pid})")]
+    return [Check("queue", "ok", f"{value}, not at work", "Begin with: lora-tui queue start" if waiting else "")]
+
+
+def _recent() -> list[Check]:
+    return [Check("recent projects", "ok", f"{recent.list_path()}, {plural(len(recent.projects()), 'project')}")]
+
+
+def _terminal() -> list[Check]:
+    status: dict[str, Status] = {"ok": "ok", "note": "ok", "warning": "warning"}
+    found = terminal.remarks(terminal.examine())
+    return [Check(f"terminal: {one.what}", status[one.level], one.says, one.hint) for one in found]
