@@ -40,9 +40,11 @@ COLUMNS, ROWS = 120, 40
 LONG_RUN_STEPS = 100_000
 FRAMES = 60
 STARTS = 5
+LOADS = 3
 QUIET_SECONDS = 1.5  # nothing written for so long: the app has shown all there is
 FIRST_FRAME = b"Progress"  # the title of a panel
 MIB = 1024 * 1024
+MEMORY_CALLS = ("brk", "mmap", "munmap")  # how many Python needs depends on the addresses that it was given by chance
 
 
 class Pty:
@@ -191,10 +193,12 @@ def finished(run: RunFolder, home: Path) -> dict[str, float]:
     first = app.first_frame()
     whole = app.settled()
     memory, written, cpu = app.process.memory_info().rss, len(app.output), app.cpu()
+    spent = cpu
     app.read(10.0)
     told = {
         "first_frame": first,
         "whole": whole,
+        "cpu": spent,
         "rss_mib": memory / MIB,
         "idle_bytes_per_second": (len(app.output) - written) / 10,
         "idle_cpu_percent": (app.cpu() - cpu) * 10,
@@ -261,7 +265,7 @@ def engine_calls(folder: Path, home: Path, watchers: int) -> dict[str, int]:
             raise RuntimeError("a dashboard did not see the last step")
         app.end()
     found = re.findall(r"^(\w+) +(\d+)$", counted.read_text(), re.MULTILINE)
-    return {name: int(calls) for name, calls in found if name != "total"}
+    return {name: int(calls) for name, calls in found if name not in ("total", *MEMORY_CALLS)}
 
 
 def measure() -> dict[str, Any]:
@@ -278,13 +282,15 @@ def measure() -> dict[str, Any]:
             starts.append(app.first_frame())
             app.end()
         told["start"] = statistics.median(starts)
-        told["finished"] = finished(over, home)
+        tries = [finished(over, home) for _ in range(LOADS)]
+        told["finished"] = {name: statistics.median(tried[name] for tried in tries) for name in tries[0]}
         told["live"] = {}
         for name, steps in (("1,300 steps", 1300), ("99,000 steps", 99_000)):
             folder = home / name.split()[0] / "runs" / "2026-11-22_153014"
             engine = [sys.executable, "-m", "benchmarks.recorded", folder, "--steps", steps, "--of", 100_000]
             told["live"][name] = live(RunFolder(folder), home, 20.0, [*engine, "--ending", "running", "--live"])
         if shutil.which("strace"):
+            engine_calls(home / "calls-w" / "runs" / "1", home, 0)  # Python writes its compiled modules once
             told["calls"] = {n: engine_calls(home / f"calls-{n}" / "runs" / "1", home, n) for n in (0, 1, 5)}
         return told
 
@@ -303,6 +309,7 @@ def rows(told: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("  the longest slice, ms", f"{read['longest_slice'] * 1000:.0f}", ""),
         ("  first frame, s after start-up", f"{max(0.0, done['first_frame'] - told['start']):.2f}", "at most 1"),
         ("  the whole chart, s after start-up", f"{done['whole'] - told['start']:.2f}", "at most 2.5"),
+        ("    seconds of CPU until then, start-up and all", f"{done['cpu']:.2f}", ""),
         ("  memory of the app, MiB", f"{done['rss_mib']:.0f}", "under 200"),
         ("  when nothing changes, bytes a second", f"{done['idle_bytes_per_second']:.0f}", "0"),
         ("    % of a core", f"{done['idle_cpu_percent']:.1f}", ""),
