@@ -19,6 +19,7 @@ from typing import Literal, get_args
 from benchmarks.recorded_pictures import draw
 from engine.plan import presets
 from engine.plan.settings import resolve
+from engine.runs.checkpoints import STATE_FILE
 from engine.runs.folder import RunFolder
 from engine.runs.job import Job
 from engine.runs.lock import RunLock
@@ -232,6 +233,8 @@ class _Story:
             made = self.run.checkpoints_dir / f"step-{step:08d}"
             made.mkdir(exist_ok=True)
             (made / "weights.safetensors").write_bytes(_empty_safetensors())
+            state = {"epoch": math.ceil(step / self.steps_per_epoch)}  # enough to be listed, not to go on from
+            (made / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
         if ending == "paused":
             self.event("command", id="1795361999000000000-77", command="pause", result="done", message="Paused.")
             self.event("paused", step=steps, released=True)

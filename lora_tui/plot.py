@@ -6,10 +6,10 @@ In: buckets and a window. Out: rows of (text, role), which whoever shows them gi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+from lora_tui.scale import LEAST, Scale, axis, edges, label
 from lora_tui.series import GREATEST, Buckets
 
 Row = tuple[tuple[str, str], ...]  # (text, role) one after the other; together as wide as the plot
@@ -19,9 +19,6 @@ RAW, AVERAGE, AXIS, MARK, VALIDATION, TITLE = "raw", "average", "axis", "mark", 
 LEAST_WIDTH_LABELLED = 24  # narrower plots have no labels at the side
 LABEL_ROWS = 4  # a label every so many rows, about
 MARKER_CELLS = 24  # between two numbers on a line of a comparison
-OUTLIERS = 0.01  # of the columns may reach beyond the top: one spike must not flatten all the rest
-LEAST = 1 / GREATEST  # on a log scale, what is smaller counts as zero, which has no place there
-ENOUGH_COLUMNS = 50  # for there to be outliers
 ASCII_LINES = "*+xo#@"
 
 _LEFT = [sum(bit for n, bit in enumerate((0x40, 0x04, 0x02, 0x01)) if dots >> n & 1) for dots in range(16)]
@@ -65,27 +62,6 @@ class _Columns:
     means: list[float | None]
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Figures to dots: `low` is the lowest one of `dots`, `high` the highest."""
-
-    low: float
-    high: float
-    dots: int
-    log: bool
-
-    def dot(self, value: float) -> int:
-        """The dot of a figure; what lies outside comes out just outside."""
-        if self.log:
-            if value < LEAST:
-                return -1
-            bottom = math.log10(self.low)
-            part = (math.log10(value) - bottom) / (math.log10(self.high) - bottom)
-        else:
-            part = (value - self.low) / (self.high - self.low)
-        return max(-1, min(self.dots, round(part * (self.dots - 1))))
-
-
 def draw(picture: Picture) -> list[Row]:
     """The rows of `picture`, from the top; `height` of them, each `width` cells wide."""
     width, height = picture.width, picture.height
@@ -96,7 +72,7 @@ def draw(picture: Picture) -> list[Row]:
     compared = len(picture.lines) > 1
     # The labels' width depends on the figures that are seen, and these a little on the width; the estimate is wide.
     columns = [_columns(line.buckets, picture.first, picture.last, 2 * width) for line in picture.lines]
-    low_high = _bounds(columns, [line.validation for line in picture.lines], picture, compared)
+    low_high = _edges(columns, picture, compared)
     rows: list[Row] = []
     if low_high is None:
         body = [_plain(" " * width, AXIS) for _ in range(plot_height)]
@@ -104,10 +80,9 @@ def draw(picture: Picture) -> list[Row]:
             body[plot_height // 2] = _plain(picture.empty[:width].center(width), AXIS)
         rows = [_title(picture, compared)] if titled else []
         return rows + body + [_plain(" " * width, AXIS)] * below
-    ticks = _ticks(*low_high, max(2, plot_height // LABEL_ROWS + 1), picture.log)
-    low, high = low_high if picture.log else (min(ticks[0], low_high[0]), max(ticks[-1], low_high[1]))
+    low, high, ticks = axis(*low_high, max(2, plot_height // LABEL_ROWS + 1), picture.log)
     scale = Scale(low, high, 4 * plot_height, picture.log)
-    labels = {scale.dot(tick) // 4: _figure(tick, ticks) for tick in ticks if low <= tick <= high}
+    labels = {scale.dot(tick) // 4: label(tick, ticks) for tick in ticks}
     margin = max(map(len, labels.values())) + 1 if labels and width >= LEAST_WIDTH_LABELLED else 0
     plot_width = width - margin - (1 if margin else 0)
     if margin:
@@ -117,8 +92,7 @@ def draw(picture: Picture) -> list[Row]:
     if titled:
         rows.append(_title(picture, compared))
     for row, line in enumerate(cells):
-        label = labels.get(plot_height - 1 - row, "")
-        side = [(f"{label:>{margin - 1}} {upright}", AXIS)] if margin else []
+        side = [(f"{labels.get(plot_height - 1 - row, ''):>{margin - 1}} {upright}", AXIS)] if margin else []
         rows.append((*side, *line))
     if below:
         rows += _axis(picture, margin, plot_width)[:below]
@@ -157,71 +131,15 @@ def _columns(buckets: Buckets, first: float, last: float, dots: int) -> _Columns
     return _Columns(lows, highs, means)
 
 
-def _bounds(
-    columns: Sequence[_Columns], validation: Iterable[Sequence[tuple[int, float | None]]], picture: Picture, means: bool
-) -> tuple[float, float] | None:
-    """Least and greatest figure to be seen, a few outliers at the top left out; None where there is none."""
-    lows: list[float] = []
-    highs: list[float] = []
-    inside: list[float] = []  # must be seen in any case
-    for column in columns:
-        inside += [v for v in column.means if v is not None and v == v]
-        if not means:
-            lows += [v for v in column.lows if v is not None and v == v]
-            highs += [v for v in column.highs if v is not None and v == v]
-    for points in validation:
-        inside += [v for s, v in points if v is not None and picture.first <= s <= picture.last and abs(v) < GREATEST]
-    if picture.log:
-        lows, highs, inside = ([v for v in values if v >= LEAST] for values in (lows or highs, highs, inside))
-        lows = lows or highs
-    highs.sort()
-    top = highs[: len(highs) - int(len(highs) * OUTLIERS)] if len(highs) >= ENOUGH_COLUMNS else highs
-    seen = [*lows, *top[-1:], *inside]
-    if not seen:
-        return None
-    low, high = min(seen), max(seen)
-    if picture.log:
-        # Edges on eighths of a decade, so that they seldom move.
-        low, high = (10 ** (f(math.log10(v) * 8) / 8) for v, f in ((low, math.floor), (high, math.ceil)))
-        return low, high if high > low else low * 1.34
-    largest = max(abs(high), abs(low))
-    if not high - low > max(largest * 1e-9, LEAST):
-        room = largest / 10 if largest > LEAST else 0.5
-        low, high = low - room, high + room
-    return low, high
-
-
-def _ticks(low: float, high: float, count: int, log: bool) -> list[float]:
-    """Round figures between `low` and `high`, and on a linear scale at or beyond both: about `count` of them."""
-    if log:
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-            found = [m * 10.0**d for d in decades for m in mantissas if low <= m * 10.0**d <= high]
-            if len(found) >= min(3, count):
-                return found[:: -(-len(found) // max(2, 2 * count))]
-    step = _round_up((high - low) / max(1, count - 1))
-    first = math.floor(low / step)
-    found = [round((first + n) * step, 12) if step > 1e-10 else (first + n) * step for n in range(count + 3)]
-    if log:
-        return [tick for tick in found if low <= tick <= high] or [low, high]
-    last = next((n for n, tick in enumerate(found) if tick >= high - step * 1e-9), len(found) - 1)
-    return found[: last + 1]
-
-
-def _round_up(step: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(step))
-    return next(m * power for m in (1, 2, 2.5, 5, 10, 20) if m * power >= step * (1 - 1e-9))
-
-
-def _figure(value: float, ticks: Sequence[float]) -> str:
-    """A label, with as many places as tell it from its neighbours."""
-    if value and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.3g}"
-    gap = min((abs(a - b) for a, b in pairwise(ticks)), default=abs(value) / 10)
-    places = max(0, min(6, 1 - math.floor(math.log10(gap)))) if gap > 0 else 3
-    text = f"{value:.{places}f}"
-    return text[:-1] if places > 1 and all(f"{tick:.{places}f}".endswith("0") for tick in ticks) else text
+def _edges(columns: Sequence[_Columns], picture: Picture, compared: bool) -> tuple[float, float] | None:
+    """Least and greatest figure to be seen; None where there is none."""
+    raw = [] if compared else columns  # a comparison draws averages only
+    inside = [value for column in columns for value in column.means if value is not None]
+    for line in picture.lines:
+        inside += [v for step, v in line.validation if v is not None and picture.first <= step <= picture.last]
+    lows = [value for column in raw for value in column.lows if value is not None]
+    highs = [value for column in raw for value in column.highs if value is not None]
+    return edges(lows, highs, inside, picture.log)
 
 
 def _spans(lows: Sequence[float | None], highs: Sequence[float | None], scale: Scale) -> list[Span | None]:
