@@ -107,8 +107,9 @@ def run_command(command: str, log: Path, about: Mapping[str, str], env: Mapping[
     texts = {name: inert(value) for name, value in about.items() if name != "LORA_TUI_RUN"}
     paths = {"LORA_TUI_RUN": about["LORA_TUI_RUN"]} if "LORA_TUI_RUN" in about else {}
     with log.open("ab") as file:
-        said = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {texts.get('LORA_TUI_STATE', '')}: running {inert(command)}\n"
-        file.write(said.encode("utf-8", "backslashreplace"))
+        # Not the command itself: a token in it must not go with a run folder that is passed on.
+        said = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {texts.get('LORA_TUI_STATE', '')}: running on_end\n"
+        file.write(said.encode())
         file.flush()
         child = subprocess.Popen(
             ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/",
