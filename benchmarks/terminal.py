@@ -28,7 +28,10 @@ class Terminal:
         self._child = pexpect.spawn(
             command[0], list(command[1:]), env=dict(env), cwd=str(cwd), dimensions=(lines, columns), echo=False
         )
-        self._child.delayafterclose = self._child.delaybeforesend = None
+        self._pty = os.dup(self._child.child_fd)  # closing by pexpect would send signals of its own
+        self._child.ptyproc.fileobj.close()
+        self._child.ptyproc.closed = self._child.closed = True
+        self._closed = False
         self.process = psutil.Process(self._child.pid)
         self.written = 0  # bytes, by the program
         self.alternate_screen = False
@@ -51,7 +54,7 @@ class Terminal:
         return not self._screen.cursor.hidden
 
     def type(self, keys: str) -> None:
-        os.write(self._child.child_fd, keys.encode())
+        os.write(self._pty, keys.encode())
 
     def wait_for(self, text: str, seconds: float = 60.0) -> float:
         """Until `text` stands on the screen; the seconds that it took. Raises TimeoutError with the screen."""
@@ -86,13 +89,13 @@ class Terminal:
 
     def close(self) -> None:
         """Close the window: the pty is gone, and the kernel sends SIGHUP to those in it."""
-        if self._child.closed:
+        if self._closed:
             return
+        self._closed = True
         os.close(self._left)
         self._reader.join()
         os.close(self._leave)
-        os.close(self._child.child_fd)
-        self._child.closed = True
+        os.close(self._pty)
 
     def end(self) -> None:
         """After a test: nothing of it stays."""
@@ -102,7 +105,7 @@ class Terminal:
         self.close()
 
     def _read(self) -> None:
-        fd = self._child.child_fd
+        fd = self._pty
         while self._leave not in select.select([fd, self._leave], [], [])[0]:
             try:
                 data = os.read(fd, 65536)
@@ -117,4 +120,4 @@ class Terminal:
 
     def _reply(self, data: str) -> None:
         with contextlib.suppress(OSError):
-            os.write(self._child.child_fd, data.encode())
+            os.write(self._pty, data.encode())

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 PAINTS_PER_SECOND = 2.0  # enough to see that it lives; 5 would be four times the work and the bytes
 SLOW_PAINTS_PER_SECOND = 0.5
 TERMINAL_CHECK_SECONDS = 0.5
+LEAVE_SECONDS = 0.9  # after SIGHUP or SIGTERM; a fifth of it is usual
 LOG_LIMIT_BYTES = 256 * 1024
 LEFT_BY_SIGNAL = 128  # plus the signal's number, as shells say it
 PLAIN_THEME = Theme(
@@ -93,20 +95,50 @@ class LoraTui(App[None]):
 
     def on_mount(self) -> None:
         self.push_screen(self._start())
-        self._watch_signals()
         if not self.is_headless:
+            self._watch_signals()
+            self._sleep_only_when_asked()
             self.set_interval(TERMINAL_CHECK_SECONDS, self._check_terminal)
 
     def _watch_signals(self) -> None:
+        """Handlers of Python's own, which also come through while the loop waits for somebody to take what it drew."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            with contextlib.suppress(RuntimeError, ValueError):  # not the main thread: tests
-                # Also where nohup has had SIGHUP ignored: there is nothing to show to nobody.
-                loop.add_signal_handler(number, self._leave_for, number)
 
-    def _leave_for(self, number: int) -> None:
-        self.ended_by = number
-        self.action_leave()
+        def leave(number: int, frame: object) -> None:
+            self._leave_soon(number)
+            loop.call_soon_threadsafe(self.action_leave)
+
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            # Also where nohup has had SIGHUP ignored: there is nothing to show to nobody.
+            signal.signal(number, leave)
+
+    def _leave_soon(self, number: int) -> None:
+        """Whatever the app waits for from now on, the system ends it in a moment."""
+        if not self.ended_by:
+            self.ended_by = number
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, LEAVE_SECONDS)
+
+    def _sleep_only_when_asked(self) -> None:
+        """With SIGHUP the kernel sends SIGCONT. Textual takes it for the end of a Ctrl-Z and starts to draw anew, to a
+        terminal that is gone; the thread that writes dies of it, and the app waits for it for ever."""
+        to_sleep, to_wake = signal.getsignal(signal.SIGTSTP), signal.getsignal(signal.SIGCONT)
+        asleep = False
+
+        def sleep(number: int, frame: FrameType | None) -> None:
+            nonlocal asleep
+            asleep = True
+            if callable(to_sleep):
+                to_sleep(number, frame)  # comes back when it is woken
+
+        def wake(number: int, frame: FrameType | None) -> None:
+            nonlocal asleep
+            was_asleep, asleep = asleep, False
+            if was_asleep and not self.ended_by and callable(to_wake):
+                to_wake(number, frame)
+
+        signal.signal(signal.SIGTSTP, sleep)
+        signal.signal(signal.SIGCONT, wake)
 
     def _check_terminal(self) -> None:
         """Leave when the terminal is gone. Textual's reader would spin on the end of file for ever."""
@@ -114,7 +146,8 @@ class LoraTui(App[None]):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             poll.register(sys.__stdin__.fileno(), 0)  # type: ignore[union-attr]
             if poll.poll(0):  # asked for nothing, so this is POLLHUP, POLLERR or POLLNVAL
-                self._leave_for(signal.SIGHUP)
+                self._leave_soon(signal.SIGHUP)
+                self.action_leave()
 
     def action_leave(self) -> None:
         """Leave the app. Twice is as good as once."""
@@ -147,6 +180,7 @@ class LoraTui(App[None]):
         try:
             self.run(mouse=self.look.mouse)
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # it has left by itself
             if self._fault_file is not None:
                 faulthandler.disable()
                 self._fault_file.close()

@@ -42,17 +42,25 @@ def test_the_engine_has_no_terminal(project: Path, open_terminal: Opened, undist
     ends_as_if_nothing_had_happened(run, undisturbed)
 
 
-def test_the_command_that_started_it_is_killed(project: Path, open_terminal: Opened, undisturbed: RunFolder) -> None:
-    terminal = open_terminal("train", project)
+def test_everything_but_the_engine_is_killed(project: Path, open_terminal: Opened, undisturbed: RunFolder) -> None:
+    front = open_terminal("train", project)
     run = run_of(project)
-    terminal.send_signal(signal.SIGKILL)
-    terminal.wait()
-    assert is_alive(look(run).pid)
-    again = open_terminal("watch", "--plain", run.path)
+    app = open_terminal("watch", run.path)
+    app.wait_for("training")
+    engine = look(run).pid
+    for terminal in (front, app):
+        terminal.send_signal(signal.SIGKILL)
+        terminal.wait()
+    assert is_alive(engine)
+    again = open_terminal("watch", run.path)  # a new connection: the same run, its whole history
+    lines = open_terminal("watch", "--plain", run.path)
     ends_as_if_nothing_had_happened(run, undisturbed)
+    again.wait_for("finished")
+    again.type("q")
     again.wait()
-    assert again.exit_code == 0
-    assert "finished" in again.text.lower()
+    lines.wait()
+    assert (again.exit_code, lines.exit_code) == (0, 0)
+    assert "finished" in lines.text.lower()
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
 import subprocess
-import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,9 +16,7 @@ import pytest
 
 from benchmarks import recorded, small_run
 from engine.runs.folder import RunFolder
-from engine.runs.lock import look
-from engine.runs.state import observe
-from tests.terminal.conftest import Opened, is_alive, run_of
+from tests.terminal.conftest import Opened
 
 GONE = 20.0  # seconds; it takes a fraction of one, but this machine may have other things to do
 
@@ -41,6 +40,21 @@ def test_the_app_goes_with_its_terminal(running: RunFolder, open_terminal: Opene
     terminal.wait(GONE)
     if how != "the window is closed":
         assert terminal.exit_code is not None, "the signal killed it before it could put the terminal right"
+
+
+def test_the_app_goes_also_when_it_is_woken_in_a_terminal_that_is_gone(
+    running: RunFolder, open_terminal: Opened
+) -> None:
+    """With SIGHUP the kernel sends SIGCONT, so that those who sleep hear it. Whoever takes that for the end of a sleep
+    starts to draw again, and waits for ever for somebody to take what it has drawn."""
+    terminal = open_terminal("watch", running.path)
+    terminal.wait_for("training")
+    terminal.close()
+    for _ in range(30):
+        with contextlib.suppress(ProcessLookupError):
+            terminal.send_signal(signal.SIGCONT)
+            time.sleep(0.005)
+    terminal.wait(GONE)
 
 
 def test_the_app_goes_when_its_keyboard_ends_without_a_signal(
@@ -84,24 +98,17 @@ def test_the_terminal_is_left_as_it_was_found(running: RunFolder, open_terminal:
     assert terminal.cursor_shown
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_the_app_is_killed_in_the_middle_of_a_training(
-    project: Path, open_terminal: Opened, undisturbed: RunFolder
-) -> None:
-    first = open_terminal("train", project)
-    run = run_of(project)
-    first.close()
-    app = open_terminal("watch", run.path)
-    app.wait_for("training")
-    engine = look(run).pid
-    app.send_signal(signal.SIGKILL)
-    app.wait(GONE)
-    assert is_alive(engine)
-    assert not observe(run).over, "it was over before it could be disturbed: the test shows nothing"
-    again = open_terminal("watch", run.path)  # a new connection: the same run, its whole history
-    again.wait_for("training")
-    assert small_run.wait_for_end(run) == "finished"
-    again.wait_for("finished")
-    again.type("q")
-    again.wait(GONE)
-    assert small_run.differences(run, undisturbed) == []
+def test_the_app_can_be_put_to_sleep(running: RunFolder, open_terminal: Opened) -> None:
+    """Ctrl-Z of a shell, and fg."""
+    terminal = open_terminal("watch", running.path)
+    terminal.wait_for("training")
+    terminal.send_signal(signal.SIGTSTP)
+    small_run.wait_for(lambda: terminal.process.status() == psutil.STATUS_STOPPED, "sleep", GONE)
+    small_run.wait_for(lambda: not terminal.alternate_screen, "the shell's screen", GONE)
+    terminal.send_signal(signal.SIGCONT)
+    small_run.wait_for(lambda: terminal.alternate_screen, "the app's screen", GONE)
+    terminal.type("?")
+    terminal.wait_for("Leave")
+    terminal.type("qq")
+    terminal.wait(GONE)
+    assert terminal.exit_code == 0
