@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
+
 from lora_tui.scale import LEAST, Scale, axis, edges, label
 from lora_tui.series import GREATEST, Buckets
 
@@ -271,10 +273,10 @@ def _title(picture: Picture, compared: bool) -> Row:
     room = picture.width
     shown: list[tuple[str, str]] = []
     for text, role in parts:
-        text = text[:room]
+        text = text if cell_len(text) <= room else set_cell_size(text, room)  # names may have wide letters
         if text:
             shown.append((text, role))
-        room -= len(text)
+        room -= cell_len(text)
     note = picture.note if len(picture.note) + 2 <= room else ""
     shown.append((note.rjust(room), AXIS))
     return tuple(shown)
@@ -305,28 +307,3 @@ def _axis(picture: Picture, margin: int, width: int) -> list[Row]:
 
 def _plain(text: str, role: str) -> Row:
     return ((text, role),)
-
-
-_LEVELS = " ▁▂▃▄▅▆▇█"
-_ASCII_LEVELS = " _.-:=+*#"
-
-
-def draw_small(buckets: Buckets, first: float, last: float, width: int, height: int, ascii: bool = False) -> list[str]:
-    """A curve in one row or a few, without axes: bars between its least and its greatest figure."""
-    columns = _columns(buckets, first, last, max(1, width)).means
-    seen = [value for value in columns if value is not None and value == value]
-    if not seen or width < 1 or height < 1:
-        return [" " * max(0, width)] * max(0, height)
-    low, high = min(seen), max(seen)
-    levels, top = _ASCII_LEVELS if ascii else _LEVELS, 8 * height
-    rows = [[" "] * width for _ in range(height)]
-    held: float | None = None
-    newest = max(x for x, value in enumerate(columns) if value is not None)
-    for x, value in enumerate(columns):
-        held = value if value is not None else held
-        if held is None or held != held or x > newest:
-            continue
-        eighths = max(1, round((held - low) / (high - low) * top)) if high > low else top // 2
-        for row in range(height):
-            rows[height - 1 - row][x] = levels[max(0, min(8, eighths - 8 * row))]
-    return ["".join(row) for row in rows]

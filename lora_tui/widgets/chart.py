@@ -1,16 +1,13 @@
-"""The chart of the losses, and small curves for other figures, on Textual's line API.
+"""The chart of the losses, on Textual's line API.
 
     chart = LossChart(id="loss")                      # mount it as any widget; it takes the room it gets
     chart.show([ChartRun("zibo-portrait", snapshot)]) # at every tick, with the same snapshot or another one
     chart.zoom(2)  chart.zoom(1 / 2)                  # half, twice as many steps
     chart.pan(-0.25)  chart.pan(0.25)                 # a quarter of what is shown to the left, to the right
     chart.whole()  chart.last(500)                    # the whole run, its last 500 steps
-    chart.toggle_log()                                # linear or log; `chart.log` tells which
+    chart.toggle_log()                                # linear or log; `chart.log_scale` tells which
     chart.ascii = True                                # `*` and `.` instead of braille
     chart.view_text                                   # what is shown in words: "last 500 steps"
-
-    small = SmallCurve("ds", id="d")                  # of a history of the snapshot: "ds", "lrs" or "losses"
-    small.show(snapshot)
 
 With more than one run, `show` draws their averages in one chart: each has a colour, a number on its line and in the
 legend. A tick costs the same for a run of any length, and only rows whose cells changed are painted anew. Figures that
@@ -32,7 +29,7 @@ from textual.widget import Widget
 
 from engine.plan.errors import inert
 from engine.runs.snapshot import Snapshot
-from lora_tui.plot import Line, Picture, Row, draw, draw_small
+from lora_tui.plot import Line, Picture, Row, draw
 from lora_tui.series import Series, Window
 
 MOST_RUNS = 6  # more lines than that nobody can tell apart
@@ -48,49 +45,7 @@ class ChartRun:
     over: bool = False
 
 
-class Rows(Widget):
-    """A widget whose rows are texts with roles; `put` paints only those that changed."""
-
-    DEFAULT_CSS = ""
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._rows: list[Row] = []
-        self._strips: dict[int, Strip] = {}
-        self.painted = 0  # rows handed to the terminal so far, for measurements and tests
-
-    def put(self, rows: list[Row]) -> None:
-        """Show these rows from now on."""
-        old, self._rows = self._rows, rows
-        if len(old) != len(rows):
-            self._strips.clear()
-            self.refresh()
-            return
-        changed = [y for y, row in enumerate(rows) if row != old[y]]
-        for y in changed:
-            self._strips.pop(y, None)
-        if changed:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
-
-    def notify_style_update(self) -> None:
-        self._strips.clear()
-        super().notify_style_update()
-
-    def render_line(self, y: int) -> Strip:
-        strip = self._strips.get(y)
-        if strip is None:
-            self.painted += 1
-            row = self._rows[y] if y < len(self._rows) else ()
-            base = self.rich_style
-            segments = [Segment(text, self._role(role)) for text, role in row]
-            strip = self._strips[y] = Strip(segments).adjust_cell_length(self.size.width, base)
-        return strip
-
-    def _role(self, role: str) -> Style:
-        return self.get_component_rich_style(f"chart--{role}")
-
-
-class LossChart(Rows):
+class LossChart(Widget):
     """The losses of one run, or the averages of several; see the module."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -128,6 +83,9 @@ class LossChart(Rows):
         self._runs: Sequence[ChartRun] = ()
         self._series: list[Series] = []
         self._shown: object = None  # what the rows were drawn from
+        self._rows: list[Row] = []
+        self._strips: dict[int, Strip] = {}
+        self.painted = 0  # rows handed to Textual so far, for measurements and tests
 
     def show(self, runs: Sequence[ChartRun]) -> None:
         """Draw these runs as they are now (the first six of them); returns at once when nothing is new."""
@@ -205,43 +163,34 @@ class LossChart(Rows):
             for number, (run, series) in enumerate(zip(self._runs, self._series, strict=True), 1)
         ]
         picture = Picture(width, height, first, last, lines, self.log_scale, self.ascii, self.title, self.view_text)
-        self.put(draw(picture))
+        self._put(draw(picture))
 
+    def _put(self, rows: list[Row]) -> None:
+        """Show these rows from now on; only those that changed are painted."""
+        old, self._rows = self._rows, rows
+        if len(old) != len(rows):
+            self._strips.clear()
+            self.refresh()
+            return
+        changed = [y for y, row in enumerate(rows) if row != old[y]]
+        for y in changed:
+            self._strips.pop(y, None)
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
-class SmallCurve(Rows):
-    """One history of a run in one row or a few, for instance the learning rate: bars from its least to its greatest."""
+    def notify_style_update(self) -> None:
+        self._strips.clear()
+        super().notify_style_update()
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"chart--average"}
-    DEFAULT_CSS = """
-    SmallCurve { height: 1; width: 1fr; }
-    SmallCurve > .chart--average { color: $accent; }
-    """
+    def render_line(self, y: int) -> Strip:
+        strip = self._strips.get(y)
+        if strip is None:
+            self.painted += 1
+            row = self._rows[y] if y < len(self._rows) else ()
+            base = self.rich_style
+            segments = [Segment(text, self._role(role)) for text, role in row]
+            strip = self._strips[y] = Strip(segments).adjust_cell_length(self.size.width, base)
+        return strip
 
-    ascii = reactive(False)
-
-    def __init__(self, history: str, *, id: str | None = None, classes: str | None = None) -> None:
-        """`history`: a history of the snapshot: "ds", "lrs", "loss_avgs" or "losses"."""
-        super().__init__(id=id, classes=classes)
-        self.history = history
-        self._series = Series()
-        self._over = False
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw the history as it is now."""
-        values = getattr(snapshot, self.history)
-        self._series.update(snapshot.steps, values, values, (id(snapshot), snapshot.rewound))
-        self._over = snapshot.end is not None
-        self._draw()
-
-    def watch_ascii(self) -> None:
-        self._draw()
-
-    def on_resize(self) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
-        width, height = self.size
-        if width and height:
-            first, last = Window().bounds(self._series.newest, self._over)
-            rows = draw_small(self._series.whole, first, last, width, height, self.ascii)
-            self.put([((row, "average"),) for row in rows])
+    def _role(self, role: str) -> Style:
+        return self.get_component_rich_style(f"chart--{role}")

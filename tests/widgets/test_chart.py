@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from engine.runs.fold import fold
 from engine.runs.snapshot import Saved, Snapshot
-from lora_tui.plot import Line, Picture, draw, draw_small
+from lora_tui.plot import Line, Picture, draw
 from lora_tui.series import CAPACITY, Buckets, Series, Window
-from lora_tui.widgets.chart import ChartRun, LossChart, SmallCurve
+from lora_tui.widgets.chart import ChartRun, LossChart
 
 NAN, INF = math.nan, math.inf
 
@@ -43,7 +44,6 @@ def falling(count: int) -> list[float]:
 class Shown(App[None]):
     def compose(self) -> ComposeResult:
         yield LossChart(id="chart")
-        yield SmallCurve("ds", id="d")
 
 
 def in_app(size: tuple[int, int], act: Callable[[Shown, LossChart], Awaitable[None]]) -> None:
@@ -55,7 +55,7 @@ def in_app(size: tuple[int, int], act: Callable[[Shown, LossChart], Awaitable[No
     asyncio.run(run())
 
 
-def text(chart: LossChart | SmallCurve) -> list[str]:
+def text(chart: LossChart) -> list[str]:
     return [chart.render_line(y).text for y in range(chart.size.height)]
 
 
@@ -84,11 +84,10 @@ def test_nothing_that_a_training_says_breaks_it(size: tuple[int, int]) -> None:
         for losses in BAD_HISTORIES.values():
             snapshot = history(losses)
             for ascii in (False, True):
-                chart.ascii = app.query_one(SmallCurve).ascii = ascii
+                chart.ascii = ascii
                 for _ in range(2):  # linear and log
                     chart.toggle_log()
                     chart.show([ChartRun("x", snapshot)])
-                    app.query_one(SmallCurve).show(snapshot)
                     chart.zoom(4)
                     chart.pan(-0.5)
                     rows = text(chart)
@@ -120,13 +119,11 @@ def test_a_chart_of_a_falling_loss_falls_and_says_where() -> None:
 
 def test_in_ascii_there_is_nothing_but_ascii() -> None:
     async def act(app: Shown, chart: LossChart) -> None:
-        small = app.query_one(SmallCurve)
-        chart.ascii = small.ascii = True
+        chart.ascii = True
         snapshot = history(falling(500))
         snapshot.validation += [(100, 0.2), (300, 0.18)]
         chart.show([ChartRun("x", snapshot)])
-        small.show(snapshot)
-        rows = text(chart) + text(small)
+        rows = text(chart)
         assert all(row.isascii() for row in rows)
         assert "*" in "".join(rows)
         assert sum(row.count("o") for row in rows[1:-2]) == 2
@@ -146,6 +143,13 @@ def test_compared_runs_differ_by_more_than_colour() -> None:
         assert sum(row.count("2") for row in body) >= 2
 
     in_app((100, 30), act)
+
+
+@pytest.mark.parametrize("width", range(5, 40))
+def test_names_in_wide_letters_keep_the_rows_as_wide_as_the_chart(width: int) -> None:
+    buckets = Buckets()
+    rows = draw(Picture(width, 10, 0, 10, [Line("日本語の絵", buckets), Line("é\u0301", buckets, 2)], note="whole run"))
+    assert all(sum(cell_len(part) for part, _ in row) == width for row in rows)
 
 
 def test_only_rows_that_changed_are_painted_anew() -> None:
@@ -240,7 +244,7 @@ def test_changing_the_size_draws_it_anew() -> None:
             await pilot.resize_terminal(40, 12)
             await pilot.pause()
             rows = text(chart)
-            assert len(rows) == chart.size.height == 11
+            assert len(rows) == chart.size.height == 12
             assert all(len(row) == 40 for row in rows)
             assert plotted(rows) > 20
 
@@ -315,8 +319,6 @@ def test_every_history_fits_every_size(
         rows = draw(Picture(width, height, first, last, drawn, log, ascii))
         assert len(rows) == height
         assert all(sum(len(part) for part, _ in row) == width for row in rows)
-    small = draw_small(series.whole, first, last, width, height, ascii)
-    assert [len(row) for row in small] == [width] * height
 
 
 @settings(deadline=None, max_examples=40)
