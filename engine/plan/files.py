@@ -51,6 +51,21 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def open_no_link(path: Path, flags: int) -> int:
+    """`os.open` for a file of ours that is written in place: a link there is somebody's, and is not written through.
+
+    Raises UserError `is-a-link`, and OSError.
+    """
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise UserError(
+                "is-a-link", f"{path} is a link to another file, and is not written.", "Remove the link."
+            ) from error
+        raise
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn what an operating system says about writing at `path` into a UserError: `disk-full` or `not-writable`."""

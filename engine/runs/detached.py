@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import engine
-from engine.plan.files import disk_errors
+from engine.plan.files import disk_errors, open_no_link
 
 # -P: the working folder is not searched for modules, so a stray engine.py or torch.py of the user's cannot be taken.
 PYTHON_MODULE = (sys.executable, "-P", "-m")
@@ -31,7 +31,7 @@ def start(command: Sequence[str], log: Path, env: Mapping[str, str]) -> subproce
 
     Raises UserError "disk-full" or "not-writable" for the log, OSError where no process can be started.
     """
-    with disk_errors(log), log.open("ab") as file:
+    with disk_errors(log), os.fdopen(open_no_link(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
         child = subprocess.Popen(
             [*IGNORE_SIGHUP, *command],
             stdin=subprocess.DEVNULL,

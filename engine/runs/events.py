@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.plan.files import disk_errors
+from engine.plan.files import disk_errors, open_no_link
 
 EVENT_VERSION = 1
 READ_BYTES = 256 * 1024  # one read; about 2,000 step events, parsed in some 25 ms
@@ -44,7 +44,7 @@ class EventWriter:
         self._mutex = threading.Lock()
         self._not_finite: set[str] = set()
         self._seq, self._torn = _end_of(path)
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = open_no_link(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def write(self, kind: str, /, **fields: object) -> int:
         """Append one event and return its `seq`.

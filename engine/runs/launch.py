@@ -59,6 +59,7 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
         "TRANSFORMERS_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
+        "TRANSFORMERS_VERBOSITY": "error",  # else it advises to install torchvision, in every log
         "TOKENIZERS_PARALLELISM": "false",  # else it warns whenever a worker is forked
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",  # the last lines before a crash are the ones that matter

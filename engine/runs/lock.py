@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.plan.errors import UserError
-from engine.plan.files import disk_errors
+from engine.plan.files import disk_errors, open_no_link
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -61,10 +61,10 @@ class RunLock:
 
         `acquired_ns`: the moment to write down, in Unix nanoseconds, where it is not now (recorded runs).
         """
-        path = run.lock_path.resolve()
+        path = _path(run)
         if path in _held:
             raise _busy(run, os.getpid())
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = open_no_link(path, os.O_RDWR | os.O_CREAT)
         try:
             try:
                 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,21 +101,26 @@ class RunLock:
 _held: dict[Path, RunLock] = {}  # locks of this process, by resolved path
 
 
+def _path(run: RunFolder) -> Path:
+    """Of the lock file, by one name whatever the run folder was called; the file itself may be no link."""
+    return run.path.resolve() / run.lock_path.name
+
+
 def held_here(run: RunFolder) -> RunLock | None:
     """The lock of this run if this very process holds it."""
-    return _held.get(run.lock_path.resolve())
+    return _held.get(_path(run))
 
 
 def look(run: RunFolder) -> LockInfo:
     """Who holds the run's lock, without disturbing it. Never raises."""
     try:
-        path = run.lock_path.resolve()
+        path = _path(run)
         if (own := _held.get(path)) is not None:
             return LockInfo("held", os.getpid(), socket.gethostname(), boot_id(), 0.0, round(own.acquired_ns / 1e9, 3))
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_no_link(path, os.O_RDONLY)
     except FileNotFoundError:
         return LockInfo("never")
-    except OSError:
+    except (OSError, UserError):
         return LockInfo("unreadable")
     try:
         holder = _holder(fd)

@@ -28,7 +28,7 @@ def trim(path: Path, limit: int = LOG_LIMIT_BYTES, kept: int = LOG_KEPT_BYTES) -
     What is written in the very moment of cutting may be lost; nothing else can be.
     """
     try:
-        if path.stat().st_size <= limit:
+        if path.is_symlink() or path.stat().st_size <= limit:
             return False
         with path.open("r+b", buffering=0) as file:
             file.seek(-kept, os.SEEK_END)
