@@ -15,7 +15,7 @@ def names_of(run: RunFolder) -> tuple[str, str]:
     table = _table(run)
     project = str(table.get("project") or "")
     name = Path(project).name if project else str(table.get("name") or "")
-    return name or run.path.parent.name, run.name
+    return name or project_of(run).name, run.name
 
 
 def project_of(run: RunFolder) -> Path:

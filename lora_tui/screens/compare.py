@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 
 from engine.plan.errors import inert
 from engine.runs.events import SLICE_EVENTS
@@ -74,6 +75,8 @@ class CompareScreen(Page):
                         seen = view.refresh(limit=SLICE_EVENTS)
                     self.seen[view] = seen
                     self.paint()
+            except NoMatches:
+                return  # the screen is being taken down, its widgets first
             except Exception as error:  # a task's exception would only be told when the app is gone
                 self.app._handle_exception(error)
                 return

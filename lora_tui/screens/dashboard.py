@@ -16,6 +16,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
+from textual.css.query import NoMatches
 
 from engine.runs.events import SLICE_EVENTS
 from engine.runs.folder import RunFolder
@@ -109,6 +110,8 @@ class Dashboard(Page):
                 if not seen.more or time.monotonic() - painted > LOADING_PAINT_SECONDS:
                     self.paint(seen)
                     painted = time.monotonic()
+            except NoMatches:
+                return  # the screen is being taken down, its widgets first
             except Exception as error:  # a task's exception would only be told when the app is gone
                 self.app._handle_exception(error)
                 return
@@ -146,18 +149,16 @@ class Dashboard(Page):
                 screen.follow(seen)
 
     def _paint_figures(self, seen: Observation) -> None:
-        small = self.has_class("-small")
-        width = max(20, self.query_one("#progress").size.width)
-        strip = small and self.tab == "loss"
-        progress = self.query_one("#progress", Lines)
-        progress.show(figures.progress_strip(seen, width) if strip else figures.progress(seen, width))
-        for name, lines in (
-            ("learning", figures.learning(seen, width)),
-            ("speed", figures.speed(seen, width)),
-            ("memory", figures.memory(seen, width)),
-            ("files", figures.files(seen, width)),
+        strip = self.has_class("-small") and self.tab == "loss"
+        for name, figure in (
+            ("progress", figures.progress_strip if strip else figures.progress),
+            ("learning", figures.learning),
+            ("speed", figures.speed),
+            ("memory", figures.memory),
+            ("files", figures.files),
         ):
-            self.query_one(f"#{name}", Lines).show(lines)
+            panel = self.query_one(f"#{name}", Lines)
+            panel.show(figure(seen, max(20, panel.size.width)))
 
     def _paint_status(self, seen: Observation) -> None:
         status = self.query_one(Status)

@@ -65,6 +65,8 @@ def resume(run: RunFolder) -> Says:
     try:
         prepare(run)
         start(run, None, fresh=False)
-    except (UserError, OSError) as error:
+    except UserError as error:
         return "x", inert(error)
+    except Exception as error:  # in a thread nobody else would tell it, and the screen would wait for ever
+        return "x", f"The engine could not be started: {inert(error)}"
     return "ok", "The engine has started and goes on with this run."

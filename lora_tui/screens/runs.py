@@ -13,6 +13,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.css.query import NoMatches
 from textual.geometry import Region
 
 from engine.plan.errors import inert
@@ -106,6 +107,8 @@ class RunsScreen(Page):
                     await asyncio.sleep(0)
                 if self.is_attached:
                     self.paint()
+            except NoMatches:
+                return  # the screen is being taken down, its widgets first
             except Exception as error:  # a task's exception would only be told when the app is gone
                 self.app._handle_exception(error)
                 return

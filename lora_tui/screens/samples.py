@@ -64,7 +64,8 @@ class SamplesPanel(Vertical):
 
     def on_resize(self) -> None:
         width, height = self.size.width, max(1, self.size.height - 2)
-        self._fitting = max(1, min(MOST_SIDE_BY_SIDE, width // max(SMALLEST_CELLS, 2 * height + 2)))
+        fitting = min(MOST_SIDE_BY_SIDE, width // max(SMALLEST_CELLS, 2 * height + 2))
+        self._fitting = max(1, fitting) if getattr(self.app, "images", True) else 1
         self.paint()
 
     def paint(self) -> None:

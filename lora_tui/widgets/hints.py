@@ -11,7 +11,7 @@ from textual.app import App
 from textual.binding import Binding
 
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import ACCENT, DIM, Part, line
+from lora_tui.widgets.paint import ACCENT, DIM, Part, in_ascii, line
 
 GAP = "  "
 _NAMES = {"enter": "Enter", "escape": "Esc", "tab": "Tab", "shift+tab": "Shift+Tab", "space": "Space"}
@@ -41,6 +41,8 @@ class Hints(Lines):
         self._places: list[tuple[int, int, str]] = []
 
     def show_hints(self, hints: list[Hint], pinned: list[Hint]) -> None:
+        if getattr(self.app, "ascii_only", False):  # before anything is measured: the spelling may be longer
+            hints = [Hint(in_ascii(hint.key), in_ascii(hint.label), hint.action) for hint in hints]
         self._hints, self._pinned = hints, pinned
         self._lay_out()
 

@@ -1,0 +1,117 @@
+"""`watch --plain`: lines for pipes and screen readers, its exit codes, and its JSON."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from benchmarks.recorded import hold, record
+from engine.runs.events import EventWriter
+from engine.runs.folder import RunFolder
+from lora_tui.plain import follow
+
+
+def run_of(folder: Path, ending: str, steps: int = 30) -> RunFolder:
+    return record(folder / "zibo" / "runs" / "2026-11-22_153012", steps, ending, samples=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("ending", "code"), [("finished", 0), ("failed", 1), ("died", 1)])
+def test_run_that_is_over_is_summed_up_and_its_end_is_the_exit_code(lora_tui, tmp_path, ending, code):
+    run = run_of(tmp_path, ending)
+    answer = lora_tui("watch", run.path, "--plain")
+    assert answer.code == code
+    first, second = answer.out.splitlines()
+    assert first.startswith(f"run 2026-11-22_153012: {ending}, step 30 of ")
+    assert second.startswith(f"{ending} at step 30 of ")
+    assert answer.err == ""
+
+
+def test_stopped_run_exits_130(lora_tui, tmp_path):
+    run = run_of(tmp_path, "died")
+    with EventWriter(run.events_path) as events:
+        events.write("end", status="stopped", message="Saved at step 30.", output=None)
+    answer = lora_tui("watch", "--plain", run.path)
+    assert answer.code == 130
+    assert "stopped at step 30 of 3000: Saved at step 30." in answer.out
+
+
+def test_without_a_terminal_watch_is_plain(lora_tui, tmp_path):
+    assert lora_tui("watch", run_of(tmp_path, "finished").path).out.startswith("run 2026-11-22_153012: finished")
+
+
+def test_long_history_is_one_line(lora_tui, tmp_path):
+    assert len(lora_tui("watch", run_of(tmp_path, "finished", 2500).path, "--plain").out.splitlines()) == 2
+
+
+def test_json_is_one_object_and_the_lines_go_to_stderr(lora_tui, tmp_path):
+    run = run_of(tmp_path, "finished")
+    answer = lora_tui("watch", run.path, "--json")
+    assert answer.code == 0
+    assert answer.json == {
+        "run": str(run.path),
+        "state": "finished",
+        "step": 30,
+        "total_steps": 30,
+        "lora": [str(run.output_dir / name) for name in sorted(path.name for path in run.output_dir.iterdir())],
+        "message": "Trained 30 steps.",
+    }
+    assert "finished at step 30 of 30" in answer.err
+
+
+def test_everything_that_happens_is_a_line(tmp_path):
+    run = run_of(tmp_path, "running")
+    said: list[str] = []
+    wrote = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if not wrote.is_set():  # after the summary of what was before
+            wrote.set()
+            with EventWriter(run.events_path) as events:
+                events.write("phase", name="encoding pictures", state="start", done=0, total=4, unit="pictures")
+                events.write("phase", name="encoding pictures", state="progress", done=2, total=4, unit="pictures")
+                events.write("step", step=31, epoch=1, epoch_step=31, loss=0.5, loss_avg=0.25, seconds=0.7, lr={})
+                events.write("step", step=32, epoch=1, epoch_step=32, loss=None, loss_avg=None, seconds=None, lr={})
+                events.write("warning", code="x", message="Look out\x1b[2J.", change=None)
+                events.write("sample", step=32, path="samples/a.png", prompt="zibo", seed=1, weight=1.0)
+                events.write("checkpoint", step=32, path="checkpoints/step-00000032", bytes=1)
+                events.write("heartbeat")
+                events.write("who-knows", what=1)
+                events.write("end", status="finished", message="Trained 32 steps.", output=None)
+
+    with hold(run):
+        seen = follow(run, say, lambda: False, poll_seconds=0.0)
+    assert seen.state == "finished"
+    without_clock = [line[9:] for line in said[1:-1]]
+    assert without_clock[0] == "encoding pictures, 4 pictures"
+    assert without_clock[1].startswith("step 31 of 3000, epoch 1, loss 0.5000, average 0.2500, 0.70 s")
+    assert without_clock[2].startswith("step 32 of 3000, epoch 1")
+    assert [line.split(" ")[0] for line in without_clock[3:]] == ["warning:", "sample", "checkpoint"]
+    assert said[-1] == "finished at step 32 of 3000: Trained 32 steps."
+
+
+def test_leaving_leaves_the_run_alone(tmp_path):
+    run = run_of(tmp_path, "running")
+    before = run.events_path.read_bytes()
+    said: list[str] = []
+    with hold(run):
+        seen = follow(run, said.append, lambda: True, poll_seconds=0.0)
+    assert seen.state == "training"
+    assert len(said) == 1
+    assert run.events_path.read_bytes() == before
+    assert list(run.control_dir.iterdir()) == []
+
+
+def test_no_control_code_comes_out(lora_tui, tmp_path):
+    run = run_of(tmp_path, "died")
+    with EventWriter(run.events_path) as events:
+        events.write("end", status="failed", message="bad \x1b]0;x\x07", output=None, hint="\x1b[31m")
+    assert "\x1b" not in lora_tui("watch", run.path, "--plain").out
+
+
+def test_run_that_is_not_there_is_one_line(lora_tui, tmp_path):
+    answer = lora_tui("watch", tmp_path / "nothing", "--plain")
+    assert answer.code == 1
+    assert "There is no run" in answer.err

@@ -1,0 +1,93 @@
+"""Drives the app without a terminal, over recorded runs with a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from benchmarks.recorded import Ending, hold, record
+from engine.runs.folder import RunFolder
+from lora_tui.app import Look, LoraTui
+from lora_tui.screens.dashboard import Dashboard
+
+NOW = 1795363200.0  # 22 November 2026, 16:00 UTC, half an hour after recorded runs begin
+SIZES = {"small": (80, 24), "wide": (120, 40), "huge": (200, 60), "narrow": (60, 24)}
+Act = Callable[[Pilot[None]], Awaitable[None]]
+
+
+def recorded(folder: Path, ending: Ending, steps: int = 1316, name: str = "2026-11-22_153012") -> RunFolder:
+    """A run in a project's `runs/`; one that is under way has spoken a second before NOW."""
+    ended = NOW - 1 if ending in ("running", "paused") else None
+    return record(folder / "runs" / name, steps if ending != "finished" else 3000, ending, ended=ended)
+
+
+def dashboard(run: RunFolder) -> Dashboard:
+    return Dashboard(run, clock=lambda: NOW, steady=lambda: 0.0)
+
+
+def held(run: RunFolder, ending: str) -> object:
+    """The run's lock in a `with`, where an engine would hold it."""
+    return hold(run) if ending in ("running", "paused") else nullcontext()
+
+
+def drive(start: Callable[[], Screen[None]], act: Act, size: str = "wide", look: Look | None = None) -> LoraTui:
+    """Run the app with `act` at the keys; it is closed afterwards."""
+
+    async def run() -> LoraTui:
+        app = LoraTui(start, look or Look(paints_per_second=20))
+        async with app.run_test(size=SIZES[size]) as pilot:
+            await settle(pilot)
+            await act(pilot)
+        return app
+
+    return asyncio.run(run())
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until the whole log has been read and painted."""
+    await pilot.pause()
+    for _ in range(500):
+        screens = [screen for screen in pilot.app.screen_stack if isinstance(screen, Dashboard)]
+        if all(screen.seen is not None and not screen.seen.more for screen in screens):
+            break
+        await asyncio.sleep(0.01)
+    for _ in range(2):
+        await asyncio.sleep(0.06)  # a tick, and a picture that is read in its thread
+        await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+    await settle(pilot)
+
+
+def text(pilot: Pilot[None]) -> str:
+    """What stands on the screen. (`render_strips` is Textual's own; this is the only place that asks it.)"""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips)
+
+
+def shown(run: RunFolder, ending: str, size: str = "wide", look: Look | None = None) -> str:
+    """The text of the dashboard."""
+    return texts(run, ending, size, [""], look)[0]
+
+
+def texts(run: RunFolder, ending: str, size: str, keys: Iterable[str], look: Look | None = None) -> list[str]:
+    """The text of the screen after each of these keys, one after the other in the same app."""
+    seen: list[str] = []
+
+    async def act(pilot: Pilot[None]) -> None:
+        for key in keys:
+            if key:
+                await press(pilot, key)
+            seen.append(text(pilot))
+
+    with held(run, ending):  # type: ignore[attr-defined]
+        drive(lambda: dashboard(run), act, size, look)
+    return seen
