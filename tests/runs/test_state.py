@@ -125,7 +125,9 @@ def test_a_clock_that_jumps_never_makes_a_run_silent_or_dead(tmp_path: Path, jum
             events.write("paused", step=number)
             expected = "paused"
         assert view.refresh().state == expected
-        clocks.wall += jump
+        clocks.pass_(0.5)
+        events.write("heartbeat")
+        clocks.wall += jump  # before anybody has read it
         assert view.refresh().state == expected  # at once
         for beat in range(8):
             clocks.pass_(5.0)

@@ -221,12 +221,12 @@ def test_steps_that_were_taken_back_disappear() -> None:
 
 def test_a_zoomed_chart_is_the_same_whether_it_grew_or_was_opened_late() -> None:
     async def act(app: Shown, chart: LossChart) -> None:
-        losses = falling(6000)
-        snapshot = history(losses[:1000])
+        losses = falling(34_000)
+        snapshot = history(losses[:30_000])
         chart.show([ChartRun("x", snapshot)])
-        chart.last(800)
-        for start in range(1000, 6000, 37):
-            extend(snapshot, losses[start : min(start + 37, 6000)])
+        chart.last(400)  # finer than the buckets of the whole run
+        for start in range(30_000, 34_000, 37):
+            extend(snapshot, losses[start : min(start + 37, 34_000)])
             chart.show([ChartRun("x", snapshot)])
         grown = text(chart)
         chart.show([ChartRun("x", history(losses))])
@@ -252,6 +252,15 @@ def test_changing_the_size_draws_it_anew() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ without a screen
+
+
+@pytest.mark.parametrize("span", [None, 1000.0])
+def test_a_picture_that_follows_stands_still_for_most_ticks(span: float | None) -> None:
+    window = Window(span)
+    pictures = {window.bounds(newest) for newest in range(5000, 5100)}
+    assert len(pictures) <= 4
+    assert all(first < 5000 <= last for first, last in pictures)
+    assert window.bounds(5001, over=True)[1] == 5001
 
 
 def test_memory_does_not_grow_with_the_run() -> None:
