@@ -133,7 +133,7 @@ def test_a_clock_that_jumps_never_makes_a_run_silent_or_dead(tmp_path: Path, jum
             clocks.pass_(5.0)
             events.write("heartbeat")
             seen = view.refresh()
-            assert seen.state == ("silent" if doing == "stepping" and beat >= 7 else expected)
+            assert seen.state == ("silent" if doing == "stepping" and beat >= 6 else expected)
             assert 0 <= seen.time - seen.snapshot.last_event_time < 1
         if doing != "paused":
             assert work(3) == "training"
