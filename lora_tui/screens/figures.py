@@ -52,7 +52,7 @@ def left(seen: Observation) -> list[Text]:
     if seconds is None or seen.state not in ("training", "paused"):
         return [labelled("left", "-")]
     if seen.state == "paused":
-        return [labelled("left", duration(seconds), (" once it goes on", DIM))]
+        return [labelled("left", duration(seconds))]
     return [labelled("left", duration(seconds)), labelled("done at", (at(seen.time + seconds, seen.time), STRONG))]
 
 

@@ -25,8 +25,8 @@ class Help(Page):
         Binding("escape", "back", "back", id="back", tooltip="Back to the screen before."),
         Binding("question_mark", "back", "back", show=False),
         Binding("q", "back", "back", show=False),
-        Binding("up", "scroll(-1)", "up", id="up", show=False),
-        Binding("down", "scroll(1)", "down", id="down"),
+        Binding("up", "scroll(-1)", "up", id="up", tooltip="Scroll up."),
+        Binding("down", "scroll(1)", "down", id="down", tooltip="Scroll down."),
     ]
 
     def __init__(self, rows: list[tuple[str, str, str]]) -> None:
