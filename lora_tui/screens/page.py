@@ -61,6 +61,10 @@ class Page(Screen[None]):
 
     def _bound(self) -> Iterable[Binding]:
         """What works here now: this screen's bindings in the order they are written in, then the app's."""
-        order = {binding.id: place for place, binding in enumerate(type(self).BINDINGS) if isinstance(binding, Binding) and binding.id}
+        order = {
+            binding.id: place
+            for place, binding in enumerate(type(self).BINDINGS)
+            if isinstance(binding, Binding) and binding.id
+        }
         found = [active.binding for active in self.active_bindings.values()]
         return sorted(found, key=lambda binding: order.get(binding.id, len(type(self).BINDINGS)))
