@@ -70,6 +70,7 @@ class Dashboard(Page):
         self._wake = asyncio.Event()
 
     def compose(self) -> ComposeResult:
+        self._classify()  # before there are children: each later change of classes styles them all anew
         yield Lines(id="header")
         yield Tabs(TABS, id="tabs")
         yield Lines(id="happened")
@@ -87,14 +88,15 @@ class Dashboard(Page):
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
-        self.set_class(getattr(self.app, "ascii_only", False), "-ascii")
         self.query_one(LossChart).ascii = getattr(self.app, "ascii_only", False)
         titles = {"progress": "Progress", "learning": "Learning", "speed": "Speed", "memory": "Memory"}
         titles |= {"files": "LoRAs and checkpoints", "loss": "Loss", "samples": "Samples", "log": "Log and warnings"}
         for name, title in titles.items():
             self.query_one(f"#{name}").border_title = title
         self._arrange()
-        self.seen = self.view.refresh(limit=SLICE_EVENTS)
+        self.call_after_refresh(self._start_following)  # once the panels know their sizes
+
+    def _start_following(self) -> None:
         self._following = asyncio.get_running_loop().create_task(self._follow())
 
     def on_unmount(self) -> None:
@@ -192,16 +194,23 @@ class Dashboard(Page):
             self.call_after_refresh(self.paint, self.seen)
 
     def _arrange(self) -> None:
-        size = self.app.size
-        wide = size.width >= WIDE_COLUMNS and size.height >= WIDE_ROWS
-        self.set_class(not wide, "-small")
-        self.set_class(wide, "-wide")
-        self.set_class(wide and size.width >= HUGE_COLUMNS, "-huge")
-        for name in TABS:
-            self.set_class(name == self.tab, f"-{name}")
+        wide = self._classify()
         for name in ("loss", "samples", "log"):
             self.query_one(f"#{name}").set_class(wide and name == self.tab, "-here")
         self.query_one(Tabs).choose(self.tab)
+
+    def _classify(self) -> bool:
+        """Tell the style sheet how much room there is and which panel is in front; True if all stand side by side."""
+        size = self.app.size
+        wide = size.width >= WIDE_COLUMNS and size.height >= WIDE_ROWS
+        classes = {f"-{self.tab}", "-wide" if wide else "-small"}
+        if wide and size.width >= HUGE_COLUMNS:
+            classes.add("-huge")
+        if getattr(self.app, "ascii_only", False):
+            classes.add("-ascii")
+        if classes != self.classes:
+            self.set_classes(classes)
+        return wide
 
     def action_panel(self, name: str) -> None:
         """Bring a panel to the front (on a small terminal), and let the arrow keys act on it."""

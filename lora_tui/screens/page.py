@@ -67,4 +67,4 @@ class Page(Screen[None]):
             if isinstance(binding, Binding) and binding.id
         }
         found = [active.binding for active in self.active_bindings.values()]
-        return sorted(found, key=lambda binding: order.get(binding.id, len(type(self).BINDINGS)))
+        return sorted(found, key=lambda binding: order.get(binding.id or "", len(type(self).BINDINGS)))
