@@ -21,7 +21,7 @@ from textual.css.query import NoMatches
 from engine.runs.events import SLICE_EVENTS
 from engine.runs.folder import RunFolder
 from engine.runs.resume import resumable
-from engine.runs.state import Observation, RunView
+from engine.runs.state import Observation, RunView, State
 from lora_tui.aside import aside
 from lora_tui.screens import figures, sentences
 from lora_tui.screens.asked import default_prompt, names_of, project_of
@@ -65,6 +65,7 @@ class Dashboard(Page):
         self._log = LogTail(run)
         self._names = names_of(run)
         self._news: tuple[sentences.Says, float] | None = None
+        self._state: State | None = None
         self._starting = False
         self._following: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -135,6 +136,8 @@ class Dashboard(Page):
         """Show this observation. Widgets that say the same as before send nothing."""
         snapshot = seen.snapshot
         width = self.app.size.width
+        if seen.state != self._state:  # what was said was said of another state
+            self._state, self._news = seen.state, None
         self._hear(seen)
         self.query_one("#header", Lines).show(sentences.header(seen, self._names, width))
         log = self._log.refresh()

@@ -10,6 +10,8 @@ import pytest
 from benchmarks.recorded import hold, record
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
+from lora_tui import recent
+from lora_tui.commands.watch import run_to_watch
 from lora_tui.plain import follow
 
 
@@ -115,3 +117,33 @@ def test_run_that_is_not_there_is_one_line(lora_tui, tmp_path):
     answer = lora_tui("watch", tmp_path / "nothing", "--plain")
     assert answer.code == 1
     assert "There is no run" in answer.err
+
+
+def test_without_a_name_the_run_at_work_here_is_watched(tmp_path, monkeypatch):
+    at_work = record(tmp_path / "here" / "runs" / "2026-11-20_100000", 5, "running", samples=False)
+    newer = record(tmp_path / "here" / "runs" / "2026-11-21_100000", 5, "finished", samples=False)
+    monkeypatch.chdir(tmp_path / "here")
+    assert run_to_watch("", None) == newer
+    with hold(at_work):
+        assert run_to_watch("", None) == at_work
+        assert run_to_watch("last", None) == at_work
+        assert run_to_watch(newer.name, None) == newer
+
+
+def test_elsewhere_the_run_at_work_in_the_projects_used_last_is_watched(tmp_path, monkeypatch):
+    at_work = record(tmp_path / "one" / "runs" / "2026-11-20_100000", 5, "running", samples=False)
+    newer = record(tmp_path / "two" / "runs" / "2026-11-21_100000", 5, "finished", samples=False)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    monkeypatch.setattr(recent, "projects", lambda: [tmp_path / "one", tmp_path / "two"])
+    assert run_to_watch("", None) == newer
+    with hold(at_work):
+        assert run_to_watch("", None) == at_work
+
+
+def test_where_nothing_was_ever_run_it_says_how_to_start(lora_tui, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recent, "projects", list)
+    answer = lora_tui("watch")
+    assert answer.code == 1
+    assert "There is no run to watch yet. Start one: lora-tui train DIR" in answer.err

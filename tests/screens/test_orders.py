@@ -130,6 +130,18 @@ def test_answer_of_the_engine_is_shown(running, result, mark):
         drive(lambda: dashboard(running), act)
 
 
+def test_answer_does_not_outlive_the_state_it_was_about(running):
+    async def act(pilot: Pilot[None]) -> None:
+        lock = hold(running)
+        await press(pilot)
+        pilot.app.screen.say("ok", "The engine has started.")  # type: ignore[attr-defined]
+        lock.release()
+        await press(pilot)
+        assert "The engine was killed" in pilot.app.screen.query_one(Status).said[1]
+
+    drive(lambda: dashboard(running), act)
+
+
 def test_engine_that_ends_before_it_answers_is_told(running):
     async def act(pilot: Pilot[None]) -> None:
         lock = hold(running)
