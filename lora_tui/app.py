@@ -28,6 +28,7 @@ from lora_tui.widgets.paint import BACKGROUND, RAISED
 
 if TYPE_CHECKING:
     from textual.screen import Screen
+    from textual.widget import Widget
 
 PAINTS_PER_SECOND = 2.0  # enough to see that it lives; 5 would be four times the work and the bytes
 SLOW_PAINTS_PER_SECOND = 0.5
@@ -48,6 +49,7 @@ class Look:
     images: bool = True
     mouse: bool = True
     paints_per_second: float = PAINTS_PER_SECOND
+    sharp: type[Widget] | None = None  # what draws large pictures, where the terminal can show sharp ones
 
 
 class LoraTui(App[None]):

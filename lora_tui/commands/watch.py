@@ -9,10 +9,13 @@ import click
 
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path
+from lora_tui import output
 from lora_tui.options import json_option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from textual.widget import Widget
 
     from engine.runs.folder import RunFolder
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 @click.option("--plain", is_flag=True, help="Lines of text instead of a screen: for pipes, logs and screen readers.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII letters only.")
 @click.option("--no-images", is_flag=True, help="Show where a sample lies instead of drawing it.")
+@click.option(
+    "--sharp", is_flag=True, help="Large samples in full resolution, on terminals with sixel or kitty graphics."
+)
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.option(
     "--fps",
@@ -41,6 +47,7 @@ def command(
     plain: bool,
     ascii_only: bool,
     no_images: bool,
+    sharp: bool,
     no_mouse: bool,
     fps: float,
     slow: bool,
@@ -65,11 +72,22 @@ def command(
         ascii_only=ascii_only or not found.utf8,
         images=not (no_images or slow),
         mouse=not no_mouse,
+        sharp=find_sharp() if sharp else None,
         paints_per_second=SLOW_PAINTS_PER_SECOND if slow else fps,
     )
     from lora_tui.screens.dashboard import Dashboard
 
     context.exit(LoraTui(lambda: Dashboard(chosen), look, ui_log_path(chosen)).start())
+
+
+def find_sharp() -> type[Widget] | None:
+    """What draws sharp pictures here, or None where the terminal cannot show any. Raises UserError."""
+    from lora_tui.widgets.sharp import find_widget
+
+    widget = find_widget()
+    if widget is None:
+        output.tell("This terminal shows no sixel or kitty graphics; pictures are drawn in half blocks.")
+    return widget
 
 
 def run_to_watch(run: str, project: str | None) -> RunFolder:

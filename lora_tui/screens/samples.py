@@ -18,6 +18,7 @@ from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, STRONG, WARN, Part, line
 from lora_tui.widgets.picture import Picture
+from lora_tui.widgets.sharp import SharpPicture
 
 MOST_SIDE_BY_SIDE = 4
 SMALLEST_CELLS = 16  # a narrower picture shows nothing
@@ -106,7 +107,11 @@ class SamplesScreen(Page):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
-        yield Picture(id="large")
+        look = getattr(self.app, "look", None)
+        if look is not None and look.sharp is not None and look.images:
+            yield SharpPicture(look.sharp, id="large")
+        else:
+            yield Picture(id="large")
         yield Lines(id="path")
         yield Hints(id="hints")
 
@@ -120,7 +125,9 @@ class SamplesScreen(Page):
     def paint(self) -> None:
         sample = self.gallery.current
         path = self._run.absolute(sample.path) if sample is not None else None
-        self.query_one("#large", Picture).show_path(path)
+        large = self.query_one("#large")
+        if isinstance(large, Picture | SharpPicture):
+            large.show_path(path)
         self.query_one("#header", Lines).show([line(*caption(self.gallery)), line(*prompt(sample))])
         self.query_one("#path", Lines).show([line((f" {inert(path)}" if path is not None else "", DIM))])
 
