@@ -47,7 +47,7 @@ def work(run: RunFolder) -> int:
             traceback.print_exc()
             if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):  # torch's, not imported here
                 message = "The graphics card has too little free memory for this."
-                hint = "Set train_batch_size = 1, or a lower network_dim or resolution."
+                hint = "Start a new run with train_batch_size = 1, or a lower network_dim or resolution."
                 events.write("end", status="failed", code="out-of-memory", message=message, hint=hint, output=None)
                 return 1
             message = f"{type(error).__name__}: {inert(error)}".splitlines()[0][:500]

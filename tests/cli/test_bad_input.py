@@ -150,15 +150,11 @@ def test_a_full_or_closed_disk(lora_tui, project, tmp_path, tree, monkeypatch, f
 
 
 def test_a_disk_that_is_full_when_the_engine_is_to_start(lora_tui, project, tmp_path, tree, monkeypatch):
-    real = Path.open
-
-    def no_log(path: Path, mode: str = "r", *arguments: object, **options: object) -> object:
-        if path.name == "engine.log" and mode == "ab":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(path, mode, *arguments, **options)
+    def no_log(path: Path, flags: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     before = tree(tmp_path)
-    monkeypatch.setattr(Path, "open", no_log)
+    monkeypatch.setattr("engine.runs.detached.open_no_link", no_log)
     answer = lora_tui("train", project, "--json")
     assert (answer.code, answer.json["error"]["code"]) == (1, "disk-full")
     assert tree(tmp_path) == before

@@ -229,7 +229,7 @@ def test_a_card_without_memory_left_is_no_fault_of_ours(train: Trainer, monkeypa
     run = train()
     assert "memory" in one_sentence(run)
     assert (run.end["code"], run.code) == ("out-of-memory", 1)
-    assert run.end["hint"] == "Set train_batch_size = 1, or a lower network_dim or resolution."
+    assert run.end["hint"] == "Start a new run with train_batch_size = 1, or a lower network_dim or resolution."
 
 
 # ------------------------------------------------------------------------------------------------ the engine's own line
