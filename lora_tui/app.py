@@ -17,7 +17,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -122,25 +121,23 @@ class LoraTui(App[None]):
             signal.setitimer(signal.ITIMER_REAL, LEAVE_SECONDS)
 
     def _sleep_only_when_asked(self) -> None:
-        """With SIGHUP the kernel sends SIGCONT. Textual takes it for the end of a Ctrl-Z and starts to draw anew, to a
-        terminal that is gone; the thread that writes dies of it, and the app waits for it for ever."""
+        """Ctrl-Z of a shell, and fg, between two turns of the loop.
+
+        Textual's handlers do it wherever the program is just then: one in the middle of drawing waits for ever for a
+        lock that it holds itself. And SIGCONT alone is no end of a sleep: the kernel sends it with SIGHUP, when there
+        is no terminal to draw to any more.
+        """
+        loop = asyncio.get_running_loop()
         to_sleep, to_wake = signal.getsignal(signal.SIGTSTP), signal.getsignal(signal.SIGCONT)
-        asleep = False
 
-        def sleep(number: int, frame: FrameType | None) -> None:
-            nonlocal asleep
-            asleep = True
-            if callable(to_sleep):
-                to_sleep(number, frame)  # comes back when it is woken
+        def sleep() -> None:
+            if callable(to_sleep) and callable(to_wake) and not self.ended_by:
+                to_sleep(signal.SIGTSTP, None)  # comes back when it is woken
+                if not self.ended_by:
+                    to_wake(signal.SIGCONT, None)
 
-        def wake(number: int, frame: FrameType | None) -> None:
-            nonlocal asleep
-            was_asleep, asleep = asleep, False
-            if was_asleep and not self.ended_by and callable(to_wake):
-                to_wake(number, frame)
-
-        signal.signal(signal.SIGTSTP, sleep)
-        signal.signal(signal.SIGCONT, wake)
+        signal.signal(signal.SIGTSTP, lambda *_: loop.call_soon_threadsafe(sleep))
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
 
     def _check_terminal(self) -> None:
         """Leave when the terminal is gone. Textual's reader would spin on the end of file for ever."""

@@ -28,6 +28,7 @@ __all__ = ["FIRST_PHASE", "End", "Memory", "Phase", "Sample", "Saved", "Snapshot
 FIRST_PHASE = "loading libraries"  # with which every engine begins, before it can say what it will do
 LONGEST_QUIET_SECONDS = 30.0  # the heart beats every 5 s: a longer gap is a clock that jumped, or a machine asleep
 NAN = math.nan
+LATEST = 253402214400.0  # 31 December 9999, in Unix seconds: no calendar goes on from there
 
 
 def fold(events: Iterable[Event], into: Snapshot | None = None) -> Snapshot:
@@ -39,7 +40,7 @@ def fold(events: Iterable[Event], into: Snapshot | None = None) -> Snapshot:
     step: Event | None = None  # the newest, of which more is to be told than the history
     for event in events:
         when = _number(event.get("time"))
-        if when is None:
+        if when is None or not -LATEST <= when <= LATEST:
             when = snapshot.last_event_time
         if not snapshot.first_event_time:
             snapshot.first_event_time = when

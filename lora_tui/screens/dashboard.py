@@ -114,7 +114,7 @@ class Dashboard(Page):
                     self.paint(seen)
                     painted = time.monotonic()
             except NoMatches:
-                return  # the screen is being taken down, its widgets first
+                pass  # the screen is being built, or taken down, which ends this task
             except Exception as error:  # a task's exception would only be told when the app is gone
                 self.app._handle_exception(error)
                 return
@@ -151,7 +151,8 @@ class Dashboard(Page):
         self._paint_status(seen)
         for screen in self.app.screen_stack:
             if isinstance(screen, LogScreen | SamplesScreen) and screen.is_attached:
-                screen.follow(seen)
+                with contextlib.suppress(NoMatches):  # it has just been opened, and has no widgets yet
+                    screen.follow(seen)
 
     def _paint_figures(self, seen: Observation) -> None:
         strip = self.has_class("-small") and self.tab == "loss"

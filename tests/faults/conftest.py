@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import engine.train.loop as loop_module
 from engine.runs.resume import prepare
 from tests.training import Trained, Trainer
 
@@ -46,6 +47,20 @@ def go_on(trainer: Trainer, trained: Trained) -> Trained:
     """What `train --resume` does, in this process."""
     prepare(trained.run)
     return trainer.do(trained.run, trained.project)
+
+
+def after_step(step: int, do: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call `do` once when a training in this process has done `step` steps."""
+    original, done = loop_module.train_step, 0
+
+    def counted(*arguments: object) -> object:
+        nonlocal done
+        done += 1
+        if done == step:
+            do()
+        return original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop_module, "train_step", counted)
 
 
 Where = Callable[[str], bool]

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import engine.train.loop as loop_module
 from benchmarks import small_run
 from engine.runs import control
 from engine.runs.folder import RunFolder
-from tests.faults.conftest import WHOLE
+from tests.faults.conftest import WHOLE, after_step
 from tests.training import Trained, Trainer
 
 LATER = str(2 * 10**18)  # nanoseconds: in the year 2033
@@ -75,20 +74,6 @@ def nonsense(folder: Path) -> list[Path]:
     made.append(path())
     made[-1].symlink_to("/dev/zero")
     return made
-
-
-def after_step(step: int, do: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Call `do` once when a training in this process has done `step` steps."""
-    original, done = loop_module.train_step, 0
-
-    def counted(*arguments: object) -> object:
-        nonlocal done
-        done += 1
-        if done == step:
-            do()
-        return original(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop_module, "train_step", counted)
 
 
 def trained_with(

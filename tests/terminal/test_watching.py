@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import random
 import signal
 import subprocess
 import time
@@ -50,7 +51,7 @@ def test_the_app_goes_also_when_it_is_woken_in_a_terminal_that_is_gone(
     terminal = open_terminal("watch", running.path)
     terminal.wait_for("training")
     terminal.close()
-    for _ in range(30):
+    for _ in range(20):
         with contextlib.suppress(ProcessLookupError):
             terminal.send_signal(signal.SIGCONT)
             time.sleep(0.005)
@@ -99,14 +100,17 @@ def test_the_terminal_is_left_as_it_was_found(running: RunFolder, open_terminal:
 
 
 def test_the_app_can_be_put_to_sleep(running: RunFolder, open_terminal: Opened) -> None:
-    """Ctrl-Z of a shell, and fg."""
-    terminal = open_terminal("watch", running.path)
+    """Ctrl-Z of a shell, and fg; again and again, at any moment."""
+    terminal, chance = open_terminal("watch", running.path), random.Random(0)
     terminal.wait_for("training")
-    terminal.send_signal(signal.SIGTSTP)
-    small_run.wait_for(lambda: terminal.process.status() == psutil.STATUS_STOPPED, "sleep", GONE)
-    small_run.wait_for(lambda: not terminal.alternate_screen, "the shell's screen", GONE)
-    terminal.send_signal(signal.SIGCONT)
-    small_run.wait_for(lambda: terminal.alternate_screen, "the app's screen", GONE)
+    for round_ in range(20):
+        terminal.type("?" if round_ % 2 == 0 else "q")  # so that it is drawing just then
+        time.sleep(0.02 * chance.random())
+        terminal.send_signal(signal.SIGTSTP)
+        small_run.wait_for(lambda: terminal.process.status() == psutil.STATUS_STOPPED, "sleep", GONE)
+        small_run.wait_for(lambda: not terminal.alternate_screen, "the shell's screen", GONE)
+        terminal.send_signal(signal.SIGCONT)
+        small_run.wait_for(lambda: terminal.alternate_screen, "the app's screen", GONE)
     terminal.type("?")
     terminal.wait_for("Leave")
     terminal.type("qq")
