@@ -248,10 +248,10 @@ class _Story:
             self.event(
                 "end",
                 status="failed",
-                message=f"The GPU ran out of memory at step {steps}: 24.0 GB are there, and 0.4 GB more were needed.",
+                message="The graphics card has too little free memory for this.",
                 output=None,
                 code="out-of-memory",
-                hint="Set train_batch_size to 1, or close other programs that use the GPU.",
+                hint="Start a new run with train_batch_size = 1, or a lower network_dim or resolution.",
             )
 
 

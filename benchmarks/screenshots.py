@@ -37,13 +37,7 @@ class Shot(NamedTuple):
         return "-".join(["dashboard", self.ending, f"{self.size[0]}x{self.size[1]}", *self.keys])
 
 
-MANUAL = (
-    Shot("running", (120, 40)),
-    Shot("finished", (120, 40)),
-    Shot("failed", (120, 40)),
-    Shot("paused", (120, 40)),
-    Shot("running", (80, 24)),
-)
+MANUAL = tuple(Shot(ending, size) for ending in ("running", "finished", "failed", "paused") for size in SIZES)
 ALL = tuple(Shot(ending, size) for ending in STEPS for size in SIZES) + tuple(
     Shot("running", size, (key,)) for size in SIZES for key in ("2", "3", "4", "5", "g", "l", "p", "question_mark")
 )

@@ -248,7 +248,7 @@ def lose(server: Server, project: Path, undisturbed: RunFolder, how: str) -> Out
 
 
 def detached(server: Server, project: Path, undisturbed: RunFolder) -> Outcome:
-    """`ssh HOST lora-tui train DIR --detach`: comes back at once, though the server waits for all who hold its pipes."""
+    """`ssh HOST lora-tui train DIR --detach`: comes back at once, though sshd waits for all who hold its pipes."""
     outcome = Outcome("no terminal at all: train --detach in one line")
     began = time.monotonic()
     line = server.ssh("train", project, "--detach", terminal=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -76,13 +77,24 @@ def describe(device: torch.device) -> str:
 
 
 def gpu_facts(device: torch.device) -> dict[str, Any]:
-    """The fields of a `gpu` event: bytes used on the card, its size, and the engine's own peak."""
+    """The fields of a `gpu` event: bytes used on the card, its size, and the engine's own peak; load in %, °C, W of the
+    whole card, each None where its driver does not tell (old cards, some containers).
+    """
     free, total = torch.cuda.mem_get_info(device)
+    milliwatts = _driver_says(torch.cuda.power_draw, device)
     return {
         "used_bytes": total - free,
         "total_bytes": total,
         "peak_bytes": torch.cuda.max_memory_allocated(device),
-        "utilisation": None,
-        "celsius": None,
-        "watts": None,
+        "utilisation": _driver_says(torch.cuda.utilization, device),
+        "celsius": _driver_says(torch.cuda.temperature, device),
+        "watts": None if milliwatts is None else milliwatts / 1000,
     }
+
+
+def _driver_says(ask: Callable[[torch.device], int], device: torch.device) -> int | None:
+    """What NVML tells of the card. It raises errors of many kinds, and none is worth a training."""
+    try:
+        return ask(device)
+    except Exception:
+        return None

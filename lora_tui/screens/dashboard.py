@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual import events
@@ -287,18 +287,24 @@ class Dashboard(Page):
         if action == "pause":
             return state in ("training", "preparing", "paused")
         if action == "resume_run":
-            return self.seen is not None and self._resumable(self.seen)
+            return self.seen is not None and (self._resumable(self.seen) or self._extensible(self.seen))
         if action == "samples":
             return bool(self.gallery.samples)
         return True
 
     def label(self, binding: Binding) -> str:
-        if binding.id == "pause" and self.seen is not None and self.seen.state == "paused":
+        state = self.seen.state if self.seen is not None else "unknown"
+        if binding.id == "pause" and state == "paused":
             return "go on"
+        if binding.id == "resume_run" and state == "finished":
+            return "more epochs…"
         return binding.description
 
     def _resumable(self, seen: Observation) -> bool:
         return not seen.more and resumable(self.watched, seen)
+
+    def _extensible(self, seen: Observation) -> bool:
+        return seen.state == "finished" and not seen.more and self.watched.kind == "train"
 
     def _alive(self) -> bool:
         """Whether there is an engine to ask; says so if there is none."""
@@ -314,58 +320,41 @@ class Dashboard(Page):
         self._wake.set()
 
     def action_pause(self) -> None:
-        from lora_tui.screens.dialogs import Choice, Question
-
-        if not self._alive():
-            return
-        if self.seen is not None and self.seen.state == "paused":
-            self._order("resume")
-            return
-        choices = [
-            Choice("keep", "Pause", "keeps its GPU memory and goes on at once"),
-            Choice("release", "Pause and give the GPU memory back", "for other work; going on takes some seconds"),
-            Choice("", "No, go on training"),
-        ]
+        from lora_tui.screens import questions
 
         def chosen(value: str | None) -> None:
             if value:
                 self._order("pause", release_memory=value == "release")
 
-        self.app.push_screen(Question("Pause the training?", choices), chosen)
+        if self._alive():
+            if self.seen is not None and self.seen.state == "paused":
+                self._order("resume")
+            else:
+                self.app.push_screen(questions.pause(), chosen)
 
     def action_stop(self) -> None:
-        from lora_tui.screens.dialogs import Choice, Question
+        from lora_tui.screens import questions
 
-        if not self._alive():
-            return
-        choices = [
-            Choice("", "No, go on"),
-            Choice("stop", "Stop now", "after this step; saves, and can be resumed"),
-            Choice("stop-after-epoch", "Stop after this epoch", "with a LoRA of the whole epoch"),
-        ]
+        def chosen(command: str | None) -> None:
+            if command:
+                self._order(command)
 
-        def chosen(value: str | None) -> None:
-            if value:
-                self._order(value)
-
-        self.app.push_screen(Question("Stop the training?", choices), chosen)
+        if self._alive():
+            self.app.push_screen(questions.stop(), chosen)
 
     def action_checkpoint(self) -> None:
         if self._alive():
             self._order("checkpoint")
 
     def action_sample(self) -> None:
-        from lora_tui.screens.dialogs import Ask
-
-        if not self._alive():
-            return
+        from lora_tui.screens import questions
 
         def asked(prompt: str | None) -> None:
             if prompt:
                 self._order("sample", prompt=prompt)
 
-        detail = "Drawn with the LoRA as it is now. What should it show?"
-        self.app.push_screen(Ask("A sample now", default_prompt(self.watched, self.gallery), detail), asked)
+        if self._alive():
+            self.app.push_screen(questions.sample(default_prompt(self.watched, self.gallery)), asked)
 
     def action_resume_run(self) -> None:
         if self.seen is None or self._starting:
@@ -373,14 +362,28 @@ class Dashboard(Page):
         if not self._resumable(self.seen):
             if self.seen.state == "paused":
                 self._order("resume")
-            elif self.seen.state == "finished":
-                self.say("ok", "It is finished. More epochs: lora-tui train DIR --resume --set max_train_epochs=…")
+            elif self._extensible(self.seen):
+                self._ask_for_more(self.seen.snapshot.total_epochs)
             else:
                 self.say("ok", "There is nothing to resume: it has not ended.")
             return
+        self._go_on()
+
+    def _ask_for_more(self, epochs: int) -> None:
+        from lora_tui.screens import questions
+
+        def asked(answer: str | None) -> None:
+            if answer and not (answer.isascii() and answer.isdecimal()):
+                self.say("x", "The number of epochs is a whole number. Nothing was started.")
+            elif answer:
+                self._go_on({"max_train_epochs": int(answer)})
+
+        self.app.push_screen(questions.more_epochs(epochs), asked)
+
+    def _go_on(self, sets: Mapping[str, object] | None = None) -> None:
         self._starting = True
         self.query_one(Status).say("ok", "Starting the engine…")
-        aside(lambda: resume(self.watched), self._resumed)
+        aside(lambda: resume(self.watched, sets), self._resumed)
 
     def _resumed(self, said: sentences.Says) -> None:
         self._starting = False

@@ -10,7 +10,7 @@ _WALK = "Move through the chart; through the pictures in time and by prompt, whe
 DASHBOARD_KEYS: list[BindingType] = [
     Binding(
         "r", "resume_run", "resume", id="resume_run",
-        tooltip="Go on with a run that died, failed or was stopped, from its newest checkpoint.",
+        tooltip="Go on with a run that died, failed or was stopped; give one that is finished more epochs.",
     ),
     Binding(
         "p", "pause", "pause", id="pause",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from engine.plan.errors import UserError, inert
 from engine.runs import control
@@ -57,13 +57,13 @@ class Orders:
         return None
 
 
-def resume(run: RunFolder) -> Says:
-    """Start an engine on a run that can go on; what to say of it."""
+def resume(run: RunFolder, sets: Mapping[str, object] | None = None) -> Says:
+    """Start an engine on a run that can go on, with these options changed; what to say of it."""
     from engine.runs.resume import prepare
     from lora_tui.follow import start
 
     try:
-        prepare(run)
+        prepare(run, sets)
         start(run, None, fresh=False)
     except UserError as error:
         return "x", inert(error)

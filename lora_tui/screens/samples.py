@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -129,7 +130,12 @@ class SamplesScreen(Page):
         if isinstance(large, Picture | SharpPicture):
             large.show_path(path)
         self.query_one("#header", Lines).show([line(*caption(self.gallery)), line(*prompt(sample))])
-        self.query_one("#path", Lines).show([line((f" {inert(path)}" if path is not None else "", DIM))])
+        self.query_one("#path", Lines).show([line((f" {self._shortened(path)}" if path is not None else "", DIM))])
+
+    def _shortened(self, path: Path) -> str:
+        """The path, cut at its beginning where it is too long: the end tells which picture it is."""
+        shown, room = inert(path), self.app.size.width - 2
+        return shown if len(shown) <= room else "…" + shown[1 - room :]
 
     def action_time(self, by: int) -> None:
         self.gallery.through_time(by)

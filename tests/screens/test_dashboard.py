@@ -23,7 +23,7 @@ STATES = {
     "running": ("● training", "All is well"),
     "paused": ("‖ paused", "p lets it go on"),
     "finished": ("✓ finished", "Finished. The LoRA: output/zibo-portrait.safetensors"),
-    "failed": ("✗ failed", "Set train_batch_size to 1"),
+    "failed": ("✗ failed", "Start a new run with train_batch_size = 1"),
     "died": ("✗ died", "r goes on from step 1,250"),
 }
 

@@ -174,7 +174,7 @@ def test_question_is_left_by_a_click_beside_it_and_answered_by_one_on_it(running
 @pytest.mark.parametrize("ending", ["died", "failed"])
 def test_resume_is_offered_by_itself_and_starts_an_engine(endings, ending, monkeypatch):
     started = []
-    monkeypatch.setattr("engine.runs.resume.prepare", lambda run: None)
+    monkeypatch.setattr("engine.runs.resume.prepare", lambda run, sets: None)
     monkeypatch.setattr("lora_tui.follow.start", lambda run, *_, **__: started.append(run))
 
     async def act(pilot: Pilot[None]) -> None:
@@ -195,7 +195,7 @@ def test_resume_is_offered_by_itself_and_starts_an_engine(endings, ending, monke
     ],
 )
 def test_resume_that_cannot_be_is_told(endings, monkeypatch, trouble, said):
-    def refuse(run: RunFolder) -> None:
+    def refuse(run: RunFolder, sets: object) -> None:
         raise trouble
 
     monkeypatch.setattr("engine.runs.resume.prepare", refuse)
@@ -209,15 +209,52 @@ def test_resume_that_cannot_be_is_told(endings, monkeypatch, trouble, said):
     drive(lambda: dashboard(endings["died"]), act)
 
 
-@pytest.mark.parametrize("ending", ["finished", "running"])
-def test_resume_is_not_offered_where_there_is_nothing_to_resume(endings, ending):
+def test_a_finished_run_can_be_given_more_epochs(endings, monkeypatch):
+    changed, started = [], []
+    monkeypatch.setattr("engine.runs.resume.prepare", lambda run, sets: changed.append((run, sets)))
+    monkeypatch.setattr("lora_tui.follow.start", lambda run, *_, **__: started.append(run))
+    run = endings["finished"]
+
+    async def act(pilot: Pilot[None]) -> None:
+        assert text(pilot).splitlines()[-1].startswith(" r more epochs…")
+        await press(pilot, "r")
+        assert "It has done its 4." in text(pilot)
+        await press(pilot, "enter")  # two more are proposed
+        await press(pilot, "r", "backspace", "1", "0", "enter")
+
+    drive(lambda: dashboard(run), act)
+    assert changed == [(run, {"max_train_epochs": 6}), (run, {"max_train_epochs": 10})]
+    assert started == [run, run]
+
+
+@pytest.mark.parametrize("keys", [("escape",), ("x", "enter"), ("backspace", "enter"), ("full_stop", "5", "enter")])
+def test_more_epochs_may_be_left_alone_or_mistyped(endings, monkeypatch, keys):
+    started = []
+    monkeypatch.setattr("lora_tui.follow.start", lambda run, *_, **__: started.append(run))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "r", *keys)
+        assert isinstance(pilot.app.screen, Dashboard)
+
+    drive(lambda: dashboard(endings["finished"]), act)
+    assert started == []
+
+
+def test_fewer_epochs_than_were_done_are_refused_in_words(endings):
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "r", "backspace", "3", "enter")
+        mark, sentence = pilot.app.screen.query_one(Status).said
+        assert (mark, "epoch 4" in sentence) == ("x", True)
+
+    drive(lambda: dashboard(endings["finished"]), act)
+
+
+def test_resume_is_not_offered_where_there_is_nothing_to_resume(endings):
     async def act(pilot: Pilot[None]) -> None:
         assert "r resume" not in text(pilot)
+        assert "r more" not in text(pilot)
         await press(pilot, "r")
         assert pilot.app.screen.query_one(Status).said[0] == "ok"
 
-    if ending == "running":
-        with hold(endings[ending]):
-            drive(lambda: dashboard(endings[ending]), act)
-    else:
-        drive(lambda: dashboard(endings[ending]), act)
+    with hold(endings["running"]):
+        drive(lambda: dashboard(endings["running"]), act)

@@ -1,0 +1,38 @@
+"""What the dashboard asks before it asks the engine: the words, and what each answer stands for."""
+
+from __future__ import annotations
+
+from lora_tui.screens.dialogs import Ask, Choice, Question
+
+MORE_EPOCHS = 2  # proposed for a run that is finished
+
+
+def pause() -> Question:
+    """Answers "keep" or "release" (the GPU's memory), or ""."""
+    choices = [
+        Choice("keep", "Pause", "keeps its GPU memory and goes on at once"),
+        Choice("release", "Pause and give the GPU memory back", "for other work; going on takes some seconds"),
+        Choice("", "No, go on training"),
+    ]
+    return Question("Pause the training?", choices)
+
+
+def stop() -> Question:
+    """Answers with the command, "stop" or "stop-after-epoch", or ""."""
+    choices = [
+        Choice("", "No, go on"),
+        Choice("stop", "Stop now", "after this step; saves, and can be resumed"),
+        Choice("stop-after-epoch", "Stop after this epoch", "with a LoRA of the whole epoch"),
+    ]
+    return Question("Stop the training?", choices)
+
+
+def sample(prompt: str) -> Ask:
+    """Answers with a prompt, or ""."""
+    return Ask("A sample now", prompt, "Drawn with the LoRA as it is now. What should it show?")
+
+
+def more_epochs(done: int) -> Ask:
+    """Answers with how many epochs a finished run is to have in all, as it was typed, or ""."""
+    detail = f"It has done its {done}. How many is it to have in all? It goes on from its last state."
+    return Ask("More epochs", str(done + MORE_EPOCHS), detail)
