@@ -96,7 +96,9 @@ def main() -> int:
             raise UserError("no-such-run", f"{run.path} is no run folder: there is no {run.first_job_path.name} in it.")
         return work(run)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # Who started it is told by the lock; the log belongs to the engine that has it.
+        if error.code != "run-busy" or sys.stderr.isatty():
+            print(f"error: {error}", file=sys.stderr)
         return 1
 
 

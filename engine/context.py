@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.runs.control import Command, Inbox
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
 from engine.runs.job import Job
+from engine.runs.log import ENDED_AT_ONCE
 
 PROGRESS_SECONDS = 0.25
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "prodigyopt")
@@ -38,6 +39,8 @@ def listen_to_signals() -> threading.Event:
 
     def interrupted(*_: object) -> None:
         if stop.is_set():
+            with suppress(OSError):
+                os.write(2, f"{ENDED_AT_ONCE}\n".encode())  # into engine.log; there is no time for more
             os._exit(130)
         stop.set()
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.widget import Widget
 
+    from lora_tui.pages import Pages
+    from lora_tui.steps import StepName
+
 PAINTS_PER_SECOND = 2.0  # enough to see that it lives; 5 would be four times the work and the bytes
 SLOW_PAINTS_PER_SECOND = 0.5
 TERMINAL_CHECK_SECONDS = 0.5
@@ -78,6 +81,7 @@ class LoraTui(App[None]):
         self.log_path = log_path
         self.ended_by = 0  # the signal that made the app leave
         self.crashed = False
+        self.pages: Pages | None = None  # of the project that is open in the wizard
         self._start = start
         self._fault_file: IO[str] | None = None
         self._leaving = False
@@ -147,6 +151,16 @@ class LoraTui(App[None]):
             if poll.poll(0):  # asked for nothing, so this is POLLHUP, POLLERR or POLLNVAL
                 self._leave_soon(signal.SIGHUP)
                 self.action_leave()
+
+    def open_project(self, path: Path, step: StepName | None = None) -> None:
+        """Show a project in the wizard, at `step` or where it was left. Raises UserError as `Project.open` does."""
+        from lora_tui.pages import Pages
+
+        pages = Pages(self, path)
+        if self.pages is not None:
+            self.pages.close()
+        self.pages = pages
+        pages.go(step or pages.wizard.left_at)
 
     def action_leave(self) -> None:
         """Leave the app. Twice is as good as once."""

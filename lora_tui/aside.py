@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,11 +17,11 @@ def aside(work: Callable[[], _T], then: Callable[[_T], object]) -> None:
 
     The thread is a daemon: an app that has to leave within a second cannot wait for a disk. `work` must not raise.
     """
-    loop = asyncio.get_running_loop()
+    loop, here = asyncio.get_running_loop(), contextvars.copy_context()  # which knows the app
 
     def run() -> None:
         result = work()
         with contextlib.suppress(RuntimeError):  # the app has left in the meantime
-            loop.call_soon_threadsafe(then, result)
+            loop.call_soon_threadsafe(then, result, context=here)
 
     threading.Thread(target=run, name="aside", daemon=True).start()

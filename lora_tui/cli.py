@@ -19,6 +19,7 @@ from lora_tui import output
 
 # In the order of first use, which is also the order of --help.
 COMMANDS = {
+    "open": "open",
     "demo": "demo",
     "new": "new",
     "check": "check",
@@ -33,6 +34,7 @@ COMMANDS = {
     "checkpoint": "control:checkpoint",
     "sample": "control:sample",
     "compare": "compare",
+    "export": "export",
     "inspect": "inspect",
     "presets": "presets",
     "doctor": "doctor",
@@ -61,7 +63,8 @@ class Commands(click.Group):
 def cli(context: click.Context) -> None:
     """Train a LoRA for Stable Diffusion XL from a folder of pictures.
 
-    Start with `lora-tui demo`, or with `lora-tui new` and your own pictures.
+    Without a command the app opens: `lora-tui`, or `lora-tui DIR` on a project. All that it does can be done by
+    commands as well.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -70,7 +73,7 @@ def cli(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     output.forgive_encodings()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = with_command(list(sys.argv[1:] if arguments is None else arguments))
     as_json = "--json" in given
     try:
         code = cli.main(given, prog_name="lora-tui", standalone_mode=False)
@@ -93,6 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         output.fail(_fault(error), as_json)
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def with_command(given: list[str]) -> list[str]:
+    """`lora-tui`, `lora-tui DIR` and `lora-tui --ascii DIR` mean `open`; without a terminal `lora-tui` is its help."""
+    first = next((part for part in given if not part.startswith("-")), None)
+    if first is None:
+        asks = any(part in ("-h", "--help", "--version") for part in given)
+        return given if asks or not (sys.stdin.isatty() and sys.stdout.isatty()) else ["open", *given]
+    if first in COMMANDS or not (os.sep in first or first in (".", "..", "~") or os.path.isdir(first)):
+        return given
+    return ["open", *given]
 
 
 def _wrong_usage(error: click.UsageError, as_json: bool) -> int:

@@ -53,7 +53,16 @@ def on_end_option(command: _F) -> _F:
         "--on-end",
         default=None,
         metavar="CMD",
-        help='A shell command to run when it has ended, however it ends, e.g. "sudo poweroff"; "" for none.',
+        help='A shell command to run (in /) when it has ended, however it ends, e.g. "sudo poweroff"; "" for none.',
+    )(command)
+
+
+def take_over_option(command: _F) -> _F:
+    """`--take-over`, as `take_over`."""
+    return click.option(
+        "--take-over",
+        is_flag=True,
+        help="Also a run that was last at work on another machine. Only if no engine is at work there any more.",
     )(command)
 
 

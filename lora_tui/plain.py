@@ -13,6 +13,7 @@ from engine.plan.errors import inert
 from engine.runs.events import Event, EventReader
 from engine.runs.fields import number
 from engine.runs.folder import RunFolder
+from engine.runs.resume import resumable
 from engine.runs.snapshot import Snapshot
 from engine.runs.state import Observation, RunView
 from lora_tui import output
@@ -144,7 +145,8 @@ def ending(run: RunFolder, seen: Observation) -> str:
     end = seen.snapshot.end
     step = f"at step {seen.snapshot.step} of {seen.snapshot.total_steps}"
     if seen.state == "died":
-        return f"died {step}: the engine was killed without a last word. To go on: lora-tui resume {run.path}"
+        how = f" To go on: lora-tui resume {run.path}" if resumable(run, seen) else ""
+        return f"died {step}: the engine was killed without a last word.{how}"
     said = f": {end.message} {end.hint}".rstrip(": ") if end is not None else ""
     return f"{seen.state} {step}{said}"
 

@@ -16,7 +16,7 @@ from engine.plan.buckets import BucketRules
 from engine.plan.captions import Caption, NotUTF8Error, not_utf8, read_caption
 from engine.plan.errors import Finding, UserError
 from engine.plan.folders import OWN_FOLDERS, Folder, Kind, find_folders, missing_overrides
-from engine.plan.pictures import measure, picture_files
+from engine.plan.pictures import Size, measure, picture_files
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 from engine.plan.steps import Amounts, Steps, balance, count_steps
@@ -74,8 +74,13 @@ class Dataset:
         return tuple(picture for picture in self.pictures if picture.used and picture.kind == kind)
 
 
-def scan(project: Project, settings: Settings, progress: Progress | None = None) -> Dataset:
-    """Look at every picture of a project. `progress(done, total)` is called after each.
+def scan(
+    project: Project,
+    settings: Settings,
+    progress: Progress | None = None,
+    measure: Callable[[Path], Size] = measure,
+) -> Dataset:
+    """Look at every picture of a project. `progress(done, total)` is called after each; `measure` tells its size.
 
     Raises UserError: `no-such-folder`, `no-picture-folder`, `no-pictures`, `no-usable-picture`, `caption-not-utf8`,
     `not-readable`.
@@ -97,7 +102,7 @@ def scan(project: Project, settings: Settings, progress: Progress | None = None)
     rules = BucketRules.from_settings(settings)
     looked_at = []
     for number, ((folder, path), caption) in enumerate(zip(entries, captions, strict=True), start=1):
-        looked_at.append(_look_at(folder, path, caption, rules, project.relative(path) in left_out))
+        looked_at.append(_look_at(folder, path, caption, rules, project.relative(path) in left_out, measure))
         if progress is not None:
             progress(number, len(entries))
     pictures = _balanced(looked_at)
@@ -160,7 +165,14 @@ def _captions(
     return captions
 
 
-def _look_at(folder: Folder, path: Path, caption: Caption, rules: BucketRules, left_out: bool) -> Picture:
+def _look_at(
+    folder: Folder,
+    path: Path,
+    caption: Caption,
+    rules: BucketRules,
+    left_out: bool,
+    measure: Callable[[Path], Size],
+) -> Picture:
     size = measure(path)
     resized = bucket = (0, 0)
     found = []

@@ -7,15 +7,13 @@ import shutil
 from pathlib import Path
 
 from engine.plan import project_file
-from engine.plan.captions import caption_candidates
 from engine.plan.errors import UserError
 from engine.plan.files import disk_errors, whole_folder
 from engine.plan.folders import require_folder
 from engine.plan.option_values import is_plain_name
 from engine.plan.pictures import picture_files
 from engine.plan.project_file import FILE_NAME, ProjectFile
-
-CAPTION_EXTENSIONS = (".txt", ".caption")
+from engine.plan.take_over import captions_of
 
 
 def create(
@@ -74,10 +72,9 @@ def _take_pictures(source: Path, folder: Path, link: bool) -> None:
             os.symlink(picture.resolve(), folder / picture.name)
         else:
             shutil.copyfile(picture, folder / picture.name)
-        for extension in CAPTION_EXTENSIONS:
-            for caption in caption_candidates(picture, extension):
-                if caption.is_file() and not (folder / caption.name).exists():
-                    shutil.copyfile(caption, folder / caption.name)
+        for caption in captions_of(picture):
+            if not (folder / caption.name).exists():
+                shutil.copyfile(caption, folder / caption.name)
 
 
 def _check_free(target: Path) -> None:

@@ -79,6 +79,24 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
     return pictures, findings
 
 
+class Measures:
+    """`measure` with a memory: a file that has kept its size and its time is not read again."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, int, int], Size]] = {}
+
+    def __call__(self, path: Path) -> Size:
+        try:
+            about = path.stat()
+        except OSError:
+            return measure(path)
+        stamp = (about.st_size, about.st_mtime_ns, about.st_ino)
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = self._known[path] = (stamp, measure(path))
+        return known[1]
+
+
 def measure(path: Path) -> Size:
     """The size of a picture as people see it, after making sure that the file is whole. Never raises for a bad file.
 

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from pydantic import ValidationError
 
 from engine.plan.errors import UserError
-from engine.plan.options import PRODIGY_ARGS, Option, Settings, by_name, options
+from engine.plan.option import Option
+from engine.plan.options import PRODIGY_ARGS, Settings, by_name, options
 
 __all__ = [
     "Option",

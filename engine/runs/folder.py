@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.plan.errors import UserError
 from engine.plan.files import disk_errors, mount_point
-from engine.runs.job import Job, read_table
+from engine.runs.job import Job, dry_run_steps, read_table
 
 FULL_BYTES = 64 * 1024
 _JOB = re.compile(r"job-([1-9]\d{0,5})\.toml")
@@ -76,6 +76,15 @@ class RunFolder:
             return str(self.table().get("kind", ""))
         except UserError:
             return ""
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it is a training that one can go on with; a dry run is none."""
+        try:
+            table = self.table()
+            return table.get("kind") == "train" and not dry_run_steps(table)
+        except (UserError, ValueError):
+            return False
 
     @property
     def disk_full(self) -> bool:

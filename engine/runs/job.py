@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KINDS = ("train", "compare", "inspect", "demo-proof")
 JOB_VERSION = 1
+DRY_RUN_STEPS = 5  # the first warms up; four tell how long one takes
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class Job:
     left_out: tuple[str, ...] = ()
     device: str = "auto"
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dry_run(self) -> int:
+        """After how many steps a training ends that only shows whether all is well, and saves nothing; 0: it is none.
+
+        Raises ValueError where the argument is no such number.
+        """
+        return dry_run_steps({"kind": self.kind, "arguments": self.arguments})
 
     def write(self, path: Path) -> None:
         """Write the job to `path`. Raises UserError "job-exists": a job is frozen."""
@@ -78,6 +87,7 @@ class Job:
 
             settings = resolve(settings)
         try:
+            dry_run_steps(table)
             return cls(
                 kind=str(table["kind"]),
                 project=Path(project) if project else None,
@@ -100,6 +110,15 @@ def read_table(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise _bad(path, str(error)) from error
+
+
+def dry_run_steps(table: Mapping[str, Any]) -> int:
+    """`Job.dry_run` of a job as plain values. Raises ValueError."""
+    arguments = table.get("arguments")
+    steps = arguments.get("dry_run", 0) if table.get("kind") == "train" and isinstance(arguments, Mapping) else 0
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+        raise ValueError(f"dry_run is {steps!r}, which is no number of steps")
+    return steps
 
 
 def _bad(path: Path, why: str) -> UserError:

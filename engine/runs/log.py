@@ -20,6 +20,8 @@ from engine.runs.folder import RunFolder
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
 LOG_KEPT_BYTES = 1024 * 1024  # about 10,000 lines: enough to see what led to an end
 HEARTBEAT_SECONDS = 5.0
+ENDED_AT_ONCE = "Interrupted twice: ended at once, without saving."
+"""The last line of an engine that somebody did not want to wait for."""
 
 
 def trim(path: Path, limit: int = LOG_LIMIT_BYTES, kept: int = LOG_KEPT_BYTES) -> bool:

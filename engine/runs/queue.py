@@ -33,7 +33,7 @@ class Entry:
     """One run in the queue.
 
     resumed_at: the step from which the runner has resumed it after it died; None if it never has. trouble: why it
-    could not be started the last time that was tried, or "".
+    could not be started the last time that was tried, or "". changes: what --set changed in it, for people.
     """
 
     number: int
@@ -42,6 +42,7 @@ class Entry:
     added: float = 0.0
     resumed_at: int | None = None
     trouble: str = ""
+    changes: str = ""
 
     @property
     def run(self) -> RunFolder:
@@ -69,11 +70,11 @@ def entry_of(run: RunFolder) -> Entry | None:
     return next((entry for entry in entries() if entry.run == run), None)
 
 
-def add(run: RunFolder, project: Path | None = None) -> Entry:
+def add(run: RunFolder, project: Path | None = None, changes: str = "") -> Entry:
     """Put `run`, which no engine has begun, at the end. Raises UserError "disk-full", "not-writable"."""
     with at_once():
         number = max((_number(path) for path in _entries_dir().glob("*.json")), default=0) + 1
-        entry = Entry(number, str(run.path), str(project or ""), round(time.time(), 3))
+        entry = Entry(number, str(run.path), str(project or ""), round(time.time(), 3), changes=changes)
         write(entry)
     return entry
 
@@ -220,6 +221,7 @@ def _read(path: Path) -> Entry | None:
             added=float(said.get("added") or 0.0),
             resumed_at=step if isinstance(step, int) else None,
             trouble=str(said.get("trouble") or ""),
+            changes=str(said.get("changes") or ""),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from engine.plan.errors import UserError, few, plural
 from engine.runs import detached, on_end, queue
@@ -67,8 +67,17 @@ def busy(pid: int) -> UserError:
     )
 
 
-def work() -> dict[str, str]:
-    """Work the queue off; by path of the runs, in order, how they ended. Returns with the queue's lock released.
+@dataclass
+class Done:
+    """What a runner has done. ended: by path of the runs, in order, how they ended. waiting: how many it has not begun
+    because it was asked to stop."""
+
+    ended: dict[str, str] = field(default_factory=dict)
+    waiting: int = 0
+
+
+def work() -> Done:
+    """Work the queue off. Returns with the queue's lock released.
 
     Raises UserError "queue-busy" where another runner is at work.
     """
@@ -78,14 +87,14 @@ def work() -> dict[str, str]:
         except UserError as error:
             raise busy(queue.runner().pid) if error.code == "run-busy" else error from None
         queue.forget_stop()
-    ended: dict[str, str] = {}
-    while (entry := _begin_next(lock)) is not None:
-        ended[entry.path] = _wait_for(entry)
+    done = Done()
+    while (entry := _begin_next(lock, done)) is not None:
+        done.ended[entry.path] = _wait_for(entry)
         trim(queue.log_path(), on_end.LOG_LIMIT_BYTES, on_end.LOG_KEPT_BYTES)
-    return ended
+    return done
 
 
-def _begin_next(lock: RunLock) -> queue.Entry | None:
+def _begin_next(lock: RunLock, done: Done) -> queue.Entry | None:
     """Begin the next run and return its entry; that of a run at work comes first.
 
     None when nothing waits or a stop was asked for: the lock is then released in the same moment in which that was
@@ -97,7 +106,10 @@ def _begin_next(lock: RunLock) -> queue.Entry | None:
             if turn == "wait":
                 return entry
         for entry, turn in turns:
-            if turn == "over" or queue.stop_asked():
+            if turn == "over":
+                continue
+            if queue.stop_asked():
+                done.waiting += 1
                 continue
             begun = _begin(entry, turn)
             if begun is not None:
@@ -149,13 +161,16 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     command = os.environ.pop(_ON_END, "")
     try:
-        ended = work()
+        done = work()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    _say("The queue is through." if ended else "Nothing was to do.")
-    if command and ended:
-        on_end.run_command(command, queue.folder() / "on_end.log", summary(ended), os.environ)
+    if done.waiting:  # somebody goes on with it later: the queue has not ended
+        _say(f"Stopped; {plural(done.waiting, 'run')} still waiting.")
+        return 0
+    _say("The queue is through." if done.ended else "Nothing was to do.")
+    if command and done.ended:
+        on_end.run_command(command, queue.folder() / "on_end.log", summary(done.ended), os.environ)
     return 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from engine.plan.errors import UserError
 from engine.plan.files import disk_errors, sync_folder
 from engine.runs.checkpoints import Checkpoint, list_checkpoints, remove
+from engine.runs.elsewhere import refuse_elsewhere
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock, look
 
@@ -52,8 +53,9 @@ def contents(run: RunFolder) -> Contents:
     return Contents(size, len(list_checkpoints(run)), samples, len(loras), only_here)
 
 
-def refuse_unless_removable(run: RunFolder) -> None:
-    """Raises UserError "not-a-run" for anything but a run folder, "run-busy" for one at work.
+def refuse_unless_removable(run: RunFolder, take_over: bool = False) -> None:
+    """Raises UserError "not-a-run" for anything but a run folder, "run-busy" for one at work, and "elsewhere" for one
+    that may be at work on another machine, unless `take_over` says that it is not.
 
     A run folder lies in a folder named `runs` (a project's, or that of jobs in the cache), is itself no link, and has
     a job in it.
@@ -67,11 +69,12 @@ def refuse_unless_removable(run: RunFolder) -> None:
     if (path / "project.toml").exists() or path.name.startswith("."):
         raise UserError("not-a-run", f"{path} is more than a run folder, and is left alone.")
     _refuse_at_work(run)
+    refuse_elsewhere(run, take_over)
 
 
-def remove_run(run: RunFolder) -> None:
+def remove_run(run: RunFolder, take_over: bool = False) -> None:
     """Delete the run folder. Raises UserError as `refuse_unless_removable`, "not-writable" where files resist."""
-    refuse_unless_removable(run)
+    refuse_unless_removable(run, take_over)
     doomed = run.path.with_name(f"{_HIDDEN}{run.name}-{os.getpid()}")
     with RunLock.acquire(run), disk_errors(run.path):
         run.path.rename(doomed)
@@ -83,9 +86,9 @@ def remove_run(run: RunFolder) -> None:
         )
 
 
-def remove_checkpoints(run: RunFolder, which: Sequence[Checkpoint]) -> None:
+def remove_checkpoints(run: RunFolder, which: Sequence[Checkpoint], take_over: bool = False) -> None:
     """Delete these checkpoints of a run that is not at work. Raises UserError."""
-    refuse_unless_removable(run)
+    refuse_unless_removable(run, take_over)
     with RunLock.acquire(run):
         for checkpoint in which:
             remove(run, checkpoint)
@@ -107,8 +110,6 @@ def _refuse_at_work(run: RunFolder) -> None:
             f"An engine (process {lock.pid}) is at work on the run {run.name}.",
             f"Stop it first: lora-tui stop {run.path}",
         )
-    if lock.status == "unreadable":
-        raise UserError("run-busy", f"The lock of the run {run.name} cannot be read: an engine may be at work on it.")
 
 
 def _in_model_folder(run: RunFolder, lora: Path) -> bool:

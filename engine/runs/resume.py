@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.plan.errors import UserError
 from engine.runs.checkpoints import list_checkpoints
+from engine.runs.elsewhere import refuse_elsewhere
 from engine.runs.lock import look
 
 if TYPE_CHECKING:
@@ -31,24 +32,39 @@ saved weights do not fit, with another batch size the epochs do not add up."""
 
 
 def resumable(run: RunFolder, seen: Observation) -> bool:
-    """Whether going on makes sense: a training that ended before its last step, on this machine."""
-    return run.kind == "train" and seen.state in ("died", "stopped", "failed")
+    """Whether going on makes sense: a training, no dry run, that ended before its last step, on this machine."""
+    return seen.state in ("died", "stopped", "failed") and run.is_training
 
 
-def prepare(run: RunFolder, sets: Mapping[str, object] | None = None, device: str | None = None) -> None:
+def prepare(
+    run: RunFolder,
+    sets: Mapping[str, object] | None = None,
+    device: str | None = None,
+    take_over: bool = False,
+) -> None:
     """Make `run` ready to be launched again; where something changes, a new job file says so.
 
+    `take_over`: go on with it although another machine's engine was the last at work on it.
+
     `sets`: options by name with their values (as `settings.parse_text` gives them); `device` None: as before.
-    Raises UserError: `run-busy`, `cannot-resume`, `cannot-change`, `nothing-left`, and as `settings.resolve` does.
+    Raises UserError: `run-busy`, `elsewhere`, `cannot-resume`, `cannot-change`, `nothing-left`, and as
+    `settings.resolve` does.
     """
     lock = look(run)
     if lock.status == "held":
         raise UserError(
             "run-busy", f"An engine (process {lock.pid}) is at work on the run {run.name}.", "Watch it instead."
         )
+    refuse_elsewhere(run, take_over)
     job = run.job
     if job.kind != "train" or job.settings is None:
         raise UserError("cannot-resume", f"The run {run.name} is no training ({job.kind}).", "Start it anew.")
+    if job.dry_run:
+        raise UserError(
+            "cannot-resume",
+            f"The run {run.name} was a dry run, which saves nothing to go on from.",
+            "Start a new run (without --resume).",
+        )
     settings = _changed(job.settings, sets or {})
     _refuse_nothing_left(run, job.settings, settings)
     if settings != job.settings or device not in (None, job.device):

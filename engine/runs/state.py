@@ -37,13 +37,14 @@ def derive(snapshot: Snapshot, lock: LockInfo, now: float) -> State:
     | held                            | none for 5 usual gaps and 30 s                | silent             |
     | held or free                    | `end`                                         | its status         |
     | free                            | anything else                                 | died               |
-    | unreadable, or another machine's| no `end`                                      | unknown            |
+    | unreadable, or another machine's| no `end` since it was taken                   | unknown            |
 
     A heartbeat says that the process lives, not that it gets on: once steps have come, only a step or an open phase
     counts against silence. An `end` from before the lock was taken belongs to an engine before this one.
     """
     end = snapshot.end
-    if end is not None and not (lock.status == "held" and not lock.elsewhere and lock.acquired > end.time):
+    begun_since = (lock.status == "held" or lock.elsewhere) and end is not None and lock.acquired > end.time
+    if end is not None and not begun_since:
         return _by_status(end.status)
     if lock.status == "unreadable" or lock.elsewhere:
         return "unknown"

@@ -61,17 +61,25 @@ class Commands:
     def _save_all(self, step: int) -> None:
         if step == 0:
             raise Stopped
-        self._meter.flush()
-        self._t.checkpoint(step, self._meter)
-        self._t.save(step, False)
+        self._keep_state(step)
+        if self._t.dry_run is None:
+            self._t.save(step, False)
 
     def _checkpoint(self, command: Command, step: int) -> None:
         if step == 0:
             self._context.answer(command, "ignored", "Nothing has been trained yet.")
             return
-        self._meter.flush()
-        self._t.checkpoint(step, self._meter)
+        if self._t.dry_run is not None:
+            self._context.answer(command, "refused", "This is a dry run, which saves nothing.")
+            return
+        self._keep_state(step)
         self._context.answer(command, "done", f"The state after step {step} is saved.")
+
+    def _keep_state(self, step: int) -> None:
+        """The checkpoint of `step`, except in a dry run and before the first step."""
+        self._meter.flush()
+        if step and self._t.dry_run is None:
+            self._t.checkpoint(step, self._meter)
 
     def _stop_after_epoch(self, command: Command, step: int) -> None:
         per_epoch = self._t.steps.steps_per_epoch
@@ -102,9 +110,7 @@ class Commands:
     # ------------------------------------------------------------------------------------------------ pausing
     def _pause(self, command: Command, step: int) -> None:
         """Wait until somebody resumes or stops the training. What is trained is saved first: pauses can be long."""
-        self._meter.flush()
-        if step:
-            self._t.checkpoint(step, self._meter)
+        self._keep_state(step)
         parking = Parking(self._t.parked)
         if command.arguments.get("release_memory"):
             parking.release()

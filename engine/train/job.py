@@ -30,6 +30,7 @@ from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
+from engine.train.dry_run import DryRun, shortened
 from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
 from engine.train.optimizers import make_optimizer
@@ -43,8 +44,9 @@ WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloa
 def run(context: JobContext) -> dict[str, Any]:
     """Train a LoRA as `context.job` says.
 
-    Argument of the job: `no_reg` leaves the regularisation pictures out, to show what they are for; such a LoRA stays
-    in its run's folder and is not linked into the project's model/.
+    Arguments of the job: `no_reg` leaves the regularisation pictures out, to show what they are for; such a LoRA stays
+    in its run's folder and is not linked into the project's model/. With `dry_run` the training ends after that many
+    steps, draws one sample and saves nothing.
     """
     job = context.job
     assert job.settings is not None
@@ -61,7 +63,8 @@ def run(context: JobContext) -> dict[str, Any]:
     earlier = newest(context)
     if earlier.step:
         refuse_other_pictures(context, earlier.pictures, pictures_of(dataset))
-    context.announce(devices.describe(device), dataset.steps.total, dataset.steps.epochs)
+    steps = shortened(dataset.steps, job.dry_run) if job.dry_run else dataset.steps
+    context.announce(devices.describe(device), steps.total, steps.epochs)
 
     with context.phase("loading the base model"):
         model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision])
@@ -89,10 +92,11 @@ def run(context: JobContext) -> dict[str, Any]:
     samples_maker = SampleMaker(
         context,
         sampler,
-        encoded,
+        encoded[:1] if job.dry_run else encoded,
         prompts.default_prompt(base.size, *settings.size, settings.seed),
         lambda prompt: encode_one(context, model, prompt, device),
     )
+    dry_run = DryRun(context, settings, dataset.steps, steps.total, asked, device) if job.dry_run else None
     training = Training(
         context=context,
         settings=settings,
@@ -110,11 +114,14 @@ def run(context: JobContext) -> dict[str, Any]:
         sample=samples_maker.make,
         sample_asked=samples_maker.make_asked,
         parked=lambda: all_but_the_lora(model, network, optimizer),
+        dry_run=dry_run,
     )
-    with context.phase("training", dataset.steps.total, "steps") as progress:
+    with context.phase("training", steps.total, "steps") as progress:
         progress.done = start.step
         outcome = train(training)
         progress.done = outcome.step
+    if dry_run is not None:
+        return dry_run.result(outcome)
     total = dataset.steps.total
     return {
         "lora": [str(path) for path in saver.all()],
@@ -128,9 +135,11 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def model_dir(context: JobContext) -> Path | None:
-    """Where the project shows its LoRAs; None for one that is only made to be compared."""
-    assert context.job.project is not None
-    return None if context.job.arguments.get("no_reg", False) else Project.open(context.job.project).model_dir
+    """Where the project shows its LoRAs; None for one that is only made to be compared, and for a dry run, which takes
+    no name."""
+    job = context.job
+    assert job.project is not None
+    return None if job.arguments.get("no_reg", False) or job.dry_run else Project.open(job.project).model_dir
 
 
 def fingerprint(base: BaseModel, model: SDXL) -> str:

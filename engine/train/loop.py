@@ -24,6 +24,7 @@ from engine.lora.norms import apply_max_norm_
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
 from engine.train.commands import Commands
+from engine.train.dry_run import DryRun
 from engine.train.loss import add_noise, alphas_cumprod, denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
@@ -37,9 +38,9 @@ class Training:
     was after step `start.step`.
 
     `save(step, last)` writes a LoRA, `checkpoint(step, meter)` the whole state; both do nothing where that is done
-    already. `sample(step, again)` makes the sample pictures (`again`: those that are not there yet), and
-    `sample_asked(step, prompt, seed, name)` one that somebody wants now. `parked()` gives the tensors that a long pause
-    can do without.
+    already. `sample(step, again)` makes the sample pictures (`again`: those that are not there yet) and tells whether
+    they are there, `sample_asked(step, prompt, seed, name)` makes one that somebody wants now. `parked()` gives the
+    tensors that a long pause can do without. With `dry_run` it ends early and saves nothing.
     """
 
     context: JobContext
@@ -55,9 +56,10 @@ class Training:
     start: Position
     save: Callable[[int, bool], Path]
     checkpoint: Callable[[int, Meter], None]
-    sample: Callable[[int, bool], None]
+    sample: Callable[[int, bool], bool]
     sample_asked: Callable[[int, str | None, int | None, str], list[Path]]
     parked: Callable[[], Iterable[Tensor]]
+    dry_run: DryRun | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
 
 
 def train(t: Training) -> Outcome:
-    """Train from `t.start` to the end of the last epoch, or until a stop is asked for; either way everything is saved.
+    """Train from `t.start` to the end of the last epoch, or until a stop is asked for; either way everything is saved,
+    except in a dry run, which ends after its few steps.
 
     Raises Stopped when the stop comes before the first step: there is nothing yet that would be worth a file.
     """
@@ -113,7 +116,7 @@ def train(t: Training) -> Outcome:
 
     if step:
         after_step(t, meter, step, again=True)  # what an engine before this one may not have come to
-    elif s.sample_at_first:
+    elif s.sample_at_first and t.dry_run is None:
         t.sample(0, t.context.continues)
     meter.resume_clock()
     for epoch in range(step // per_epoch + 1, t.steps.epochs + 1):
@@ -145,6 +148,8 @@ def train(t: Training) -> Outcome:
             meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, rate, d, position, figures))
 
             after_step(t, meter, step)
+            if t.dry_run is not None and t.dry_run.over(step):
+                return Outcome(step, complete=True)
     return Outcome(step, complete=True)
 
 
@@ -153,6 +158,9 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
 
     The checkpoint comes first: an engine that goes on from it does the rest again, as far as it is not there (`again`).
     """
+    if t.dry_run is not None:
+        t.dry_run.after_step(t, meter, step)
+        return
     s, (epoch, rest) = t.settings, divmod(step, t.steps.steps_per_epoch)
     last = step == t.steps.total
     checkpoint_due = last or (s.checkpoint_every_n_steps and step % s.checkpoint_every_n_steps == 0)

@@ -27,9 +27,9 @@ class SampleMaker:
     default: SamplePrompt
     encode: Callable[[SamplePrompt], EncodedPrompt]
 
-    def make(self, step: int, again: bool = False) -> None:
-        """The sample pictures after `step`; with `again` only those that are not there yet. A failure is reported and
-        never ends the training."""
+    def make(self, step: int, again: bool = False) -> bool:
+        """The sample pictures after `step`; with `again` only those that are not there yet. False where that failed,
+        which is reported and never ends the training, or was stopped."""
         names = [f"step{step:08d}_{number:02d}_{p.asked.seed}.png" for number, p in enumerate(self.prompts)]
         paths = [self.context.run.samples_dir / name for name in names]
         there = [again and path.is_file() for path in paths]
@@ -39,11 +39,13 @@ class SampleMaker:
             for prompt, path, known in zip(self.prompts, paths, there, strict=True):
                 self._keep(prompt, path, None if known else next(pictures), step)
         except Stopped:
-            return  # the loop sees the request itself; these pictures are made when the training goes on
+            return False  # the loop sees the request itself; these pictures are made when the training goes on
         except Exception as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             message = f"The sample pictures at step {step} could not be made, training goes on: {inert(reason, 300)}"
             self.context.warn("sample-failed", message)
+            return False
+        return True
 
     def make_asked(self, step: int, prompt: str | None, seed: int | None, name: str) -> list[Path]:
         """Pictures that somebody wants to see now: of `prompt` (a prompt line), or of the usual prompts.

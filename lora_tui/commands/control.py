@@ -13,7 +13,14 @@ import click
 
 from engine.plan.errors import UserError
 from lora_tui import output
-from lora_tui.options import device_option_unset, json_option, on_end_option, overrides, set_option
+from lora_tui.options import (
+    device_option_unset,
+    json_option,
+    on_end_option,
+    overrides,
+    set_option,
+    take_over_option,
+)
 from lora_tui.which_run import at_work, chosen_run, run_argument
 
 if TYPE_CHECKING:
@@ -86,6 +93,7 @@ def sample(run: str, project: str | None, no_wait: bool, as_json: bool, prompt: 
 @set_option
 @device_option_unset
 @on_end_option
+@take_over_option
 @_common
 def resume(
     run: str,
@@ -95,6 +103,7 @@ def resume(
     sets: tuple[tuple[str, str], ...],
     device: str | None,
     on_end: str | None,
+    take_over: bool,
 ) -> None:
     """Let a paused RUN go on, or restart one that was stopped or died (by default this project's last training).
 
@@ -106,7 +115,7 @@ def resume(
     if run == "last" and not at_work(folder):
         folder = chosen_run(run, project, prefer=lambda other: other.kind == "train")
     if not at_work(folder):
-        _restart(folder, changed, device, on_end, as_json)
+        _restart(folder, changed, device, on_end, take_over, as_json)
         return
     if changed or device is not None or on_end is not None:
         raise UserError(
@@ -125,7 +134,14 @@ def _paused(run: RunFolder) -> bool:
     return at_work(run) and observe(run).state == "paused"
 
 
-def _restart(run: RunFolder, sets: dict[str, object], device: str | None, on_end: str | None, as_json: bool) -> None:
+def _restart(
+    run: RunFolder,
+    sets: dict[str, object],
+    device: str | None,
+    on_end: str | None,
+    take_over: bool,
+    as_json: bool,
+) -> None:
     from engine.runs import queue
     from engine.runs.resume import prepare
     from lora_tui import recent
@@ -134,7 +150,7 @@ def _restart(run: RunFolder, sets: dict[str, object], device: str | None, on_end
     entry = queue.entry_of(run)
     if entry is not None and queue.turn(entry) == "start":
         raise UserError("in-queue", f"The run {run.name} waits in the queue.", "Begin with it: lora-tui queue start")
-    prepare(run, sets, device)
+    prepare(run, sets, device, take_over)
     project = run.table().get("project")
     pid = start(run, on_end, fresh=False)
     if isinstance(project, str) and project:
@@ -158,6 +174,9 @@ def _command(run: RunFolder, command: str, no_wait: bool, as_json: bool, **argum
     seen = view.refresh()
     if seen.state in OVER or seen.state == "queued":
         raise _no_engine(run, seen)
+    if seen.state == "unknown":
+        why = f"was last at work on another machine ({seen.lock.host})" if seen.lock.elsewhere else "cannot be read"
+        raise UserError("no-engine", f"The run {run.name} {why}, and can only be looked at from here.")
     name = send(run, command, **arguments)
     if no_wait:
         result, message = "sent", f"Left the command for the engine of the run {run.name}."

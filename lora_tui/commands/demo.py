@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
 
 @click.command("demo")
 @click.argument("directory", metavar="[DIR]", default=DEFAULT_FOLDER)
-@click.option("--headless", is_flag=True, help="Without the app: train, compare and print what came of it.")
+@click.option(
+    "--headless",
+    is_flag=True,
+    help="Without the app: train, compare and print what came of it. So it is also without a terminal.",
+)
 @click.option("--prepare-only", is_flag=True, help="Only make the project.")
 @device_option
 @json_option
 def command(directory: str, headless: bool, prepare_only: bool, device: str, as_json: bool) -> None:
-    """Make the demo project in DIR (./lora-tui-demo by default), train its LoRA and show what it does.
+    """Make the demo project in DIR (./lora-tui-demo by default) and open it in the app.
 
-    It runs on any computer, without a graphics card and without a network.
+    With --headless its LoRA is trained here, and what it does is measured. Both run on any computer, without a graphics
+    card and without a network.
     """
     from engine.plan.demo import prepare
 
@@ -37,6 +43,10 @@ def command(directory: str, headless: bool, prepare_only: bool, device: str, as_
         else:
             output.say(f"Made the demo project {project.path}")
         return
+    if not (headless or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
+        from lora_tui.commands.open import show
+
+        click.get_current_context().exit(show(project.path))
     answer = {
         "project": project.path,
         **_train_and_prove(project, device),

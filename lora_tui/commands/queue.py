@@ -48,14 +48,19 @@ def add_command(
     from lora_tui import recent
     from lora_tui.commands.train import new_run, refuse_or_tell
 
-    opened = [open_project(directory, sets) for directory in directories]
-    for project, settings in opened:  # all are checked before any is added
-        refuse_or_tell(project, settings, accept_warnings)
+    try:
+        opened = [open_project(directory, sets) for directory in directories]
+        for project, settings in opened:  # all are checked before any is added
+            refuse_or_tell(project, settings, accept_warnings)
+    except UserError as error:
+        nothing = " Nothing was added." if len(directories) > 1 else ""
+        raise UserError(error.code, f"{error.message}{nothing}", error.hint) from None
+    changes = " ".join(f"{name}={text}" for name, text in sets)
     added = []
     for project, settings in opened:
         run = new_run(project, settings, device)
         try:
-            added.append(queue.add(run, project.path))
+            added.append(queue.add(run, project.path, changes))
         except BaseException:
             discard(run)
             raise
@@ -223,6 +228,7 @@ def _as_object(entry: Entry) -> dict[str, object]:
         "run": entry.run.name,
         "path": entry.run.path,
         "project": entry.project or None,
+        "set": entry.changes or None,
         "state": state,
         "step": seen.snapshot.step if seen is not None else 0,
         "total_steps": seen.snapshot.total_steps if seen is not None else 0,
@@ -242,7 +248,8 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     state, message, seen = _observe(entry)
     total = seen.snapshot.total_steps if seen is not None else 0
     steps = f"{seen.snapshot.step}/{total}" if seen is not None and total else ""
-    return (str(entry.number), Path(entry.project or entry.path).name, entry.run.name, state, steps, message)
+    name = Path(entry.project or entry.path).name
+    return (str(entry.number), name, entry.run.name, state, steps, inert(entry.changes, 60), message)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
@@ -251,7 +258,7 @@ def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("", "Project", "Run", "State", "Step"):
+    for heading in ("", "Project", "Run", "State", "Step", "Changed"):
         table.add_column(heading, justify="right" if heading == "Step" else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(inert(cell)) for cell in row[:-1]))  # Text: brackets in a name are no markup

@@ -12,7 +12,7 @@ import click
 from engine.plan.errors import UserError, few, inert, plural
 from engine.plan.files import absolute_path
 from lora_tui import output
-from lora_tui.options import json_option
+from lora_tui.options import json_option, take_over_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +64,11 @@ def list_command(directory: str, as_json: bool) -> None:
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.option("--project", default=None, metavar="DIR", help="The project RUN is in, if not the folder you are in.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@take_over_option
 @json_option
 @click.pass_context
 def remove_command(
-    context: click.Context, names: tuple[str, ...], project: str | None, yes: bool, as_json: bool
+    context: click.Context, names: tuple[str, ...], project: str | None, yes: bool, take_over: bool, as_json: bool
 ) -> None:
     """Delete whole runs, with their samples, logs and checkpoints, after a question.
 
@@ -78,17 +79,17 @@ def remove_command(
     runs = _named(names, project)
     for run in runs:  # all are looked at before any is removed
         _refuse_queued(run)
-        refuse_unless_removable(run)
+        refuse_unless_removable(run, take_over)
     about = [contents(run) for run in runs]
     for run, found in zip(runs, about, strict=True):
         output.tell(f"{run.path}: {_in_words(found)}")
         if found.only_here:
             output.tell(f"  In no model folder, so gone with it: {few(found.only_here)}")
     size = sum(found.bytes for found in about)
-    if not output.confirmed(f"Delete {plural(len(runs), 'run')} ({output.size(size)})?", yes):
+    if not output.confirmed(f"Delete {plural(len(runs), 'run')} (frees {output.size(size)})?", yes):
         context.exit(1)
     for run in runs:
-        remove_run(run)
+        remove_run(run, take_over)
     if as_json:
         removed = [
             {"run": run.name, "path": run.path, "bytes": found.bytes} for run, found in zip(runs, about, strict=True)
@@ -103,10 +104,17 @@ def remove_command(
 @click.option("--keep", default=0, type=click.IntRange(0), show_default=True, help="How many of the newest stay.")
 @click.option("--project", default=None, metavar="DIR", help="The project RUN is in, if not the folder you are in.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@take_over_option
 @json_option
 @click.pass_context
 def remove_checkpoints_command(
-    context: click.Context, names: tuple[str, ...], keep: int, project: str | None, yes: bool, as_json: bool
+    context: click.Context,
+    names: tuple[str, ...],
+    keep: int,
+    project: str | None,
+    yes: bool,
+    take_over: bool,
+    as_json: bool,
 ) -> None:
     """Delete checkpoints of runs, after a question; LoRAs, samples and logs stay.
 
@@ -117,7 +125,7 @@ def remove_checkpoints_command(
 
     runs = _named(names, project)
     for run in runs:
-        refuse_unless_removable(run)
+        refuse_unless_removable(run, take_over)
     doomed = {run: (found := list_checkpoints(run))[: max(0, len(found) - keep)] for run in runs}
     every = [checkpoint for found in doomed.values() for checkpoint in found]
     for run, found in doomed.items():
@@ -130,7 +138,7 @@ def remove_checkpoints_command(
         context.exit(1)
     for run, found in doomed.items():
         if found:
-            remove_checkpoints(run, found)
+            remove_checkpoints(run, found, take_over)
     if as_json:
         output.answer({"removed": [{"path": one.path, "bytes": one.bytes} for one in every], "bytes": size})
         return
@@ -162,7 +170,7 @@ def _in_words(found: Contents) -> str:
         plural(found.checkpoints, "checkpoint") if found.checkpoints else "",
         plural(found.samples, "sample") if found.samples else "",
         plural(found.loras, "LoRA") if found.loras else "",
-        f"{output.size(found.bytes)} in all",
+        f"{output.size(found.bytes)} to be freed",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -17,6 +17,7 @@ from lora_tui.options import (
     open_project,
     overrides,
     set_option,
+    take_over_option,
 )
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with the project's last training instead of starting a new one.")
 @click.option("--run", "run_name", default=None, metavar="RUN", help="With --resume: the run to go on with.")
 @click.option("--detach", is_flag=True, help="Start it and return at once.")
+@click.option("--dry-run", is_flag=True, help="Only five steps: does everything work, and how long will it take?")
 @click.option("--accept-warnings", is_flag=True, help="Train even where a warning says that it will not work.")
 @device_option_unset
 @on_end_option
+@take_over_option
 @json_option
 @click.pass_context
 def command(
@@ -44,9 +47,11 @@ def command(
     resume: bool,
     run_name: str | None,
     detach: bool,
+    dry_run: bool,
     accept_warnings: bool,
     device: str | None,
     on_end: str | None,
+    take_over: bool,
     as_json: bool,
 ) -> None:
     """Train the project DIR.
@@ -55,19 +60,28 @@ def command(
 
     Each training is a run of its own. With --resume the last one goes on where it was stopped or died, or is made
     longer, e.g. with --set max_train_epochs=6; DIR may then also be the folder of a run.
+
+    With --dry-run it trains five steps, draws a sample, says how long all of it will take, and saves nothing.
     """
     from lora_tui import recent
     from lora_tui.follow import run_job, start
 
-    if run_name is not None and not resume:
-        raise click.UsageError("--run needs --resume.", context)
+    for given, name in ((run_name is not None, "--run"), (take_over, "--take-over")):
+        if given and not resume:
+            raise click.UsageError(f"{name} needs --resume.", context)
+    if dry_run and (resume or detach):
+        raise click.UsageError("--dry-run goes together with neither --resume nor --detach.", context)
+    if dry_run:
+        _dry_run(context, directory, sets, accept_warnings, device, on_end, as_json)
+        return
     if resume:
-        run, title = resumed_run(directory, run_name, sets, device)
+        run, title = resumed_run(directory, run_name, sets, device, take_over)
         total_steps = 0
     else:
         project, settings = open_project(directory, sets)
         total_steps = refuse_or_tell(project, settings, accept_warnings)
         _tell_what_could_go_on(project.path)
+        _tell_of_the_queue(project.path)
         recent.remember(project.path)
         run, title = new_run(project, settings, device or "auto"), project.name
     if detach:
@@ -84,8 +98,39 @@ def command(
     context.exit(outcome.exit_code)
 
 
+def _dry_run(
+    context: click.Context,
+    directory: str,
+    sets: tuple[tuple[str, str], ...],
+    accept_warnings: bool,
+    device: str | None,
+    on_end: str | None,
+    as_json: bool,
+) -> None:
+    """The first steps of a new training. What config.toml says of its end is not for these: it may switch off."""
+    from engine.runs.job import DRY_RUN_STEPS
+    from lora_tui import recent
+    from lora_tui.follow import run_job
+
+    project, settings = open_project(directory, sets)
+    refuse_or_tell(project, settings, accept_warnings)
+    recent.remember(project.path)
+    run = new_run(project, settings, device or "auto", dry_run=DRY_RUN_STEPS)
+    output.tell(f"Dry run {run.name}: {DRY_RUN_STEPS} steps, of which nothing is saved. Ctrl-C stops it.")
+    outcome = run_job(run, f"{project.name}, dry run", on_end or "")
+    result = outcome.result() if run.result_path.exists() else {}
+    if as_json:
+        seconds = {name: result.get(name) for name in ("seconds_per_step", "estimated_seconds")}
+        output.answer(as_object(outcome) | seconds)
+    elif outcome.seen.snapshot.end is not None:
+        output.say(outcome.seen.snapshot.end.message)
+    else:
+        print_result(outcome)
+    context.exit(outcome.exit_code)
+
+
 def resumed_run(
-    directory: str, name: str | None, sets: tuple[tuple[str, str], ...], device: str | None
+    directory: str, name: str | None, sets: tuple[tuple[str, str], ...], device: str | None, take_over: bool = False
 ) -> tuple[RunFolder, str]:
     """(the run to go on with, ready to be launched; its name for people).
 
@@ -106,7 +151,7 @@ def resumed_run(
         run = find(name, folder)
     else:
         run = last_training(folder) or find("last", folder)
-    prepare(run, changed, device)
+    prepare(run, changed, device, take_over)
     job = run.table()
     if isinstance(job.get("project"), str):
         recent.remember(Path(job["project"]))
@@ -116,10 +161,10 @@ def resumed_run(
 
 
 def last_training(project: Path) -> RunFolder | None:
-    """The newest run of a project that is a training and has begun; one that waits in a queue has not."""
+    """The newest run of a project that is a training, no dry run, and has begun; one that waits in a queue has not."""
     from engine.runs.folder import list_runs
 
-    runs = (run for run in reversed(list_runs(project)) if run.kind == "train" and run.events_path.exists())
+    runs = (run for run in reversed(list_runs(project)) if run.is_training and run.events_path.exists())
     return next(runs, None)
 
 
@@ -138,6 +183,15 @@ def _tell_what_could_go_on(project: Path) -> None:
         at = f" at step {seen.snapshot.step} of {seen.snapshot.total_steps}"
         how = f"lora-tui train {shlex.quote(str(project))} --resume"
         output.tell(f"This starts a new run. The last one {ended}{at}; to go on with that one instead: {how}")
+
+
+def _tell_of_the_queue(project: Path) -> None:
+    """Two trainings at once seldom fit on one card."""
+    from engine.runs import queue
+
+    if queue.runner().status == "held":
+        how = f"lora-tui queue add {shlex.quote(str(project))}"
+        output.tell(f"The queue is at work as well; two trainings may need more memory than there is. In turn: {how}")
 
 
 def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool) -> int:

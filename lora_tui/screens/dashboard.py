@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.css.query import NoMatches
 
+from engine.plan.errors import inert
 from engine.runs.events import SLICE_EVENTS
 from engine.runs.folder import RunFolder
 from engine.runs.resume import resumable
@@ -172,6 +173,8 @@ class Dashboard(Page):
             self._news = None
         if self._starting:
             status.say("ok", "Starting the engine…")
+        elif not self.watched.path.is_dir():
+            status.say("!", f"The run's folder is not there any more: {inert(self.watched.path)}")
         elif self._news is not None:
             status.say(*self._news[0])
         elif seen.more:
@@ -365,7 +368,7 @@ class Dashboard(Page):
             elif self._extensible(self.seen):
                 self._ask_for_more(self.seen.snapshot.total_epochs)
             else:
-                self.say("ok", "There is nothing to resume: it has not ended.")
+                self.say("!", sentences.not_resumable(self.seen))
             return
         self._go_on()
 

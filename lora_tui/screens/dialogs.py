@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from lora_tui.widgets.hints import key_name
+from lora_tui.widgets.line_input import LineInput
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, Part, line
 
@@ -109,9 +110,7 @@ class Ask(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Lines(id="question")
-            answer = Input(self._value, id="answer", select_on_focus=False)
-            answer.cursor_blink = False  # over ssh a blinking cursor costs 1 kB a second
-            yield answer
+            yield LineInput(self._value, id="answer")
             yield Lines(id="keys")
 
     def on_mount(self) -> None:

@@ -47,7 +47,7 @@ def steps_to_come(seen: Observation) -> list[Text]:
 def left(seen: Observation) -> list[Text]:
     """Time left and when it will be done; of a run that is over, when it ended."""
     if seen.over:
-        return [labelled("ended", at(ended(seen), seen.time))]
+        return [labelled("ended", at(ended(seen), seen.time) if ended(seen) else "-")]
     seconds = seen.snapshot.seconds_left
     if seconds is None or seen.state not in ("training", "paused"):
         return [labelled("left", "-")]

@@ -137,6 +137,11 @@ class SamplesScreen(Page):
         shown, room = inert(path), self.app.size.width - 2
         return shown if len(shown) <= room else "…" + shown[1 - room :]
 
+    def offered(self, action: str) -> bool:
+        if action in ("earlier", "later", "first", "newest"):
+            return len(self.gallery.series) > 1
+        return action != "prompt" or len(self.gallery.keys) > 1
+
     def action_time(self, by: int) -> None:
         self.gallery.through_time(by)
         self.paint()

@@ -13,6 +13,7 @@ from rich.style import Style
 from rich.text import Text
 
 from engine.plan.errors import inert
+from engine.runs.log import ENDED_AT_ONCE
 from engine.runs.state import Observation, State, last_progress
 from lora_tui.progress import activity
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, GOOD, STRONG, WARN, Part, line
@@ -30,6 +31,7 @@ SIGNS: dict[State, tuple[str, Style]] = {
     "unknown": ("?", DIM),
 }
 LOW_DISK_BYTES = 5_000_000_000
+LOOKED_AT = 40  # lines at the end of a log, for a traceback
 FRESH_SECONDS = 120.0  # a warning stays in the status line so long, and then in the log
 Says = tuple[str, str]  # mark ("ok", "!" or "x") and sentence
 KeyOf = Callable[[str], str]  # the key that does an action, as people read it
@@ -102,7 +104,7 @@ def header(seen: Observation, names: tuple[str, str], width: int) -> list[Text]:
 def _last_word(seen: Observation) -> str:
     snapshot = seen.snapshot
     if seen.over:
-        return f"ended {at(ended(seen), seen.time)}"
+        return f"ended {at(ended(seen), seen.time)}" if ended(seen) else ""
     if seen.state == "unknown":
         return f"on another machine ({inert(seen.lock.host)})" if seen.lock.elsewhere else ""
     if not snapshot.last_event_time:
@@ -214,14 +216,33 @@ def what_happened(seen: Observation, log: list[str], width: int) -> list[Text]:
     end = snapshot.end
     told = inert(end.message) if end is not None else ""
     if seen.state == "died":
-        told = f"The engine was killed at step {snapshot.step:,} without a last word. Most often memory has run out, "
-        told += "or the machine was restarted."
+        told = _death(snapshot.step, log)
     lines = [line((row, style)) for row in textwrap.wrap(told or f"The run has {seen.state}.", max(20, width - 2))]
     if end is not None and end.hint:
         lines += [line(row) for row in textwrap.wrap(inert(end.hint), max(20, width - 2))]
     if seen.state != "stopped":
         lines += [line(("log  ", DIM), (inert(row), DIM)) for row in log[-3:]]
     return [_indented(text) for text in lines]
+
+
+def not_resumable(seen: Observation) -> str:
+    """Why a run does not go on from here."""
+    if seen.state == "unknown":
+        return "It may be at work on another machine. If that is gone: lora-tui resume RUN --take-over"
+    if seen.over:
+        return "It cannot go on: it is no training, or what it was to do cannot be read any more."
+    return "There is nothing to resume: it has not ended."
+
+
+def _death(step: int, log: list[str]) -> str:
+    """How an engine came to its end that could not say so itself, as far as its log tells."""
+    last = log[-1] if log else ""
+    if last == ENDED_AT_ONCE:
+        return f"Somebody interrupted the engine twice at step {step:,}, so it ended at once."
+    if any(row.startswith(("Traceback", "Fatal Python error")) for row in log[-LOOKED_AT:]):
+        return f"The engine broke down at step {step:,}; its log tells more."
+    told = f"The engine was killed at step {step:,} without a last word. "
+    return told + "Most often memory has run out, or the machine was restarted."
 
 
 def _indented(text: Text) -> Text:

@@ -6,6 +6,7 @@ import textwrap
 
 from rich.style import Style
 
+from engine.plan.errors import inert
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import MARKS, line
 
@@ -26,7 +27,7 @@ class Status(Lines):
 
     def say(self, mark: str, sentence: str) -> None:
         """mark: "ok", "!" (something to know) or "x" (something is wrong)."""
-        self._said = (mark, sentence)
+        self._said = (mark, inert(sentence))  # whoever says it may have named a file
         self._lay_out()
 
     def on_resize(self) -> None:

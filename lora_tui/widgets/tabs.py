@@ -16,7 +16,7 @@ _CHOSEN = Style(color=BACKGROUND, bgcolor="#5fafd7", bold=True)
 
 
 class Tabs(Lines):
-    """Numbered from 1, as the digit keys that choose them."""
+    """Numbered from 1, as the digit keys that choose them, where these do."""
 
     @dataclass
     class Chosen(Message):
@@ -24,9 +24,10 @@ class Tabs(Lines):
 
         name: str
 
-    def __init__(self, names: Mapping[str, str], *, id: str | None = None) -> None:
+    def __init__(self, names: Mapping[str, str], *, id: str | None = None, numbered: bool = True) -> None:
         super().__init__(id=id)
         self._names = dict(names)
+        self._numbered = numbered
         self._places: list[tuple[int, int, str]] = []
 
     def choose(self, name: str) -> None:
@@ -35,7 +36,8 @@ class Tabs(Lines):
         column = 0
         for number, (key, title) in enumerate(self._names.items(), 1):
             # The brackets say without colours which one is in front.
-            text = f"[{number} {title}]" if key == name else f" {number} {title} "
+            label = f"{number} {title}" if self._numbered else title
+            text = f"[{label}]" if key == name else f" {label} "
             parts += [(text, _CHOSEN)] if key == name else [(text[:2], ACCENT), (text[2:], DIM)]
             self._places.append((column, column + len(text), key))
             column += len(text)

@@ -45,6 +45,12 @@ def test_variants_of_a_project_one_after_the_other(lora_tui, project, fake_engin
     assert (first.json["working"], first.json["pid"]) == (False, None)
     assert "queue start" in lora_tui("queue", "add", project, "--set", "max_train_epochs=3", "--device", "cpu").out
     assert recent.projects() == [project]
+    listed = lora_tui("queue", "list", "--json").json["entries"]
+    assert [one["set"] for one in listed] == [None, "max_train_epochs=3"]
+    assert "max_train_epochs=3" in lora_tui("queue", "list").out
+    nothing = lora_tui("queue", "add", project, "nowhere")
+    assert (nothing.code, "Nothing was added." in nothing.err) == (1, True)
+    assert len(list_runs(project)) == 2
     settings = [run.job.settings for run in list_runs(project)]
     assert [one.max_train_epochs for one in settings if one] == [2, 3]
     assert [run.job.device for run in list_runs(project)] == ["auto", "cpu"]

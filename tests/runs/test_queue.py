@@ -281,6 +281,21 @@ def test_stopping_the_queue_leaves_the_run_at_work(tmp_path: Path) -> None:
     wait_for(lambda: state(second) == "finished")
 
 
+def test_a_queue_that_was_stopped_with_runs_waiting_has_not_ended(tmp_path: Path) -> None:
+    """`on_end` may switch the machine off."""
+    said = tmp_path / "said"
+    first, second = added(tmp_path, steps=100, step_seconds=0.02), added(tmp_path, steps=1)
+    queue_runner.start(f"echo over >> '{said}'")
+    wait_for(lambda: state(first) == "training")
+    queue.ask_to_stop()
+    wait_for(idle)
+    wait_for(lambda: "1 run still waiting" in queue.log_path().read_text())
+    assert not said.exists()
+    queue_runner.start(f"echo over >> '{said}'")
+    wait_for(lambda: state(second) == "finished" and said.exists())
+    assert said.read_text() == "over\n"
+
+
 def test_what_has_finished_makes_room_at_the_next_start(tmp_path: Path) -> None:
     added(tmp_path, steps=1)
     failed = added(tmp_path, then="fail")

@@ -8,6 +8,7 @@ import pytest
 
 from engine.runs.fold import fold
 from engine.runs.lock import LockInfo
+from engine.runs.log import ENDED_AT_ONCE
 from engine.runs.state import Observation, State, derive
 from lora_tui.screens.sentences import SIGNS, ago, at, header, sentence, size, what_happened
 from lora_tui.widgets.paint import in_ascii, sparkline
@@ -73,6 +74,25 @@ def test_last_words_of_a_dead_engine_are_shown_and_a_running_one_needs_none():
     assert told[-1].endswith("Killed")
     assert not any("first" in line for line in told)
     assert what_happened(seen(HELD, 104, JOB, STEP), log, 80) == []
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (["step", ENDED_AT_ONCE], "Somebody interrupted the engine twice at step 3"),
+        (["Traceback (most recent call last):", "  File …", "ValueError: no"], "broke down at step 3"),
+        (["all is well"], "Most often memory has run out"),
+        ([], "Most often memory has run out"),
+    ],
+)
+def test_memory_is_blamed_only_where_the_log_says_nothing_else(log, words):
+    told = [line.plain for line in what_happened(seen(FREE, 190, JOB, STEP), log, 200)]
+    assert words in told[0]
+
+
+def test_a_run_of_which_nothing_is_known_has_no_date():
+    run = Observation("died", fold([]), FREE, 190)
+    assert [line.plain for line in header(run, ("zibo", "1"), 80)][1].strip() == "✗ died"
 
 
 @pytest.mark.parametrize(

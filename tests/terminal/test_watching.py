@@ -116,3 +116,15 @@ def test_the_app_can_be_put_to_sleep(running: RunFolder, open_terminal: Opened) 
     terminal.type("qq")
     terminal.wait(GONE)
     assert terminal.exit_code == 0
+
+
+def test_keys_that_come_in_one_piece_are_done_in_their_order(running: RunFolder, open_terminal: Opened) -> None:
+    """As over a slow connection, or when somebody pastes: letters and Backspace in one read."""
+    terminal = open_terminal("watch", running.path)
+    terminal.wait_for("training")
+    terminal.type("i")
+    terminal.wait_for("A sample now")
+    terminal.type("\x15one\x7f\x7f\x7ftwo\x7fxyz\x1b[D\x1b[Dq")
+    terminal.wait_for("twxqyz")
+    terminal.type("\x1b")
+    terminal.type("q")

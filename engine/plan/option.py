@@ -1,0 +1,101 @@
+"""How one option is declared: a pydantic field with words for a newcomer, and the `Option` that is read out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args, get_origin
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+Kind = Literal["switch", "integer", "number", "choice", "text", "list"]
+Page = Literal["basic", "advanced", "samples"]
+"""The parts of a form, as the guide has them."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a form or a help page needs to know about one option. minimum and maximum are allowed values themselves.
+
+    words: what else people look for it by ("overfitting"). step: how far one press of an arrow key goes.
+    """
+
+    name: str
+    title: str
+    group: str
+    help: str
+    usual: str
+    guide: str
+    default: object
+    kind: Kind
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    page: Page = "advanced"
+    words: str = ""
+    step: float = 1.0
+
+
+def option(
+    default: object,
+    title: str,
+    group: str,
+    help: str,
+    *,
+    usual: str,
+    guide: str,
+    limits: tuple[float | None, float | None] = (None, None),
+    page: Page = "advanced",
+    words: str = "",
+    step: float = 1.0,
+) -> Any:
+    return Field(
+        default,
+        title=title,
+        description=help,
+        ge=limits[0],
+        le=limits[1],
+        json_schema_extra={
+            "group": group,
+            "usual": usual,
+            "guide": guide,
+            "minimum": limits[0],
+            "maximum": limits[1],
+            "page": page,
+            "words": words,
+            "step": step,
+        },
+    )
+
+
+def describe(name: str, field: FieldInfo) -> Option:
+    """What was declared of the option `name`."""
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    kind, choices = _kind(field.annotation)
+    minimum, maximum = extra["minimum"], extra["maximum"]
+    return Option(
+        name=name,
+        title=field.title or name,
+        group=str(extra["group"]),
+        help=field.description or "",
+        usual=str(extra["usual"]),
+        guide=str(extra["guide"]),
+        default=field.default,
+        kind=kind,
+        choices=choices,
+        minimum=minimum if isinstance(minimum, int | float) else None,
+        maximum=maximum if isinstance(maximum, int | float) else None,
+        page=cast(Page, extra["page"]),
+        words=str(extra["words"]),
+        step=float(cast(float, extra["step"])),
+    )
+
+
+def _kind(annotation: object) -> tuple[Kind, tuple[str, ...]]:
+    if get_origin(annotation) is Literal:
+        return "choice", get_args(annotation)
+    if get_origin(annotation) is tuple:
+        return "list", ()
+    kinds: dict[object, Kind] = {bool: "switch", int: "integer", float: "number", str: "text"}
+    return kinds[annotation], ()

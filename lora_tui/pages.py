@@ -1,0 +1,94 @@
+"""The wizard's screens: one for each step, built when it is first visited and kept, and who tells them what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lora_tui.steps import StepName
+from lora_tui.wizard import Wizard
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from lora_tui.screens.wizard_page import WizardPage
+
+TICK_SECONDS = 1.0
+PAGES: dict[StepName, str] = {
+    "project": "project:ProjectPage",
+    "pictures": "pictures:PicturesPage",
+    "regularisation": "regularisation:RegularisationPage",
+    "captions": "captions:CaptionsPage",
+    "model": "base_model:BaseModelPage",
+    "settings": "settings:SettingsPage",
+    "review": "review:ReviewPage",
+    "training": "training:TrainingPage",
+    "results": "results:ResultsPage",
+}
+"""Step to its screen, as module in `lora_tui.screens` and class."""
+
+
+class Pages:
+    """The screens of one open project in `app`."""
+
+    def __init__(self, app: App[Any], path: Path) -> None:
+        """Opens the project. Only while the app runs. Raises UserError as `Wizard` does."""
+        self.app = app
+        self._loop, self._context = asyncio.get_running_loop(), contextvars.copy_context()
+        self._built: dict[StepName, WizardPage] = {}
+        self._told = False
+        self.wizard = Wizard(path, self._changed)
+        self._timer = app.set_interval(TICK_SECONDS, self.wizard.tick)
+
+    def page(self, step: StepName) -> WizardPage:
+        """The screen of a step."""
+        if step not in self._built:
+            module, _, name = PAGES[step].partition(":")
+            made = getattr(import_module(f"lora_tui.screens.{module}"), name)(self)
+            self.app.install_screen(made, f"{id(self)}-{step}")  # so that it stays when another one is shown
+            self._built[step] = made
+        return self._built[step]
+
+    def go(self, step: StepName) -> None:
+        """Show a step in place of the one that is shown, or over what is."""
+        from lora_tui.screens.wizard_page import WizardPage
+
+        self.wizard.leave_at(step)
+        page = self.page(step)
+        if page in self.app.screen_stack:
+            while self.app.screen is not page:
+                self.app.pop_screen()
+            return
+        while len(self.app.screen_stack) > 1 and not isinstance(self.app.screen, WizardPage):
+            if not any(isinstance(screen, WizardPage) for screen in self.app.screen_stack):
+                break
+            self.app.pop_screen()
+        if isinstance(self.app.screen, WizardPage):
+            self.app.switch_screen(page)
+        else:
+            self.app.push_screen(page)
+
+    def close(self) -> None:
+        """Forget the screens; the project is saved anyway."""
+        self._timer.stop()
+        for page in self._built.values():
+            with contextlib.suppress(Exception):
+                self.app.uninstall_screen(page)
+        self._built.clear()
+
+    def _changed(self) -> None:
+        """From any thread; many changes at once are shown once."""
+        if not self._told:
+            self._told = True
+            with contextlib.suppress(RuntimeError):  # the app has left
+                self._loop.call_soon_threadsafe(self._show, context=self._context)
+
+    def _show(self) -> None:
+        self._told = False
+        for page in self._built.values():
+            if page.is_current and page.is_attached:
+                page.show_all()

@@ -1,0 +1,164 @@
+"""The base model: those found on this machine, or any file or folder; recognised by its header at once."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import ClassVar
+
+from engine.plan.found_models import Found, found_models
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.plan.base_model import BUILT_IN, BaseModel, recognise
+from engine.plan.errors import UserError, inert
+from engine.plan.project import Project
+from lora_tui import recent
+from lora_tui.aside import aside
+from lora_tui.paths import clean
+from lora_tui.screens.sentences import Says, size
+from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import DIM, PLAIN, WARN, line
+from lora_tui.words import paragraph
+
+OPTION = "pretrained_model_name_or_path"
+SUFFIXES = (".safetensors",)
+
+
+class BaseModelPage(FormPage):
+    """Enter on a model uses it. Only headers are read; weights are loaded when the training begins."""
+
+    STEP: ClassVar[StepName] = "model"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "path", "path", id="path", tooltip="Type or paste the path of a file or a folder."),
+        Binding("f", "browse", "browse", id="browse", tooltip="Look for it in the folders of this machine."),
+        *FORM_KEYS,
+    ]
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self._found: list[Found] | None = None
+
+    def body(self) -> ComposeResult:
+        yield Form(id="form")
+        yield Lines(id="about")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        project = self.draft.path
+        aside(lambda: found_models(project, used_lately()), self._take_found)
+
+    def _take_found(self, found: list[Found]) -> None:
+        self._found = found
+        if self.is_attached:
+            self.show_all()
+
+    def update(self) -> None:
+        now = str(self.draft.value(OPTION))
+        rows = [Row("h1", "Chosen", kind="heading"), self._chosen(now), Row("h2", "On this machine", kind="heading")]
+        if self._found is None:
+            rows.append(Row("looking", "looking…", kind="note"))
+        for number, model in enumerate(self._found or ()):
+            aside = f"{model.kind:<14} {size(model.size) if model.size else ''}"
+            rows.append(Row(f"found {number}", inert(name_of(model.path)), aside=aside, kind="action"))
+        self.form.show(rows)
+        self.query_one("#about", Lines).show(self._about(now))
+
+    def _chosen(self, now: str) -> Row:
+        survey = self.wizard.survey
+        wrong = survey is not None and survey.base_error is not None
+        return Row("path", "File or folder", now or "(none yet)", text=now, mark="x" if wrong else "", kind="path")
+
+    def _about(self, now: str) -> list[Text]:
+        width = self.room - 2
+        survey = self.wizard.survey
+        base: BaseModel | None = survey.base if survey is not None else None
+        if self.form.here.startswith("found ") and self._found:
+            model = self._found[int(self.form.here.partition(" ")[2])]
+            return [line((f" {inert(model.path)}", DIM))]
+        if base is None:
+            text = (
+                " The model that the LoRA is trained on, and that you will use it with: SDXL itself, or one made from "
+            )
+            return paragraph(f"{text}it. The LoRA works best with the model that it was trained on.", width)
+        rows = [line((f" {'The practice model' if base.size == 'micro' else 'SDXL'}, {base.kind}", PLAIN))]
+        return rows + [line((f" {inert(note)}", WARN)) for note in base.notes]
+
+    def sentence(self, standing: Standing) -> Says:
+        if standing.mark == "done":
+            return (
+                "ok",
+                f"Its header was read; weights are loaded when the training begins. {self.key('next')} goes on.",
+            )
+        return super().sentence(standing)
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_path(self) -> None:
+        self.form.edit("path", str(self.draft.value(OPTION)))
+
+    def action_browse(self) -> None:
+        from lora_tui.screens.browse import Browse
+
+        now = Path(str(self.draft.value(OPTION)) or Path.home())
+        begin = now.parent if now.is_absolute() and now.parent.is_dir() else Path.home()
+
+        def taken(path: Path | None) -> None:
+            if path is not None:
+                self._use(str(path))
+
+        self.app.push_screen(Browse(begin, suffixes=SUFFIXES), taken)
+
+    def on_form_done(self, event: Form.Done) -> None:
+        model = (self._found or [])[int(event.key.partition(" ")[2])]
+        self._use(str(model.path))
+
+    def on_form_edited(self, event: Form.Edited) -> None:
+        self._use(clean(event.text))
+
+    def _use(self, text: str) -> None:
+        """Take a model; with the practice model its own settings come along, and go again with another one."""
+        if not text:
+            self.done(self.draft.reset(OPTION))
+            return
+        try:
+            base = recognise(text, self.draft.path)
+        except UserError as error:
+            self.done(self.draft.set_value(OPTION, text))
+            self.say("x", f"{error} It is noted down all the same.")
+            return
+        self.done(self.draft.set_value(OPTION, text), f"{name_of(Path(text))}: {self._recognised(base)}.")
+        self._match_preset(base)
+
+    def _match_preset(self, base: BaseModel) -> None:
+        preset = self.draft.project.preset
+        wanted = "demo" if base.size == "micro" else "guide" if preset == "demo" else preset
+
+        def change(project: Project) -> None:
+            project.preset = wanted
+
+        if wanted != preset:
+            self.done(self.draft.edit(change), f"The settings start from the preset {wanted} now: it fits this model.")
+
+    @staticmethod
+    def _recognised(base: BaseModel) -> str:
+        return "the practice model, for trying things out" if base.size == "micro" else "an SDXL model, as it should be"
+
+
+def name_of(path: Path) -> str:
+    """As people call a model."""
+    return BUILT_IN if str(path) == BUILT_IN else path.name
+
+
+def used_lately() -> list[Path]:
+    """The base models of the projects that were used lately."""
+    found = []
+    for folder in recent.projects()[:10]:
+        with contextlib.suppress(UserError, OSError):
+            text = str(Project.open(folder).settings.get(OPTION, ""))
+            if text and text != BUILT_IN and Path(text).is_absolute():
+                found.append(Path(text))
+    return found

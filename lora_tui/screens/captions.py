@@ -1,0 +1,235 @@
+"""Captions, one after the other: what each picture shows, in a line that is saved by itself."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
+from textual.timer import Timer
+from textual.widgets import Input
+
+from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.captions import NotUTF8Error, has_word
+from engine.plan.dataset import Picture as Entry
+from engine.plan.errors import UserError, inert
+from lora_tui.screens.pictures import LIST_KEYS, PREVIEW_COLUMNS
+from lora_tui.screens.sentences import Says
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.form import Left, RowInput, Taken
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.listing import Listing
+from lora_tui.widgets.paint import DIM, GOOD, PLAIN, WARN, line
+from lora_tui.widgets.picture import Picture
+
+NAME_CELLS = 20
+SAVE_SECONDS = 0.8  # after the last letter: a lost connection costs at most a word
+
+
+class CaptionsPage(WizardPage):
+    """A row for each training picture, its caption edited below. Every change is kept in a backup first."""
+
+    STEP: ClassVar[StepName] = "captions"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "edit", "edit", id="edit", tooltip="Edit this caption; Enter saves it and goes to the next."),
+        Binding("m", "missing", "next missing", id="missing", tooltip="The next without a caption or the trigger."),
+        Binding("z", "large", "large", id="large", tooltip="The picture as large as the terminal."),
+        *LIST_KEYS,
+    ]
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self._shown: list[Entry] = []
+        self._written: dict[str, str] = {}  # by picture: captions written here, until the next survey knows of them
+        self._survey: object = None
+        self._open: Entry | None = None  # the picture whose caption is being edited
+        self._typed = ""  # what stands in the editor
+        self._timer: Timer | None = None
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="side-by-side"):
+            yield Listing(id="list")
+            with Vertical(id="preview"):
+                yield Picture(id="picture")
+        yield Lines(id="about")
+        yield RowInput(id="editor")
+
+    @property
+    def listing(self) -> Listing:
+        return self.query_one(Listing)
+
+    def update(self) -> None:
+        survey = self.wizard.survey
+        if survey is not self._survey and not self.wizard.looking:
+            self._survey, self._written = survey, {}
+        dataset = survey.dataset if survey is not None else None
+        self._shown = [p for p in dataset.pictures if p.kind == "train" and p.used] if dataset is not None else []
+        self.listing.show_rows(len(self._shown), self._row)
+        self.query_one("#preview").display = self.app.size.width >= PREVIEW_COLUMNS
+        shown = self._here
+        self.query_one("#picture", Picture).show_path(
+            shown.path if shown is not None and self.query_one("#preview").display else None
+        )
+        self.query_one("#about", Lines).show(self._about())
+
+    @property
+    def _here(self) -> Entry | None:
+        return self._shown[self.listing.here] if self._shown else None
+
+    def _caption(self, entry: Entry) -> str:
+        if entry.path.name in self._written:
+            return self._written[entry.path.name]
+        return entry.caption if entry.caption_path is not None else ""
+
+    def _is_missing(self, entry: Entry) -> bool:
+        caption, trigger = self._caption(entry), self.draft.project.trigger
+        return not caption or bool(trigger and not has_word(caption, trigger))
+
+    def _row(self, index: int) -> Text:
+        entry = self._shown[index]
+        caption = self._caption(entry)
+        mark, style = ("✓", GOOD) if not self._is_missing(entry) else ("·", DIM) if not caption else ("!", WARN)
+        name = inert(entry.path.name, NAME_CELLS - 1)
+        text = (inert(caption), PLAIN) if caption else ("no caption yet", DIM)
+        return line((f"{mark} ", style), (f"{name:<{NAME_CELLS}}", DIM), text)
+
+    def _about(self) -> list[Text]:
+        entry = self._here
+        if entry is None:
+            return [line((" There are no pictures yet; they are the second step.", DIM))]
+        trigger = self.draft.project.trigger
+        if self._open is not None:
+            said = f" Enter saves and goes on, Esc stops. Begin with {trigger}, and say what is not the subject itself:"
+            return [line((said, DIM)), line((" clothes, place, light. What you name stays changeable later.", DIM))]
+        caption = self._caption(entry)
+        if not caption:
+            words = entry.caption or "nothing"
+            return [line((f' Without one, the words of its folder are learnt: "{inert(words)}".', WARN))]
+        if trigger and not has_word(caption, trigger):
+            return [line((f' The trigger word "{inert(trigger)}" is not in it.', WARN))]
+        return [line((f" {inert(caption)}", PLAIN))]
+
+    def sentence(self, standing: Standing) -> Says:
+        if self._shown and standing.mark != "done":
+            return "!", f"{standing.missing} {self.key('missing')} goes to the next one, {self.key('edit')} edits."
+        return super().sentence(standing)
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_row(self, by: int) -> None:
+        self._news = None
+        self.listing.move(by)
+        self.show_all()
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        if self._open is not None and self._here is not self._open:
+            self._close()
+        self.show_all()
+
+    def on_listing_opened(self, event: Listing.Opened) -> None:
+        self.action_edit()
+
+    def action_missing(self) -> None:
+        count = len(self._shown)
+        for step in range(1, count + 1):
+            index = (self.listing.here + step) % count
+            if self._is_missing(self._shown[index]):
+                self.listing.choose(index)
+                return
+        self.say("ok", "Every picture has a caption with the trigger word.")
+
+    def action_large(self) -> None:
+        from lora_tui.screens.large import LargePicture
+
+        if self._shown:
+            self.app.push_screen(LargePicture([entry.path for entry in self._shown], self.listing.here))
+
+    def action_edit(self) -> None:
+        entry = self._here
+        if entry is None:
+            return
+        try:
+            text = self._written.get(entry.path.name) or read_for_editing(entry.path, self._extension)
+        except NotUTF8Error as error:
+            self.say("x", f"{error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first.")
+            return
+        trigger = self.draft.project.trigger
+        self._open = entry
+        editor = self.query_one("#editor", RowInput)
+        editor.value = self._typed = text or (f"{trigger}, " if trigger else "")
+        editor.cursor_position = len(editor.value)
+        editor.add_class("-on")
+        editor.focus()
+        self.show_all()
+
+    @property
+    def _extension(self) -> str:
+        return str(self.draft.value("caption_extension"))
+
+    # --------------------------------------------------------------------------------------------------------- editor
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._typed = event.value
+        if self._open is not None:
+            if self._timer is not None:
+                self._timer.stop()
+            self._timer = self.set_timer(SAVE_SECONDS, self._save)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._save():
+            last = self.listing.here + 1 >= len(self._shown)
+            self._close()
+            if last:
+                self.say("ok", "That was the last one. All are saved.")
+            else:
+                self.listing.move(1)
+                self.action_edit()
+
+    def on_left(self, event: Left) -> None:
+        event.stop()
+        self._save()
+        self._close()
+        self.wizard.look_again()
+
+    def on_taken(self, event: Taken) -> None:
+        event.stop()
+        if self._save():
+            self._close()
+            self.listing.move(event.by)
+            self.action_edit()
+
+    def on_unmount(self) -> None:
+        self._save()  # the app is being closed, or its terminal is gone
+
+    def _save(self) -> bool:
+        """Write what is in the editor, if it is a change; whether all is well."""
+        entry = self._open
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if entry is None:
+            return True
+        text = self._typed.strip()
+        trigger = self.draft.project.trigger
+        if text in ("", f"{trigger},") and not self._caption(entry):
+            return True  # only what was put there to begin with
+        try:
+            write_caption(self.draft.path, entry.path, text, self._extension)
+        except UserError as error:
+            with contextlib.suppress(NoMatches):
+                self.say("x", f"{error} Your words are still in the editor.")
+            return False
+        self._written[entry.path.name] = text
+        with contextlib.suppress(NoMatches):  # the screen is being taken down
+            self.listing.show_rows(len(self._shown), self._row)
+        return True
+
+    def _close(self) -> None:
+        self._open = None
+        self.query_one("#editor", RowInput).remove_class("-on")
+        self.set_focus(None)
+        self.show_all()

@@ -1,0 +1,221 @@
+"""The first screen: what runs now, the projects that were used lately, and how to begin."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.plan.demo import DEFAULT_FOLDER
+from engine.plan.errors import UserError, inert
+from engine.plan.project_file import FILE_NAME
+from engine.runs.folder import RunFolder, list_runs
+from engine.runs.lock import look
+from engine.runs.state import Observation, observe
+from lora_tui import recent
+from lora_tui.aside import aside
+from lora_tui.screens.page import Page
+from lora_tui.screens.sentences import SIGNS, at
+from lora_tui.screens.wizard_page import FORM_KEYS, candidates
+from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.hints import Hints
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import DIM, STRONG, line
+from lora_tui.widgets.path_input import PathInput
+from lora_tui.widgets.status import Status
+
+PROJECTS_SHOWN = 12
+RUNS_LOOKED_AT = 3  # of each project, the newest: a run at work is nearly always the last
+TICK_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """A project of the list. at_work: its run that an engine holds, and how it is."""
+
+    path: Path
+    changed: float
+    runs: int
+    at_work: tuple[RunFolder, Observation] | None
+
+
+class Home(Page):
+    """Enter opens a project or attaches to a run. New projects, kohya folders and the demo begin here."""
+
+    CSS_PATH = "wizard_page.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "new", "new project", id="new", tooltip="Make a new project."),
+        Binding("o", "open", "open folder", id="open", tooltip="Open a project, or a folder made for kohya's scripts."),
+        Binding("t", "demo", "try the demo", id="demo", tooltip="A small project with a practice model; needs no GPU."),
+        *FORM_KEYS,
+        Binding("escape", "close_editor", "leave it", show=False),
+    ]
+
+    def __init__(self, project: Path | None = None) -> None:
+        """`project`: to be opened at once, over this screen."""
+        super().__init__()
+        self._first = project
+        self.known: list[Known] = []
+        self._said: tuple[str, str] | None = None
+        self._moved = False  # somebody has chosen a row
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="header")
+        yield Form(id="form")
+        yield Status(id="status")
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        title = line((" lora-tui", STRONG), ("  train a LoRA for Stable Diffusion XL from a folder of pictures", DIM))
+        what = " Everything is saved as you go. Leaving this program never stops a training."
+        self.query_one("#header", Lines).show([title, line((what, DIM))])
+        self._paint()
+        self._look()
+        self.set_interval(TICK_SECONDS, self._look)
+        if self._first is not None:
+            self._show(self._first)
+
+    def on_screen_resume(self) -> None:
+        self._said = None
+        self._look()
+
+    def _look(self) -> None:
+        if self.is_current:
+            aside(known_projects, self._found)
+
+    def _found(self, known: list[Known]) -> None:
+        if known != self.known and self.is_attached:
+            self.known = known
+            self._paint()
+
+    def _paint(self) -> None:
+        form, now = self.query_one(Form), time.time()
+        rows: list[Row] = []
+        working = [project for project in self.known if project.at_work is not None]
+        if working:
+            rows.append(Row("h1", "Running now", kind="heading"))
+        for project in working:
+            assert project.at_work is not None
+            run, seen = project.at_work
+            sign, _ = SIGNS[seen.state]
+            steps = f"step {seen.snapshot.step:,} of {seen.snapshot.total_steps:,}" if seen.snapshot.step else ""
+            rows.append(
+                Row(f"run {run.path}", inert(project.path.name), f"{sign} {seen.state}", aside=steps, kind="action")
+            )
+        rows.append(Row("h2", "Projects", kind="heading"))
+        for project in self.known[:PROJECTS_SHOWN]:
+            runs = f"{project.runs} run{'' if project.runs == 1 else 's'}" if project.runs else "not trained yet"
+            when = at(project.changed, now)
+            rows.append(
+                Row(f"project {project.path}", inert(project.path.name), aside=f"{runs}, {when}", kind="action")
+            )
+        if not self.known:
+            rows.append(Row("none", "none yet", kind="note"))
+        rows += [
+            Row("h3", "Begin", kind="heading"),
+            Row("new", "New project", aside="from a folder of pictures", kind="action"),
+            Row(
+                "open",
+                "Open a folder",
+                aside="a project, or one made for kohya's scripts",
+                kind="path",
+                text=f"{Path.cwd()}/",
+            ),
+            Row("demo", "Try the demo", aside="a practice model and its pictures; no GPU, no download", kind="action"),
+        ]
+        if not self._moved:
+            form.here = ""  # what came meanwhile comes first
+        form.show(rows)
+        self.query_one(Status).say(*(self._said or ("ok", self._advice())))
+        self.show_hints()
+
+    def _advice(self) -> str:
+        if any(project.at_work for project in self.known):
+            return "Enter looks at what is chosen; a training never stopped."
+        return "Enter opens what is chosen." if self.known else f"{self.key('demo')} shows in minutes what this does."
+
+    def say(self, mark: str, sentence: str) -> None:
+        self._said = (mark, sentence)
+        self.query_one(Status).say(mark, sentence)
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_row(self, by: int) -> None:
+        self._said, self._moved = None, True
+        self.query_one(Form).move(by)
+        self._paint()
+
+    def action_enter(self) -> None:
+        self.query_one(Form).enter()
+
+    def action_step_value(self, by: int) -> None:
+        """Nothing here has values."""
+
+    def action_close_editor(self) -> None:
+        """Esc outside an editor does nothing: this is the first screen."""
+
+    def action_new(self) -> None:
+        from lora_tui.screens.new_project import NewProjectPage
+
+        self.app.push_screen(NewProjectPage())
+
+    def action_open(self) -> None:
+        self._moved = True
+        self.query_one(Form).edit("open", f"{Path.cwd()}/")
+
+    def action_demo(self) -> None:
+        from engine.plan.demo import prepare
+
+        try:
+            project = prepare(Path.cwd() / DEFAULT_FOLDER)
+        except UserError as error:
+            self.say("x", str(error))
+            return
+        self._show(project.path)
+
+    def on_form_done(self, event: Form.Done) -> None:
+        what, _, path = event.key.partition(" ")
+        if what == "run":
+            from lora_tui.screens.dashboard import Dashboard
+
+            self.app.push_screen(Dashboard(RunFolder(Path(path))))
+        elif what == "project":
+            self._show(Path(path))
+        elif what == "new":
+            self.action_new()
+        elif what == "demo":
+            self.action_demo()
+
+    def on_path_input_completed(self, event: PathInput.Completed) -> None:
+        self.say(*candidates(event))
+
+    def on_form_edited(self, event: Form.Edited) -> None:
+        from lora_tui.paths import clean
+
+        if text := clean(event.text):
+            self._show(Path(text))
+
+    def _show(self, path: Path) -> None:
+        """Open a project where it was left."""
+        try:
+            open_project = getattr(self.app, "open_project")  # noqa: B009 - an app of tests may have none
+            open_project(path)
+        except UserError as error:
+            self.say("x", str(error))
+
+
+def known_projects() -> list[Known]:
+    """The projects that were used lately, with what is at work in them. Never raises."""
+    found = []
+    for path in recent.projects():
+        with contextlib.suppress(OSError, UserError):
+            runs = list_runs(path)
+            busy = next((run for run in reversed(runs[-RUNS_LOOKED_AT:]) if look(run).status == "held"), None)
+            file = path / FILE_NAME
+            changed = max((p.stat().st_mtime for p in (file, path / "runs") if p.exists()), default=0.0)
+            found.append(Known(path, changed, len(runs), (busy, observe(busy)) if busy is not None else None))
+    return found

@@ -1,0 +1,212 @@
+"""A new project: everything that is needed to make its folder, on one form. What is typed here outlives the app."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.plan.errors import UserError
+from engine.plan.files import absolute_path, atomic_write
+from engine.plan.project import Project
+from engine.plan.trigger import judge
+from engine.runs.places import state_dir
+from lora_tui.aside import aside
+from lora_tui.draft import DEFAULT_PRESET
+from lora_tui.screens.page import Page
+from lora_tui.screens.project import judge_of
+from lora_tui.screens.wizard_page import FORM_KEYS, candidates
+from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.hints import Hints
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import DIM, STRONG, line
+from lora_tui.widgets.path_input import PathInput
+from lora_tui.widgets.status import Status
+from lora_tui.words import about
+
+
+@dataclass
+class Wish:
+    """What has been typed for a project that is not there yet, as texts."""
+
+    where: str = ""
+    trigger: str = ""
+    class_name: str = ""
+    repeats: str = "25"
+    images: str = ""
+    link: str = "copy"
+    reg: str = ""
+
+    @property
+    def missing(self) -> str:
+        """The first thing that is still needed, in a sentence; "" for none."""
+        if not self.trigger:
+            return "Make up a trigger word: the word that will call your subject up."
+        if not self.where:
+            return "Say where the project's folder is to be."
+        if not (self.repeats.isascii() and self.repeats.isdecimal() and int(self.repeats) > 0):
+            return "Repeats are a whole number, 1 or more."
+        return ""
+
+
+class NewProjectPage(Page):
+    """The guide's folder layout is made when `m` is pressed, whole or not at all; until then nothing is written."""
+
+    CSS_PATH = "wizard_page.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "make", "make it", id="make", tooltip="Make the project's folder and go on."),
+        *FORM_KEYS,
+        Binding("escape", "back", "back", id="back", tooltip="Back; what was typed is kept."),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wish = remembered()
+        self._busy = False
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="header")
+        yield Form(id="form")
+        yield Lines(id="about")
+        yield Status(id="status")
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        what = line((" A project is a folder that holds everything of one LoRA; your own files stay as they are.", DIM))
+        self.query_one("#header", Lines).show([line((" New project", STRONG)), what])
+        self.paint()
+
+    def on_resize(self) -> None:
+        self.paint()
+
+    def paint(self) -> None:
+        wish, form = self.wish, self.query_one(Form)
+        where = wish.where or (str(Path.cwd() / wish.trigger) if wish.trigger else "")
+        warned = judge(wish.trigger, wish.class_name) if wish.trigger else None
+        form.show(
+            [
+                Row("trigger", "Trigger word", wish.trigger, mark="!" if warned else "", aside="a made-up word"),
+                Row("class", "Class", wish.class_name, text=wish.class_name, aside="man, woman, dog, style …"),
+                Row("where", "Folder of the project", where, text=where, kind="path"),
+                Row("images", "Your pictures", wish.images, kind="path", aside="" if wish.images else "may come later"),
+                Row("link", "Take them by", wish.link, kind="choice"),
+                Row("repeats", "Repeats per picture", wish.repeats, kind="number", aside="25 to 100 is usual"),
+                Row("reg", "Regularisation", wish.reg, kind="path", aside="" if wish.reg else "may come later"),
+                Row("make", "Make the project", aside="and go on with its pictures", kind="action"),
+            ]
+        )
+        self.query_one("#about", Lines).show(about(form.here, self.app.size.width - 4, judge_of(warned)))
+        missing = wish.missing if where or not wish.trigger else ""
+        self.query_one(Status).say("x" if missing else "ok", missing or f"{self.key('make')} makes it: {where}")
+        self.show_hints()
+
+    def say(self, mark: str, sentence: str) -> None:
+        self.query_one(Status).say(mark, sentence)
+
+    def action_row(self, by: int) -> None:
+        self.query_one(Form).move(by)
+        self.paint()
+
+    def action_enter(self) -> None:
+        self.query_one(Form).enter()
+
+    def action_step_value(self, by: int) -> None:
+        self.query_one(Form).step(by)
+
+    def on_form_moved(self, event: Form.Moved) -> None:
+        self.paint()
+
+    def on_form_stepped(self, event: Form.Stepped) -> None:
+        if event.key == "link":
+            self._keep("link", "link" if self.wish.link == "copy" else "copy")
+        elif event.key == "repeats" and self.wish.repeats.isdecimal():
+            self._keep("repeats", str(max(1, int(self.wish.repeats) + event.by)))
+
+    def on_form_done(self, event: Form.Done) -> None:
+        if event.key == "make":
+            self.action_make()
+        else:
+            self.on_form_stepped(Form.Stepped(event.key, 1))
+
+    def on_path_input_completed(self, event: PathInput.Completed) -> None:
+        self.say(*candidates(event))
+
+    def on_form_edited(self, event: Form.Edited) -> None:
+        from lora_tui.paths import clean
+
+        text = clean(event.text) if event.key in ("where", "images", "reg") else event.text.strip()
+        self._keep({"class": "class_name"}.get(event.key, event.key), text)
+
+    def _keep(self, name: str, text: str) -> None:
+        setattr(self.wish, name, text)
+        remember(self.wish)
+        self.paint()
+
+    def action_make(self) -> None:
+        wish = self.wish
+        if not wish.where and wish.trigger:
+            wish.where = str(Path.cwd() / wish.trigger)
+        if wish.missing:
+            self.say("x", wish.missing)
+        elif not self._busy:
+            self._busy = True
+            self.say("ok", "Making the project; pictures are being copied…")
+            aside(lambda: make(wish), self._made)
+
+    def _made(self, made: Path | UserError) -> None:
+        self._busy = False
+        if isinstance(made, UserError):
+            self.say("x", str(made))
+            return
+        forget()
+        self.app.pop_screen()
+        self.app.open_project(made)  # type: ignore[attr-defined]
+
+    def action_back(self) -> None:
+        if not self._busy:
+            self.app.pop_screen()
+
+
+def make(wish: Wish) -> Path | UserError:
+    """The project's folder, made; or why not."""
+    try:
+        project = Project.create(
+            absolute_path(wish.where), "", wish.trigger, wish.class_name, int(wish.repeats),
+            wish.images or None, wish.reg or None, wish.link == "link",
+        )  # fmt: skip
+        project.preset = DEFAULT_PRESET
+        project.save()
+    except UserError as error:
+        return error
+    except Exception as error:  # in a thread nobody else would tell it
+        return UserError("internal", f"The project could not be made: {error}")
+    return project.path
+
+
+def _wish_path() -> Path:
+    return state_dir() / "new-project.json"
+
+
+def remembered() -> Wish:
+    """What was typed the last time, where the project was not made then."""
+    with contextlib.suppress(OSError, ValueError, RecursionError, TypeError):
+        said = json.loads(_wish_path().read_bytes())
+        names = {field.name for field in fields(Wish)}
+        return Wish(**{name: text for name, text in said.items() if name in names and isinstance(text, str)})
+    return Wish()
+
+
+def remember(wish: Wish) -> None:
+    with contextlib.suppress(UserError, OSError):
+        state_dir().mkdir(parents=True, exist_ok=True)
+        atomic_write(_wish_path(), json.dumps(asdict(wish), ensure_ascii=True) + "\n")
+
+
+def forget() -> None:
+    with contextlib.suppress(OSError):
+        _wish_path().unlink(missing_ok=True)

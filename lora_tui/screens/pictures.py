@@ -1,0 +1,215 @@
+"""The pictures that are trained: what becomes of each, and bringing more of them in."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from engine.plan.dataset import Picture as Entry
+from engine.plan.errors import UserError, few, inert, plural
+from engine.plan.files import absolute_path
+from engine.plan.folders import Kind
+from engine.plan.project import Project
+from lora_tui.aside import aside
+from lora_tui.screens.sentences import Says
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.listing import Listing
+from lora_tui.widgets.paint import BAD, DIM, PLAIN, STRONG, WARN, bar, line
+from lora_tui.widgets.picture import Picture
+
+if TYPE_CHECKING:
+    from engine.plan.dataset import Dataset
+    from engine.plan.take_over import Taken
+
+NAME_CELLS = 20
+PREVIEW_COLUMNS = 110  # from here on there is room for the picture beside the list
+SHAPES_SHOWN = 4
+
+LIST_KEYS: list[BindingType] = [
+    Binding("up", "row(-1)", "row", show=False, tooltip="The row above or below."),
+    Binding("down", "row(1)", "row", show=False, tooltip="The row above or below."),
+    Binding("left", "row(-10)", "", show=False, tooltip="Ten rows up or down."),
+    Binding("right", "row(10)", "", show=False, tooltip="Ten rows up or down."),
+]
+
+
+class PicturesPage(WizardPage):
+    """A row for each picture: size, the bucket it is trained in, what is wrong with it. Files are only read."""
+
+    STEP: ClassVar[StepName] = "pictures"
+    KIND: ClassVar[Kind] = "train"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "add", "add pictures", id="add", tooltip="Take pictures over from a folder, with their captions."),
+        Binding("space", "leave_out", "leave out", id="leave_out", tooltip="Do not train this picture, or do again."),
+        Binding("z", "large", "large", id="large", tooltip="The picture as large as the terminal."),
+        *LIST_KEYS,
+    ]
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self._shown: list[Entry] = []
+        self._cancel: threading.Event | None = None
+
+    def body(self) -> ComposeResult:
+        yield Lines(id="summary")
+        with Horizontal(id="side-by-side"):
+            yield Listing(id="list")
+            with Vertical(id="preview"):
+                yield Picture(id="picture")
+        yield Lines(id="about")
+
+    @property
+    def listing(self) -> Listing:
+        return self.query_one(Listing)
+
+    @property
+    def dataset(self) -> Dataset | None:
+        return self.wizard.survey.dataset if self.wizard.survey is not None else None
+
+    def update(self) -> None:
+        dataset = self.dataset
+        self._shown = [p for p in dataset.pictures if p.kind == self.KIND] if dataset is not None else []
+        self.query_one("#summary", Lines).show(self.summary())
+        self.listing.show_rows(len(self._shown), self._row)
+        self.query_one("#preview").display = self.app.size.width >= PREVIEW_COLUMNS
+        self._show_picture()
+        self.query_one("#about", Lines).show(self.remarks())
+
+    def summary(self) -> list[Text]:
+        """How many there are and in which shapes, at the top."""
+        dataset = self.dataset
+        if dataset is None:
+            return [line((" none yet", DIM))]
+        used = dataset.used_of("train")
+        steps = dataset.steps
+        rows = [line((f" {plural(len(used), 'picture')}", STRONG), f", {steps.num_train_images:,} in an epoch")]
+        shapes = sorted(dataset.buckets.items(), key=lambda item: -item[1])
+        most = shapes[0][1] if shapes else 1
+        for (width, height), count in shapes[:SHAPES_SHOWN]:
+            name = f" {width} × {height}"
+            rows.append(line((f"{name:<14}", DIM), *bar(count, most, 16), (f" {count}", DIM)))
+        if len(shapes) > SHAPES_SHOWN:
+            rows.append(line((f" and {len(shapes) - SHAPES_SHOWN} more shapes", DIM)))
+        return rows
+
+    def remarks(self) -> list[Text]:
+        """What is wrong with the chosen picture, below."""
+        if not self._shown:
+            words = "20 to 30 good pictures are best: sharp, your subject alone, different places, clothes and light."
+            how = line((f" {self.key('add')}", STRONG), (" takes them from a folder.", DIM))
+            return [line((f" {words}", DIM)), how]
+        entry = self._shown[self.listing.here]
+        return [line((f" {problem}", WARN)) for problem in entry.problems[:3]] or [line((" nothing to remark", DIM))]
+
+    def _row(self, index: int) -> Text:
+        entry = self._shown[index]
+        name = inert(entry.path.name, NAME_CELLS - 1)
+        size = f"{entry.width} × {entry.height}" if entry.width else "-"
+        bucket = f"→ {entry.bucket[0]} × {entry.bucket[1]}" if entry.bucket[0] else ""
+        broken = bool(entry.problems) and not entry.bucket[0]
+        style = BAD if broken else DIM if entry.left_out else PLAIN
+        note = "left out" if entry.left_out and not broken else entry.problems[0].code if entry.problems else ""
+        return line((f"{name:<{NAME_CELLS}}", style), (f"{size:<12}", DIM), (f"{bucket:<14}", DIM), (note, WARN))
+
+    def _show_picture(self) -> None:
+        if self.query_one("#preview").display and self._shown:
+            self.query_one("#picture", Picture).show_path(self._shown[self.listing.here].path)
+        else:
+            self.query_one("#picture", Picture).show_path(None)
+
+    def sentence(self, standing: Standing) -> Says:
+        if self._cancel is not None:
+            return "ok", "Pictures are being taken over; Esc stops that."
+        return super().sentence(standing)
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_row(self, by: int) -> None:
+        self._news = None
+        self.listing.move(by)
+        self.show_all()
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        self.show_all()
+
+    def action_leave_out(self) -> None:
+        if not self._shown:
+            return
+        path = self.draft.project.relative(self._shown[self.listing.here].path)
+
+        def change(project: Project) -> None:
+            if path in project.left_out:
+                project.left_out.remove(path)
+            else:
+                project.left_out.append(path)
+
+        self.done(self.draft.edit(change))
+
+    def action_large(self) -> None:
+        from lora_tui.screens.large import LargePicture
+
+        if self._shown:
+            self.app.push_screen(LargePicture([entry.path for entry in self._shown], self.listing.here))
+
+    def action_home(self) -> None:
+        if self._cancel is not None:
+            self._cancel.set()
+        else:
+            super().action_home()
+
+    def offered(self, action: str) -> bool:
+        if action in ("leave_out", "large"):
+            return bool(self._shown)
+        return super().offered(action)
+
+    # --------------------------------------------------------------------------------------------- taking pictures over
+    def action_add(self) -> None:
+        from lora_tui.screens.take import TakeQuestion
+
+        def answered(answer: tuple[str, bool] | None) -> None:
+            if answer is not None:
+                self._take(*answer)
+
+        if self._cancel is None:
+            self.app.push_screen(TakeQuestion(self.KIND, self.draft.path), answered)
+
+    def _take(self, folder: str, link: bool) -> None:
+        from engine.plan.take_over import take_over
+
+        self._cancel = cancel = threading.Event()
+        project, loop_show = self.draft.project, self.app.call_from_thread
+
+        def told(done: int, total: int) -> None:
+            if done % 20 == 0:
+                loop_show(self.say, "ok", f"Taking pictures over: {done:,} of {total:,}. Esc stops that.")
+
+        def work() -> Taken | UserError:
+            try:
+                return take_over(
+                    project, absolute_path(folder), self.KIND, link=link, progress=told, cancelled=cancel.is_set
+                )
+            except UserError as error:
+                return error
+            except Exception as error:  # in a thread nobody else would tell it
+                return UserError("internal", f"The pictures could not be taken over: {error}")
+
+        self.say("ok", "Taking pictures over…")
+        aside(work, self._taken)
+
+    def _taken(self, taken: Taken | UserError) -> None:
+        stopped = self._cancel is not None and self._cancel.is_set()
+        self._cancel = None
+        if isinstance(taken, UserError):
+            self._news = ("x", str(taken))
+        else:
+            parts = [f"{plural(taken.added, 'picture')} taken over", plural(taken.captions, "caption")]
+            parts += [f"{taken.skipped} were here already"] if taken.skipped else []
+            self._news = ("!" if stopped else "ok", few(parts, 4) + (", then stopped." if stopped else "."))
+        self.wizard.look_again()
+        self.show_all()

@@ -1,0 +1,101 @@
+"""The first step: what the LoRA is called, its trigger word and class, and how often its pictures are seen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from engine.plan.errors import Finding, UserError
+from engine.plan.folders import find_folders
+from engine.plan.option_values import is_plain_name
+from engine.plan.project import Project
+from engine.plan.trigger import judge
+from lora_tui.screens.sentences import Says
+from lora_tui.screens.wizard_page import FormPage
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.lines import Lines
+from lora_tui.words import about
+
+MOST_REPEATS = 100_000
+
+
+class ProjectPage(FormPage):
+    """Edits [project] of project.toml, and the repeats of the folders. Folders are never renamed."""
+
+    STEP: ClassVar[StepName] = "project"
+
+    def body(self) -> ComposeResult:
+        yield Form(id="form")
+        yield Lines(id="about")
+
+    def update(self) -> None:
+        project = self.draft.project
+        warned = judge(project.trigger, project.class_name)
+        rows = [
+            Row("name", "Name", project.name, aside="also the LoRA's, unless you give that another one"),
+            Row("trigger", "Trigger word", project.trigger, mark="!" if warned else "", aside="a made-up word"),
+            Row("class", "Class", project.class_name, aside="man, woman, dog, style …"),
+        ]
+        for kind, folder in (("train", project.image_dir), ("reg", project.reg_dir)):
+            for found in find_folders(folder, kind, project.repeats)[0]:  # type: ignore[arg-type]
+                changed = found.name in project.repeats
+                words = "repeats of" if kind == "train" else "regularisation,"
+                rows.append(
+                    Row(
+                        f"repeats {found.name}",
+                        "Repeats",
+                        str(found.repeats),
+                        kind="number",
+                        changed=changed,
+                        aside=f"{words} {found.name}",
+                    )
+                )
+        self.form.show(rows)
+        self.query_one("#about", Lines).show(about(self._key(), self.room, judge_of(warned)))
+
+    def _key(self) -> str:
+        return self.form.here.partition(" ")[0]
+
+    def sentence(self, standing: Standing) -> Says:
+        warned = judge(self.draft.project.trigger, self.draft.project.class_name)
+        if standing.mark == "done" and warned is not None:
+            return "!", str(warned)
+        return super().sentence(standing)
+
+    def on_form_edited(self, event: Form.Edited) -> None:
+        text = event.text.strip()
+        name, _, folder = event.key.partition(" ")
+        if name == "repeats":
+            self._set_repeats(folder, text)
+        elif name == "name" and not is_plain_name(text):
+            self.say("x", "The name becomes a file's name: letters, digits and spaces, please. It was left as it was.")
+        elif name == "trigger" and not text:
+            self.say("x", "Without a trigger word nothing calls the LoRA up. It was left as it was.")
+        else:
+
+            def change(project: Project) -> None:
+                setattr(project, {"class": "class_name"}.get(name, name), text)
+
+            self.done(self.draft.edit(change))
+
+    def on_form_stepped(self, event: Form.Stepped) -> None:
+        row = self.form.row
+        if row is not None and row.value.isdecimal():
+            self._set_repeats(event.key.partition(" ")[2], str(max(1, int(row.value) + event.by)))
+
+    def _set_repeats(self, folder: str, text: str) -> None:
+        if not (text.isascii() and text.isdecimal() and 0 < int(text) <= MOST_REPEATS):
+            self.say("x", f"Repeats are a whole number from 1 to {MOST_REPEATS:,}. They were left as they were.")
+            return
+
+        def change(project: Project) -> None:
+            project.repeats[folder] = int(text)
+
+        self.done(self.draft.edit(change))
+
+
+def judge_of(finding: Finding | UserError | None) -> str:
+    """A finding as a sentence for the pane below; "" for none."""
+    return "" if finding is None else str(finding)

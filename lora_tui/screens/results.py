@@ -1,0 +1,306 @@
+"""The results: without and with the LoRA at the same seeds, which epoch to keep, and taking it to where it is used."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+
+from engine.plan.errors import UserError, inert
+from engine.plan.export import Destination, export, prompt_text, usual_folders
+from engine.plan.safetensors_header import read_header
+from engine.runs.folder import RunFolder
+from engine.runs.snapshot import Sample
+from engine.runs.state import RunView
+from lora_tui.aside import aside
+from lora_tui.progress import activity
+from lora_tui.screens.sentences import Says, size
+from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import DIM, GOOD, PLAIN, STRONG, line
+from lora_tui.widgets.picture import Picture
+
+FIRST_SEED = 42
+WEIGHT_STEP = 0.1
+LOOK_SECONDS = 0.5
+
+
+class ResultsPage(FormPage):
+    """Choose a LoRA with Enter; `c` compares it with the base model, `x` copies it to where it is used."""
+
+    STEP: ClassVar[StepName] = "results"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "compare", "compare", id="compare", tooltip="Draw the prompt without and with the LoRA."),
+        Binding("x", "export", "export…", id="export", tooltip="Copy the chosen LoRA to a folder."),
+        Binding("z", "large", "large", id="large", tooltip="The comparison as large as the terminal."),
+        *FORM_KEYS,
+    ]
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self.chosen: Path | None = None
+        self.prompt, self.seed, self.weight = "", FIRST_SEED, 1.0
+        self.export_name = ""
+        self.destinations: list[Destination] = []
+        self._loras: list[Path] = []
+        self._facts: dict[Path, str] = {}
+        self._run: RunFolder | None = None  # of the comparison that was asked for last
+        self._view: RunView | None = None
+        self._pictures: list[Sample] = []
+        self._copied: Path | None = None
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="pictures"):
+            yield Picture(id="without")
+            yield Picture(id="with")
+        yield Lines(id="under")
+        yield Form(id="form")
+        yield Lines(id="about")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        aside(usual_folders, self._found)
+        self.set_interval(LOOK_SECONDS, self._look)
+
+    def _found(self, destinations: list[Destination]) -> None:
+        self.destinations = destinations
+        if self.is_attached:
+            self.show_all()
+
+    def update(self) -> None:
+        self._loras = loras_of(self.draft.project.model_dir)
+        if self.chosen not in self._loras:
+            self.chosen = self._loras[-1] if self._loras else None
+        rows = [Row("h1", "LoRAs", kind="heading")]
+        for path in reversed(self._loras):
+            here = "✓ " if path == self.chosen else "  "
+            rows.append(Row(f"lora {path.name}", f"{here}{inert(path.stem)}", aside=self._told(path), kind="action"))
+        if not self._loras:
+            rows.append(Row("none", "none yet: they come with the training", kind="note"))
+        rows += [
+            Row("h2", "Compare", kind="heading"),
+            Row("prompt", "Prompt", self.prompt or self._guide_prompt(), text=self.prompt or self._guide_prompt()),
+            Row("seed", "Seed", str(self.seed), kind="number"),
+            Row("weight", "LoRA weight", f"{self.weight:g}", kind="number", aside="1 is the whole of it"),
+            Row("compare", "Draw without and with", aside="the same prompt and seed", kind="action"),
+            Row("h3", "Take it to where you use it", kind="heading"),
+            Row("name", "As", self._export_name(), text=self._export_name()),
+        ]
+        for number, place in enumerate(self.destinations):
+            rows.append(Row(f"to {number}", f"Copy to {place.program}", aside=inert(place.folder), kind="action"))
+        rows.append(Row("folder", "Copy to a folder", text=f"{Path.home()}/", kind="path"))
+        self.form.show(rows)
+        self._show_pictures()
+        self.query_one("#about", Lines).show(self._about())
+
+    def _told(self, path: Path) -> str:
+        """Epoch, step and size of a LoRA."""
+        if path not in self._facts:
+            facts: dict[str, str] = {}
+            with contextlib.suppress(UserError, OSError):
+                facts = read_header(path)[1]
+            epoch, step = facts.get("ss_epoch", ""), facts.get("ss_steps", "")
+            known = f"epoch {epoch}, step {step}   " if epoch and step else ""
+            with contextlib.suppress(OSError):
+                known += size(path.stat().st_size)
+            self._facts[path] = inert(known)
+        return self._facts[path]
+
+    def _guide_prompt(self) -> str:
+        prompts = self.draft.value("sample_prompts")
+        if isinstance(prompts, list | tuple) and prompts:
+            return str(prompts[0])
+        project = self.draft.project
+        kind = f", a photo of a {project.class_name}" if project.class_name else ""
+        return f"{project.trigger}{kind}"
+
+    def _export_name(self) -> str:
+        return self.export_name or (self.chosen.stem if self.chosen is not None else "")
+
+    def _about(self) -> list[Text]:
+        if self._copied is not None:
+            word = prompt_text(self._copied.stem)
+            rows = [line((" Copied: ", DIM), (inert(self._copied), GOOD))]
+            return [*rows, line((" In a prompt of A1111 or Forge: ", DIM), (inert(word), STRONG))]
+        if self._run is not None:
+            return [line((f" The sheet and its pictures: {inert(self._run.path)}", DIM))]
+        return []
+
+    def _show_pictures(self) -> None:
+        place = self.query_one("#pictures")
+        place.display = bool(self._pictures) and self.app.size.height >= 30
+        drawn = {bool(sample.weight): sample for sample in self._pictures}
+        for name, with_lora in (("#without", False), ("#with", True)):
+            sample = drawn.get(with_lora)
+            known = sample is not None and self._run is not None
+            path = self._run.absolute(sample.path) if known and sample is not None and self._run is not None else None
+            self.query_one(name, Picture).show_path(path)
+        words = f" left: without   right: with, weight {self.weight:g}, seed {self.seed}"
+        self.query_one("#under", Lines).show([line((words, PLAIN))] if place.display else [])
+
+    def sentence(self, standing: Standing) -> Says:
+        if self._view is not None:
+            name, done, total = activity(self._view.refresh())
+            return "ok", f"Drawing: {inert(name)}" + (f", {done:,} of {total:,}" if total else "") + "…"
+        if standing.mark != "done":
+            return "x", standing.missing
+        return "ok", f"{self.key('compare')} shows what the LoRA does, {self.key('export')} copies it."
+
+    # ------------------------------------------------------------------------------------------------------ comparing
+    def _look(self) -> None:
+        """Follow the comparison under way."""
+        if self._view is None:
+            return
+        seen = self._view.refresh()
+        self._pictures = list(seen.snapshot.samples)
+        if seen.over:
+            self._view = None
+            end = seen.snapshot.end
+            if seen.state != "finished":
+                self._news = ("x", f"{inert(end.message)} {inert(end.hint)}" if end is not None else "The engine died.")
+        if self.is_current:
+            self.show_all()
+
+    def action_compare(self) -> None:
+        if self.chosen is None or self._view is not None:
+            self.say("!", "It is being drawn already." if self._view is not None else "There is no LoRA yet.")
+            return
+        draft, lora = self.draft, self.chosen
+        prompt, seed, weight = self.prompt or self._guide_prompt(), self.seed, self.weight
+        self.say("ok", "Starting the engine…")
+
+        def work() -> RunFolder | UserError:
+            from engine.runs.folder import create
+            from lora_tui.follow import project_job, start
+
+            arguments = {"prompts": [prompt], "seeds": [seed], "weights": [0.0, weight], "lora": str(lora)}
+            try:
+                run = create(
+                    draft.project.runs_dir,
+                    project_job("compare", draft.project, draft.settings(), "auto", **arguments),
+                )
+                start(run)
+            except UserError as error:
+                return error
+            except Exception as error:  # in a thread nobody else would tell it
+                return UserError("internal", f"The engine could not be started: {error}")
+            return run
+
+        aside(work, self._started)
+
+    def _started(self, run: RunFolder | UserError) -> None:
+        if isinstance(run, UserError):
+            self.say("x", str(run))
+            return
+        self._news, self._copied, self._pictures = None, None, []
+        self._run, self._view = run, RunView(run)
+        self.show_all()
+
+    def action_large(self) -> None:
+        from lora_tui.screens.large import LargePicture
+
+        if self._run is not None and self._pictures:
+            paths = [self._run.absolute(sample.path) for sample in self._pictures]
+            sheet = self._run.output_dir / "comparison.png"
+            self.app.push_screen(LargePicture([*([sheet] if sheet.is_file() else []), *paths]))
+
+    def offered(self, action: str) -> bool:
+        if action == "large":
+            return bool(self._pictures)
+        if action in ("compare", "export"):
+            return self.chosen is not None
+        return super().offered(action)
+
+    # ------------------------------------------------------------------------------------------------------ the form
+    def action_export(self) -> None:
+        self.form.edit("folder", f"{Path.home()}/")
+
+    def on_form_done(self, event: Form.Done) -> None:
+        what, _, rest = event.key.partition(" ")
+        if what == "lora":
+            self.chosen, self.export_name, self._copied = self.draft.project.model_dir / rest, "", None
+            self.show_all()
+        elif what == "compare":
+            self.action_compare()
+        elif what == "to":
+            self._export(self.destinations[int(rest)].folder)
+
+    def on_form_stepped(self, event: Form.Stepped) -> None:
+        if event.key == "seed":
+            self.seed = max(0, self.seed + event.by)
+        elif event.key == "weight":
+            self.weight = round(max(-2.0, min(2.0, self.weight + event.by * WEIGHT_STEP)), 2)
+        self.show_all()
+
+    def on_form_edited(self, event: Form.Edited) -> None:
+        from lora_tui.paths import clean
+
+        text = event.text.strip()
+        if event.key == "prompt":
+            self.prompt = text
+        elif event.key == "name":
+            self.export_name = text
+        elif event.key == "seed":
+            if not (text.isascii() and text.isdecimal() and len(text) < 19):
+                self.say("x", "A seed is a whole number. It was left as it was.")
+                return
+            self.seed = int(text)
+        elif event.key == "weight":
+            self._set_weight(text)
+            return
+        elif event.key == "folder":
+            if place := clean(event.text):
+                self._export(Path(place))
+            return
+        self.show_all()
+
+    def _set_weight(self, text: str) -> None:
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = 99.0
+        if not -2 <= weight <= 2:
+            self.say("x", "The weight is a number from -2 to 2. It was left as it was.")
+            return
+        self.weight = weight
+        self.show_all()
+
+    def _export(self, folder: Path) -> None:
+        if self.chosen is None:
+            self.say("!", "There is no LoRA yet.")
+            return
+        lora, name = self.chosen, self._export_name()
+
+        def work() -> Path | UserError:
+            try:
+                return export(lora, folder, name)
+            except UserError as error:
+                return error
+            except Exception as error:  # in a thread nobody else would tell it
+                return UserError("internal", f"It could not be copied: {error}")
+
+        self.say("ok", "Copying…")
+        aside(work, self._exported)
+
+    def _exported(self, copied: Path | UserError) -> None:
+        if isinstance(copied, UserError):
+            self.say("x", str(copied))
+            return
+        self._copied = copied
+        self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
+        self.show_all()
+
+
+def loras_of(folder: Path) -> list[Path]:
+    """The LoRAs in a project's model folder, oldest first."""
+    with contextlib.suppress(OSError):
+        found = [path for path in folder.glob("*.safetensors") if path.is_file() and not path.name.startswith(".")]
+        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
+    return []

@@ -1,0 +1,191 @@
+"""Everything on one page before it starts: what is ready, the arithmetic, the disk, what is worth a look."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+
+from engine.plan.errors import UserError, inert, plural
+from engine.plan.steps import Steps
+from engine.runs.folder import RunFolder
+from lora_tui.aside import aside
+from lora_tui.screens.found import finding_lines
+from lora_tui.screens.sentences import Says, size
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.steps import STEPS, Standing, StepName
+from lora_tui.survey import Survey
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, line
+
+DRY_RUN_STEPS = 5
+
+
+class ReviewPage(WizardPage):
+    """`s` starts the training, `y` tries five steps of it."""
+
+    STEP: ClassVar[StepName] = "review"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "start", "start", id="start", tooltip="Start the training. It goes on when you leave."),
+        Binding(
+            "y", "dry_run", "dry run", id="dry_run",
+            tooltip=f"Do {DRY_RUN_STEPS} steps and stop: shows that all works, and how long it will take.",
+        ),
+        Binding("up", "scroll(-1)", "up", show=False, tooltip="Up and down this page."),
+        Binding("down", "scroll(1)", "down", show=False, tooltip="Up and down this page."),
+        Binding("enter", "start", "start", show=False),
+    ]  # fmt: skip
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self._starting = False
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(id="whole", can_focus=False):
+            yield Lines(id="lines")
+
+    def update(self) -> None:
+        survey = self.wizard.survey
+        width = self.room - 4
+        rows = self._checklist()
+        if survey is not None and survey.dataset is not None:
+            rows += [line(), *_arithmetic(survey.dataset.steps, width)]
+        if survey is not None:
+            rows += [line(), *self._files(survey)]
+            for finding in [*survey.blocking, *survey.warnings]:
+                rows += [line(), *finding_lines(finding, width)]
+        self.query_one("#lines", Lines).show(rows)
+
+    def _checklist(self) -> list[Text]:
+        rows = []
+        standings = self.wizard.standings()
+        for number, step in enumerate(STEPS[:6], 1):
+            stands = standings[step.name]
+            sign, style = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("x", BAD)}[stands.mark]
+            rows.append(line((f" {sign} ", style), (f"{step.title:<16}", STRONG), (self._what(number), PLAIN)))
+        return rows
+
+    def _what(self, number: int) -> str:
+        """One fact of a step, in a few words."""
+        project, survey = self.draft.project, self.wizard.survey
+        if number == 1:
+            return inert(f"{project.trigger or '(no trigger)'} {project.class_name}")
+        if survey is None or (survey.dataset is None and number in (2, 3, 4)):
+            return "" if survey is None or survey.pictures_error is None else survey.pictures_error.message
+        if number == 5:
+            return inert(str(self.draft.value("pretrained_model_name_or_path")) or "not chosen yet")
+        if number == 6:
+            changed = len(project.settings) - ("pretrained_model_name_or_path" in project.settings)
+            return f"preset {project.preset or 'none'}" + (f", {plural(changed, 'change')}" if changed else "")
+        assert survey.dataset is not None
+        train, steps = survey.dataset.used_of("train"), survey.dataset.steps
+        if number == 2:
+            return f"{plural(len(train), 'picture')}, {steps.num_train_images:,} in an epoch"
+        if number == 3:
+            return f"{plural(steps.num_reg_on_disk, 'picture')}" if steps.num_reg_on_disk else "none"
+        written = sum(picture.caption_path is not None for picture in train)
+        return f"{written} of {len(train)} written"
+
+    def _files(self, survey: Survey) -> list[Text]:
+        name = str(self.draft.value("output_name") or self.draft.project.name)
+        rows = [line((" The LoRA will be called ", DIM), (f"{inert(name)}.safetensors", STRONG))]
+        if survey.disk is not None:
+            free = shutil.disk_usage(self.draft.path).free
+            use = f" It takes {size(survey.disk.lora)}, the whole training at most {size(survey.disk.most)}"
+            rows.append(line((f"{use}; {size(free)} are free.", DIM)))
+        command = f"lora-tui train {shlex.quote(str(self.draft.path))}"
+        return [*rows, line((" As a command: ", DIM), (inert(command), PLAIN))]
+
+    def sentence(self, standing: Standing) -> Says:
+        survey = self.wizard.survey
+        if survey is not None and survey.blocking:
+            return "x", str(survey.blocking[0])
+        if standing.mark != "done" and standing.missing:
+            return "!", f"{standing.missing} {self.key('start')} starts without."
+        if survey is not None and survey.warnings:
+            worth = plural(len(survey.warnings), "thing")
+            return "!", f"{worth} worth a look, below. {self.key('start')} starts, {self.key('dry_run')} tries first."
+        tries = f"{self.key('dry_run')} tries {DRY_RUN_STEPS} steps first"
+        return "ok", f"Ready. {self.key('start')} starts the training, {tries}."
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#whole", VerticalScroll).scroll_relative(y=2 * by, animate=False)
+
+    def action_start(self) -> None:
+        self._begin()
+
+    def action_dry_run(self) -> None:
+        self._begin(dry_run=DRY_RUN_STEPS)
+
+    def _begin(self, **arguments: object) -> None:
+        survey = self.wizard.survey
+        if self._starting:
+            return
+        if survey is None or self.wizard.looking:
+            self.say("!", "The project is being checked; in a moment it can start.")
+            return
+        hard = [finding for finding in survey.blocking if not finding.overridable]
+        if hard:
+            self.say("x", str(hard[0]))
+        elif survey.blocking:
+            self._ask(str(survey.blocking[0]), arguments)
+        else:
+            self._launch(arguments)
+
+    def _ask(self, why: str, arguments: dict[str, object]) -> None:
+        from lora_tui.screens.dialogs import Choice, Question
+
+        def chosen(answer: str | None) -> None:
+            if answer:
+                self._launch(arguments)
+
+        choices = [Choice("", "No, I mend it first", why), Choice("yes", "Train all the same")]
+        self.app.push_screen(Question("This will not come out well.", choices), chosen)
+
+    def _launch(self, arguments: dict[str, object]) -> None:
+        self._starting = True
+        self.say("ok", "Starting the engine…")
+        draft = self.draft
+
+        def work() -> RunFolder | UserError:
+            from lora_tui.commands.train import new_run
+            from lora_tui.follow import start
+
+            try:
+                run = new_run(draft.project, draft.settings(), "auto", **arguments)
+                start(run, "" if arguments else None)
+            except UserError as error:
+                return error
+            except Exception as error:  # in a thread nobody else would tell it
+                return UserError("internal", f"The engine could not be started: {error}")
+            return run
+
+        aside(work, self._launched)
+
+    def _launched(self, run: RunFolder | UserError) -> None:
+        from lora_tui.screens.training import TrainingPage
+
+        self._starting = False
+        if isinstance(run, UserError):
+            self.say("x", str(run))
+            return
+        self.pages.go("training")
+        page = self.pages.page("training")
+        if isinstance(page, TrainingPage):
+            page.open(run)
+
+
+def _arithmetic(steps: Steps, width: int) -> list[Text]:
+    """The length of the training with its reasons."""
+    import textwrap
+
+    rows = [line((f" {steps.total:,} steps", STRONG))]
+    for sentence in steps.explanation.splitlines():
+        rows += [line((f" {part}", DIM)) for part in textwrap.wrap(sentence, width)]
+    return rows

@@ -1,0 +1,225 @@
+"""The parameters: a preset, then Basic, Advanced and Samples as the guide has them. Made from the declared options."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.plan import presets
+from engine.plan.errors import Finding, UserError, inert
+from engine.plan.option import Option, Page
+from engine.plan.options import by_name, options
+from engine.plan.settings import parse_text, resolve
+from lora_tui.draft import DEFAULT_PRESET
+from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
+from lora_tui.steps import StepName, findings_of
+from lora_tui.widgets.form import Form, Kind, Row
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import ACCENT, BAD, DIM, PLAIN, WARN, line
+from lora_tui.widgets.tabs import Tabs
+
+PAGES: dict[str, str] = {"basic": "Basic", "advanced": "Advanced", "samples": "Samples"}
+ELSEWHERE = ("pretrained_model_name_or_path",)  # has a step of its own
+_KINDS: dict[str, Kind] = {"switch": "switch", "integer": "number", "number": "number", "choice": "choice"}
+
+
+class SettingsPage(FormPage):
+    """A row for each option, with what the preset says; the pane below explains the chosen one."""
+
+    STEP: ClassVar[StepName] = "settings"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "page(1)", "basic/advanced", id="page", tooltip="Basic, Advanced, Samples: the next part."),
+        Binding("shift+tab", "page(-1)", "", show=False),
+        Binding("d", "usual", "default", id="usual", tooltip="Back to what the preset says."),
+        Binding("m", "mend", "mend", id="mend", tooltip="Take the value that mends what was found here."),
+        *FORM_KEYS,
+    ]
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self.part: Page = "basic"
+
+    def body(self) -> ComposeResult:
+        yield Tabs(PAGES, id="parts", numbered=False)
+        yield Form(id="form")
+        yield Lines(id="about")
+
+    def update(self) -> None:
+        self.query_one(Tabs).choose(self.part)
+        rows = [self._preset_row()] if self.part == "basic" else []
+        rows += [self._row(option) for option in options() if option.page == self.part and option.name not in ELSEWHERE]
+        self.form.show(rows)
+        self.query_one("#about", Lines).show(self._about(self.room))
+
+    def _preset_row(self) -> Row:
+        name = self.draft.project.preset
+        shown = presets.load(name).title if name in presets.names() else "none: each option's own default"
+        return Row("preset", "Start from", shown, kind="choice", aside="")
+
+    def _row(self, option: Option) -> Row:
+        typed = self.draft.typed.get(option.name)
+        found = self._finding(option)
+        usual = shown_value(option, self.draft.usual(option.name))
+        changed = typed is not None or self.draft.changed(option.name)
+        return Row(
+            option.name,
+            option.title,
+            value=typed if typed is not None else shown_value(option, self.draft.value(option.name)),
+            text=typed if typed is not None else typed_value(option, self.draft.value(option.name)),
+            aside=usual if not changed else f"{usual}  (the preset's)",
+            mark="x" if typed is not None or (found and found.stops_training()) else "!" if found else "",
+            changed=changed,
+            kind=_KINDS.get(option.kind, "text"),
+        )
+
+    def _finding(self, option: Option) -> Finding | None:
+        survey = self.wizard.survey
+        found = findings_of("settings", survey) if survey is not None else []
+        return next((finding for finding in found if finding.option == option.name and finding.level != "note"), None)
+
+    # ------------------------------------------------------------------------------------------------- the pane below
+    def _about(self, width: int) -> list[Text]:
+        if self.form.here == "preset":
+            return self._about_preset(width)
+        option = by_name().get(self.form.here)
+        if option is None:
+            return []
+        rows = [line((part, PLAIN)) for part in textwrap.wrap(option.help, width)]
+        guide = f"the guide: {option.guide}" if option.guide else ""
+        facts = "   ".join(filter(None, (f"usual: {option.usual}", guide, option.name)))
+        rows += [line((part, DIM)) for part in textwrap.wrap(facts, width)]
+        if (typed := self.draft.typed.get(option.name)) is not None:
+            rows.append(line((f"{complaint(option, typed)} It is kept here, and not used.", BAD)))
+        elif (found := self._finding(option)) is not None:
+            rows += [line((part, WARN)) for part in textwrap.wrap(found.message, width)]
+            if found.value is not None:
+                rows.append(line((self.key("mend"), ACCENT), (f" sets it to {found.value}", DIM)))
+        return rows
+
+    def _about_preset(self, width: int) -> list[Text]:
+        name = self.draft.project.preset
+        if name not in presets.names():
+            return [line(("Left and right choose a preset. What you set by hand is then forgotten.", DIM))]
+        preset = presets.load(str(name))
+        rows = [line((part, PLAIN)) for part in textwrap.wrap(preset.when, width)]
+        for note in preset.notes:
+            wrapped = textwrap.wrap(note, width - 2)
+            rows += [line(("· " if first == 0 else "  ", DIM), (part, DIM)) for first, part in enumerate(wrapped)]
+        return rows
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_page(self, by: int) -> None:
+        names: list[Page] = ["basic", "advanced", "samples"]
+        self.part = names[(names.index(self.part) + by) % len(names)]
+        self.show_all()
+
+    def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
+        self.part = event.name  # type: ignore[assignment]
+        self.show_all()
+
+    def show_option(self, option: Option) -> None:
+        """Bring an option into sight, for those who looked for it."""
+        self.part = option.page
+
+        def choose() -> None:
+            self.show_all()
+            self.form.choose(option.name)
+
+        self.call_after_refresh(choose)
+
+    def action_usual(self) -> None:
+        if self.form.here in by_name():
+            self.done(self.draft.reset(self.form.here))
+
+    def action_mend(self) -> None:
+        option = by_name().get(self.form.here)
+        found = self._finding(option) if option is not None else None
+        if found is not None and found.option and found.value is not None:
+            self.done(self.draft.set_value(found.option, found.value), f"{found.option} is {found.value} now.")
+
+    def offered(self, action: str) -> bool:
+        option = by_name().get(self.form.here) if self.is_mounted else None
+        if action == "mend":
+            found = self._finding(option) if option is not None else None
+            return found is not None and found.value is not None
+        if action == "usual":
+            return option is not None and (option.name in self.draft.typed or self.draft.changed(option.name))
+        return super().offered(action)
+
+    def on_form_edited(self, event: Form.Edited) -> None:
+        self.done(self.draft.set(event.key, event.text))
+
+    def on_form_typing(self, event: Form.Typing) -> None:
+        """Values are checked as they are typed."""
+        option = by_name().get(event.key)
+        if option is not None:
+            said = complaint(option, event.text)
+            self.say("x" if said else "ok", said or f"Enter takes it. {option.usual} is usual.")
+
+    def on_form_done(self, event: Form.Done) -> None:
+        self.on_form_stepped(Form.Stepped(event.key, 1))
+
+    def on_form_stepped(self, event: Form.Stepped) -> None:
+        if event.key == "preset":
+            self._next_preset(event.by)
+            return
+        option = by_name()[event.key]
+        self.done(self.draft.set_value(option.name, stepped(option, self.draft.value(option.name), event.by)))
+
+    def _next_preset(self, by: int) -> None:
+        names = presets.names()
+        now = self.draft.project.preset
+        at = names.index(now) if now in names else names.index(DEFAULT_PRESET) - by
+        self.done(self.draft.choose_preset(names[(at + by) % len(names)]))
+
+
+def shown_value(option: Option, value: object) -> str:
+    """A value as people read it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        texts = [str(item) for item in value]
+        return inert(" ".join(texts) if option.name == "optimizer_args" else " | ".join(texts)) or "(none)"
+    if isinstance(value, float):
+        return f"{value:g}" if not value.is_integer() else f"{value:.1f}"
+    return inert(value) if str(value) else "(empty)"
+
+
+def typed_value(option: Option, value: object) -> str:
+    """A value as it is edited."""
+    if isinstance(value, list | tuple):
+        texts = [str(item) for item in value]
+        return " ".join(texts) if option.name == "optimizer_args" or len(texts) < 2 else str(list(texts))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def complaint(option: Option, text: str) -> str:
+    """What is wrong with a text as the value of an option; "" for nothing."""
+    try:
+        resolve({option.name: parse_text(option.name, text)})
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def stepped(option: Option, value: object, by: int) -> object:
+    """The value one step further: the other side of a switch, the next choice, the next multiple of a number's step."""
+    if isinstance(value, bool):
+        return not value
+    if option.choices:
+        return option.choices[(option.choices.index(str(value)) + by) % len(option.choices)]
+    if not isinstance(value, int | float):
+        return value
+    step = option.step
+    places = (math.floor if by > 0 else math.ceil)(value / step + (1e-9 if by > 0 else -1e-9))
+    found = round((places + by) * step, 6)
+    if option.minimum is not None:
+        found = max(found, option.minimum)
+    if option.maximum is not None:
+        found = min(found, option.maximum)
+    return int(found) if option.kind == "integer" else float(found)

@@ -1,0 +1,70 @@
+"""The step between starting and results: the project's trainings, and the way to each one's dashboard."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from engine.plan.errors import inert
+from engine.runs.folder import RunFolder
+from engine.runs.state import RunView
+from lora_tui.screens.sentences import SIGNS, Says
+from lora_tui.screens.wizard_page import FormPage
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.lines import Lines
+from lora_tui.words import paragraph
+
+RUNS_SHOWN = 30
+
+
+class TrainingPage(FormPage):
+    """The runs, newest first; Enter opens the dashboard, from which Esc comes back here."""
+
+    STEP: ClassVar[StepName] = "training"
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self._views: dict[RunFolder, RunView] = {}
+
+    def body(self) -> ComposeResult:
+        yield Form(id="form")
+        yield Lines(id="about")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(1.0, self._tick)
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self.show_all()
+
+    def update(self) -> None:
+        rows = []
+        for run in reversed(self.wizard.runs()[-RUNS_SHOWN:]):
+            seen = self._views.setdefault(run, RunView(run)).refresh()
+            sign, _ = SIGNS[seen.state]
+            snapshot = seen.snapshot
+            steps = f"step {snapshot.step:,} of {snapshot.total_steps:,}" if snapshot.total_steps else run.kind
+            loss = f"   loss {snapshot.loss_avg:.4f}" if snapshot.loss_avg is not None else ""
+            rows.append(
+                Row(str(run.path), inert(run.name), aside=f"{sign} {seen.state}   {steps}{loss}", kind="action")
+            )
+        self.form.show(rows or [Row("none", "No training has been started yet.", kind="note")])
+        text = "Each training is a program of its own and goes on when you leave. Enter opens its dashboard."
+        self.query_one("#about", Lines).show(paragraph(text, self.room))
+
+    def sentence(self, standing: Standing) -> Says:
+        if standing.mark == "done":
+            return "ok", f"{self.key('enter')} opens the dashboard of a training."
+        return "x", f"{standing.missing} The step before this one starts it."
+
+    def on_form_done(self, event: Form.Done) -> None:
+        self.open(RunFolder(self.draft.path / "runs" / event.key.rpartition("/")[2]))
+
+    def open(self, run: RunFolder) -> None:
+        """Show a run's dashboard over this screen."""
+        from lora_tui.screens.dashboard import Dashboard
+
+        self.app.push_screen(Dashboard(run))

@@ -1,0 +1,265 @@
+"""What all steps of the wizard have in common: where one is, how the steps stand, and the keys that go between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.css.query import NoMatches
+
+from engine.plan.errors import UserError, inert
+from engine.plan.option import Option
+from lora_tui.screens.page import Page
+from lora_tui.screens.sentences import Says
+from lora_tui.steps import STEPS, Mark, Standing, StepName, neighbour, number
+from lora_tui.widgets.form import Form
+from lora_tui.widgets.hints import Hints
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import ACCENT, DIM, GOOD, STRONG, WARN, Part, line
+from lora_tui.widgets.path_input import PathInput
+from lora_tui.widgets.status import Status
+
+if TYPE_CHECKING:
+    from lora_tui.draft import Draft
+    from lora_tui.pages import Pages
+    from lora_tui.wizard import Wizard
+
+RAIL_COLUMNS = 96  # from here on the steps stand at the left; below, in one row at the top
+RAIL_CELLS = 25
+_SIGNS: dict[Mark, tuple[str, Style]] = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", DIM)}
+
+WIZARD_KEYS: list[BindingType] = [
+    Binding("n", "go_by(1)", "next", id="next", tooltip="The next step."),
+    Binding("b", "go_by(-1)", "back", id="before", tooltip="The step before."),
+    Binding("slash", "find", "find", id="find", tooltip="Find an option by its name or by what it does."),
+    Binding("w", "warnings", "warnings", id="warnings", tooltip="Everything that was found, with its remedy."),
+    *(
+        Binding(str(place), f"go('{step.name}')", "step", show=False, tooltip="Go to a step.")
+        for place, step in enumerate(STEPS, 1)
+    ),
+    Binding("colon", "palette", "commands", show=False, id="palette", tooltip="Find a command or a step by its name."),
+    Binding("escape", "home", "home", show=False, id="home", tooltip="Back to the list of projects."),
+]
+FORM_KEYS: list[BindingType] = [
+    Binding("up", "row(-1)", "row", show=False, tooltip="The row above or below."),
+    Binding("down", "row(1)", "row", show=False, tooltip="The row above or below."),
+    Binding("enter", "enter", "edit", id="enter", tooltip="Edit the row, or do what it says."),
+    Binding("left", "step_value(-1)", "change", show=False, tooltip="The value before or after."),
+    Binding("right", "step_value(1)", "change", show=False, tooltip="The value before or after."),
+]
+
+
+class WizardPage(Page):
+    """The screen of one step. A subclass gives `STEP`, `body`, `update`, and what is to be said."""
+
+    STEP: ClassVar[StepName]
+    CSS_PATH = "wizard_page.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = WIZARD_KEYS
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__()
+        self.pages = pages
+        self._news: Says | None = None
+
+    @property
+    def wizard(self) -> Wizard:
+        return self.pages.wizard
+
+    @property
+    def draft(self) -> Draft:
+        return self.pages.wizard.draft
+
+    @property
+    def room(self) -> int:
+        """Cells across for the step's own lines."""
+        return max(30, self.app.size.width - (2 if self.has_class("-small") else RAIL_CELLS + 3))
+
+    # ------------------------------------------------------------------------------------------ for subclasses
+    def body(self) -> ComposeResult:
+        """The widgets of this step."""
+        raise NotImplementedError
+
+    def update(self) -> None:
+        """Show what is so now. Called whenever anything may have changed; what is the same costs nothing."""
+
+    def sentence(self, standing: Standing) -> Says:
+        """How this step stands and what to do."""
+        if standing.mark == "done":
+            return "ok", f"This step is done; {self.key('next')} goes on."
+        return ("!" if standing.mark == "attention" else "x"), standing.missing or "This step is still to be done."
+
+    # ------------------------------------------------------------------------------------------------ the frame
+    def compose(self) -> ComposeResult:
+        yield Lines(id="header")
+        with Horizontal(id="across"):
+            yield Lines(id="rail")
+            with Container(id="content"):
+                yield from self.body()
+        yield Status(id="status")
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        self._arrange()
+        self.show_all()
+
+    def on_screen_resume(self) -> None:
+        self._news = None
+        self.call_after_refresh(self.show_all)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._arrange()
+        self.call_after_refresh(self.show_all)
+
+    def _arrange(self) -> None:
+        self.set_class(self.app.size.width < RAIL_COLUMNS, "-small")
+        self.set_class(getattr(self.app, "ascii_only", False), "-ascii")
+
+    def show_all(self) -> None:
+        """Bring everything on the screen up to date."""
+        try:
+            standings = self.wizard.standings()
+            self.query_one("#header", Lines).show(self._header(standings))
+            self.query_one("#rail", Lines).show(self._rail(standings))
+            self.update()
+            self.show_status(standings[self.STEP])
+            self.show_hints()
+        except NoMatches:
+            pass  # it is being built, or taken down
+
+    def _header(self, standings: dict[StepName, Standing]) -> list[Text]:
+        step = STEPS[number(self.STEP) - 1]
+        name = inert(self.draft.project.name, 60)
+        where = f"{number(self.STEP)} of {len(STEPS)}"
+        first = line((f" {name}", STRONG), (f"  {where}  ", DIM), (step.title, ACCENT), (f"  {step.asks}", DIM))
+        if not self.has_class("-small"):
+            return [first, line((f" {inert(self.draft.path)}", DIM))]
+        parts: list[Part] = [" "]
+        for place, other in enumerate(STEPS, 1):
+            here = other.name == self.STEP
+            mark, style = _SIGNS[standings[other.name].mark]
+            parts += [(f"{place}", STRONG if here else DIM), (mark, style)]
+            parts.append((f"{other.title}  " if here else " ", STRONG if here else DIM))
+        return [first, line(*parts)]
+
+    def _rail(self, standings: dict[StepName, Standing]) -> list[Text]:
+        rows = []
+        for place, step in enumerate(STEPS, 1):
+            here, stands = step.name == self.STEP, standings[step.name]
+            mark, style = _SIGNS[stands.mark]
+            title = f"{step.title:<15}"
+            parts: list[Part] = [("▸" if here else " ", ACCENT), (f"{place} ", DIM), (mark, style), " "]
+            parts += [(title, STRONG if here else DIM), (f"{stands.count:>4}", DIM)]
+            rows.append(line(*parts))
+        return rows
+
+    def show_status(self, standing: Standing | None = None) -> None:
+        """The line at the bottom: news, trouble with the file, or how the step stands."""
+        status = self.query_one(Status)
+        trouble = self.draft.trouble
+        if trouble is not None:
+            status.say("x", f"{trouble} What you change is kept and written once that is mended.")
+        elif self._news is not None:
+            status.say(*self._news)
+        elif self.wizard.looked is not None:
+            done, total = self.wizard.looked
+            status.say("ok", f"Looking at the pictures: {done:,} of {total:,}…")
+        else:
+            status.say(*self.sentence(standing or self.wizard.standings()[self.STEP]))
+
+    def say(self, mark: str, sentence: str) -> None:
+        """News, in place of how things stand, until something else is done."""
+        self._news = (mark, sentence)
+        self.show_status()
+
+    def done(self, trouble: UserError | None, said: str = "") -> None:
+        """After an edit: what went wrong, or what was done; and everything is checked anew."""
+        if trouble is not None and trouble is not self.draft.trouble:
+            self._news = ("x", str(trouble))
+        else:
+            self._news = ("ok", said) if said else None
+        self.wizard.edited(trouble)
+        self.show_all()
+
+    # ------------------------------------------------------------------------------------------------------ keys
+    def action_go_by(self, by: int) -> None:
+        self.pages.go(neighbour(self.STEP, by))
+
+    def action_go(self, step: StepName) -> None:
+        self.pages.go(step)
+
+    def action_home(self) -> None:
+        from lora_tui.screens.home import Home
+
+        if any(isinstance(screen, Home) for screen in self.app.screen_stack):
+            self.app.pop_screen()
+        else:
+            self.app.switch_screen(Home())
+
+    def action_warnings(self) -> None:
+        from lora_tui.screens.found import FoundScreen
+
+        self.app.push_screen(FoundScreen(self.pages))
+
+    def action_find(self) -> None:
+        from lora_tui.screens.palette import find_option
+
+        find_option(self.app, self.pages)
+
+    def action_palette(self) -> None:
+        from lora_tui.screens.palette import find_command
+
+        find_command(self.app, self.pages, self)
+
+    def find(self, option: Option) -> None:
+        """Show an option on the settings' screen."""
+        from lora_tui.screens.settings import SettingsPage
+
+        page = self.pages.page("settings")
+        self.pages.go("settings")
+        if isinstance(page, SettingsPage):
+            page.show_option(option)
+
+    def offered(self, action: str) -> bool:
+        if action == "warnings":
+            return self.wizard.survey is not None and bool(self.wizard.survey.blocking or self.wizard.survey.warnings)
+        return True
+
+
+class FormPage(WizardPage):
+    """A step that is a form. A subclass gives `rows`, and obeys the form's messages."""
+
+    BINDINGS: ClassVar[list[BindingType]] = FORM_KEYS
+
+    @property
+    def form(self) -> Form:
+        return self.query_one(Form)
+
+    def action_row(self, by: int) -> None:
+        self._news = None
+        self.form.move(by)
+        self.show_all()
+
+    def action_enter(self) -> None:
+        self.form.enter()
+
+    def action_step_value(self, by: int) -> None:
+        self.form.step(by)
+
+    def on_form_moved(self, event: Form.Moved) -> None:
+        self.show_all()
+
+    def on_path_input_completed(self, event: PathInput.Completed) -> None:
+        self.say(*candidates(event))
+
+
+def candidates(event: PathInput.Completed) -> Says:
+    """What Tab has found, for the line at the bottom."""
+    if not event.candidates:
+        return "!", "Nothing there begins so."
+    more = f" and {event.more} more" if event.more else ""
+    return "ok", f"{'  '.join(inert(name) for name in event.candidates)}{more}"

@@ -1,0 +1,216 @@
+"""The wizard's steps in their order: is one done, does it need attention, and what is missing. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.plan.captions import has_word
+from engine.plan.errors import Finding, few, plural
+from engine.plan.project import Project
+from lora_tui.survey import Survey
+
+StepName = Literal[
+    "project", "pictures", "regularisation", "captions", "model", "settings", "review", "training", "results"
+]
+Mark = Literal["done", "attention", "todo"]
+
+_PICTURES = {"small-pictures", "few-pictures", "unfamiliar-bucket", "short-batches", "few-steps"}
+_REGULARISATION = {"no-regularisation", "reg-unused", "reg-often", "reg-other-class"}
+_CAPTIONS = {"caption-without-trigger", "reg-caption-with-trigger", "caption-not-utf8"}
+
+
+@dataclass(frozen=True)
+class Step:
+    name: StepName
+    title: str
+    asks: str  # the question it answers, for its header
+
+
+STEPS: tuple[Step, ...] = (
+    Step("project", "Project", "Who or what is this LoRA for?"),
+    Step("pictures", "Pictures", "What is it to learn from?"),
+    Step("regularisation", "Regularisation", "What is to stay as it is?"),
+    Step("captions", "Captions", "What do the pictures show?"),
+    Step("model", "Base model", "Which model is it trained on?"),
+    Step("settings", "Settings", "How is it trained?"),
+    Step("review", "Review", "Is everything as you want it?"),
+    Step("training", "Training", "How is it coming along?"),
+    Step("results", "Results", "Which LoRA do you keep?"),
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a step stands. missing: a sentence on what is not there yet, or worth a look; "" where it is done."""
+
+    mark: Mark
+    missing: str = ""
+    count: str = ""  # a figure for the rail, such as the number of pictures
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the steps are judged by. trained: whether any run of the project has begun; loras: how many are saved."""
+
+    project: Project
+    survey: Survey | None
+    typed: int = 0
+    trained: bool = False
+    loras: int = 0
+
+
+def standing(step: StepName, progress: Progress) -> Standing:
+    """How a step of this project stands."""
+    return _JUDGES[step](progress)
+
+
+def findings_of(step: StepName, survey: Survey) -> list[Finding]:
+    """What was found that this step can mend."""
+    if step == "review":
+        return list(survey.findings)
+    return [finding for finding in survey.findings if _home(finding) == step]
+
+
+def _home(finding: Finding) -> StepName:
+    code = finding.code
+    if finding.option == "pretrained_model_name_or_path":
+        return "model"
+    if code in _REGULARISATION or code.startswith("reg-"):
+        return "regularisation"
+    if code in _CAPTIONS or code.startswith("caption"):
+        return "captions"
+    if code == "no-trigger":
+        return "project"
+    if code in _PICTURES:
+        return "pictures"
+    return "settings" if finding.option is not None else "pictures"
+
+
+def _project(progress: Progress) -> Standing:
+    project = progress.project
+    if not project.trigger:
+        return Standing("todo", "A trigger word is missing.")
+    if not project.class_name:
+        return Standing("attention", "There is no class word: say what it is in one plain word, such as man.")
+    return Standing("done")
+
+
+def _pictures(progress: Progress) -> Standing:
+    survey = progress.survey
+    if survey is None:
+        return Standing("todo", "The pictures are being looked at.")
+    if survey.pictures_error is not None:
+        return Standing("todo", str(survey.pictures_error))
+    if survey.dataset is None:
+        return Standing("todo", "")
+    used = survey.dataset.used_of("train")
+    broken = [p for p in survey.dataset.pictures if p.kind == "train" and any(x.level == "error" for x in p.problems)]
+    if broken:
+        word = few(picture.path.name for picture in broken)
+        return Standing("attention", f"{plural(len(broken), 'picture')} cannot be used: {word}.", str(len(used)))
+    return _by_findings("pictures", survey, str(len(used)))
+
+
+def _regularisation(progress: Progress) -> Standing:
+    survey = progress.survey
+    if survey is None or survey.dataset is None:
+        return Standing("todo")
+    count = survey.dataset.steps.num_reg_on_disk
+    return _by_findings("regularisation", survey, str(count) if count else "")
+
+
+def _captions(progress: Progress) -> Standing:
+    survey = progress.survey
+    if survey is None:
+        return Standing("todo")
+    if survey.pictures_error is not None and survey.pictures_error.code == "caption-not-utf8":
+        return Standing("attention", str(survey.pictures_error))
+    if survey.dataset is None:
+        return Standing("todo")
+    train = survey.dataset.used_of("train")
+    without = [picture for picture in train if picture.caption_path is None]
+    if without:
+        named = few(picture.path.name for picture in without)
+        return Standing("todo", f"{len(without)} of {len(train)} pictures have no caption: {named}.")
+    trigger = progress.project.trigger
+    if trigger and (bare := sum(not has_word(picture.caption, trigger) for picture in train)):
+        return Standing("attention", f'{bare} of {len(train)} captions are without the word "{trigger}".')
+    return _by_findings("captions", survey, str(len(train)))
+
+
+def _model(progress: Progress) -> Standing:
+    survey = progress.survey
+    if survey is None:
+        return Standing("todo")
+    if survey.base_error is not None:
+        chosen = survey.base_error.code != "no-base-model"
+        return Standing("attention" if chosen else "todo", str(survey.base_error))
+    return Standing("done") if survey.base is not None else Standing("todo")
+
+
+def _settings(progress: Progress) -> Standing:
+    survey = progress.survey
+    if progress.typed:
+        return Standing("attention", f"{plural(progress.typed, 'value')} that you typed cannot be used yet.")
+    if survey is None:
+        return Standing("todo")
+    if survey.settings_error is not None:
+        return Standing("attention", str(survey.settings_error))
+    return _by_findings("settings", survey, "")
+
+
+def _review(progress: Progress) -> Standing:
+    survey = progress.survey
+    if survey is None:
+        return Standing("todo")
+    if blocking := survey.blocking:
+        return Standing("attention" if progress.trained else "todo", str(blocking[0]))
+    if progress.typed:
+        return _settings(progress)
+    return Standing("done")
+
+
+def _training(progress: Progress) -> Standing:
+    return Standing("done") if progress.trained else Standing("todo", "Nothing has been trained yet.")
+
+
+def _results(progress: Progress) -> Standing:
+    if progress.loras:
+        return Standing("done", count=str(progress.loras))
+    return Standing("todo", "There is no LoRA yet.")
+
+
+def _by_findings(step: StepName, survey: Survey, count: str) -> Standing:
+    found = [finding for finding in findings_of(step, survey) if finding.level != "note"]
+    return Standing("attention", found[0].message, count) if found else Standing("done", count=count)
+
+
+_JUDGES: dict[StepName, Callable[[Progress], Standing]] = {
+    "project": _project,
+    "pictures": _pictures,
+    "regularisation": _regularisation,
+    "captions": _captions,
+    "model": _model,
+    "settings": _settings,
+    "review": _review,
+    "training": _training,
+    "results": _results,
+}
+
+
+def first_open(progress: Progress) -> StepName:
+    """The first step that is not done, which is where somebody new goes on."""
+    return next((step.name for step in STEPS if standing(step.name, progress).mark == "todo"), "review")
+
+
+def neighbour(step: StepName, by: int) -> StepName:
+    """The step before or after; the ends stay where they are."""
+    names = [known.name for known in STEPS]
+    return names[max(0, min(len(names) - 1, names.index(step) + by))]
+
+
+def number(step: StepName) -> int:
+    """Its place, from 1: the digit key that goes to it."""
+    return [known.name for known in STEPS].index(step) + 1

@@ -1,0 +1,150 @@
+"""What `check` finds of a project, for the wizard's screens: worked out in a thread, anew whenever something changed.
+
+A survey is a plain value. The screens show the newest one there is, and never wait for the next.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine.plan.errors import Finding, UserError
+from engine.plan.project import Project
+
+if TYPE_CHECKING:
+    from engine.plan.base_model import BaseModel
+    from engine.plan.dataset import Dataset
+    from engine.plan.disk import DiskUse
+    from engine.plan.pictures import Measures
+    from engine.plan.settings import Settings
+
+TOLD_EVERY = 200  # pictures, between two reports of how far it is
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A project at one moment. What could not be found out is None, and its error says why.
+
+    settings_error: project.toml holds a value that does not fit. pictures_error: nothing to train on.
+    """
+
+    settings: Settings | None = None
+    settings_error: UserError | None = None
+    dataset: Dataset | None = None
+    pictures_error: UserError | None = None
+    base: BaseModel | None = None
+    base_error: UserError | None = None
+    disk: DiskUse | None = None
+    findings: tuple[Finding, ...] = field(default_factory=tuple)
+
+    @property
+    def blocking(self) -> list[Finding]:
+        """What keeps a training from being started."""
+        errors = (self.settings_error, self.pictures_error)
+        found = [Finding(e.code, e.message, e.hint, level="error", overridable=False) for e in errors if e is not None]
+        return found + [finding for finding in self.findings if finding.stops_training()]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """What is worth a look and blocks nothing."""
+        return [f for f in self.findings if f.level == "warning" and not f.stops_training()]
+
+
+def survey(project: Project, measures: Measures, progress: Callable[[int, int], None] | None = None) -> Survey:
+    """Look at everything. Never raises; a `progress` that raises ends it."""
+    from engine.plan.base_model import recognise
+    from engine.plan.checks import check_settings
+    from engine.plan.dataset import scan
+    from engine.plan.disk import disk_use
+
+    try:
+        settings = project.resolved()
+    except UserError as error:
+        return Survey(settings_error=error)
+    dataset, base, pictures_error, base_error = None, None, None, None
+    try:
+        base = recognise(settings.pretrained_model_name_or_path, project.path)
+    except UserError as error:
+        base_error = error
+    try:
+        dataset = scan(project, settings, progress, measure=measures)
+    except UserError as error:
+        pictures_error = error
+    findings = check_settings(settings, dataset, project)
+    use = None
+    if dataset is not None:
+        findings = [*dataset.findings, *findings]
+        use = disk_use(settings, dataset, base) if base is not None else None
+    return Survey(settings, None, dataset, pictures_error, base, base_error, use, tuple(findings))
+
+
+class Surveyor:
+    """Keeps the newest survey of a project. `then(survey)` and `told(done, total)` are called in its thread."""
+
+    def __init__(self, then: Callable[[Survey], None], told: Callable[[int, int], None]) -> None:
+        from engine.plan.pictures import Measures
+
+        self._then, self._told = then, told
+        self._measures = Measures()
+        self._mutex = threading.Lock()
+        self._wanted: Project | None = None
+        self._busy = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether one is being made."""
+        return self._busy
+
+    def look(self, project: Project) -> None:
+        """Make a survey of the project as it is now; one that is being made of an older state is given up."""
+        from copy import deepcopy
+
+        with self._mutex:
+            self._wanted = deepcopy(project)
+            if self._busy:
+                return
+            self._busy = True
+        # A daemon: an app that has to leave within a second cannot wait for a disk.
+        threading.Thread(target=self._work, name="survey", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._mutex:
+                project, self._wanted = self._wanted, None
+                if project is None:
+                    self._busy = False
+                    return
+            try:
+                found = survey(project, self._measures, self._progress)
+            except _OutdatedError:
+                continue
+            except Exception as error:  # nobody else would tell it, and the screens would wait for ever
+                found = Survey(settings_error=UserError("internal", f"The project could not be checked: {error}"))
+            if self._wanted is None:
+                self._then(found)
+
+    def _progress(self, done: int, total: int) -> None:
+        if self._wanted is not None:
+            raise _OutdatedError
+        if done % TOLD_EVERY == 0:
+            self._told(done, total)
+
+
+class _OutdatedError(Exception):
+    """Something else is wanted by now."""
+
+
+def fingerprint(project: Project) -> tuple[object, ...]:
+    """Changes when pictures or captions come or go, at the price of a look at each folder and no look at files."""
+    found: list[object] = []
+    for parent in (project.image_dir, project.reg_dir):
+        try:
+            with os.scandir(parent) as entries:
+                folders = [str(parent), *(entry.path for entry in entries if entry.is_dir())]
+            found += [(folder, os.stat(folder).st_mtime_ns) for folder in folders]
+        except OSError:
+            found.append(str(parent))
+    return tuple(found)

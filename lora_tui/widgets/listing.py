@@ -1,0 +1,99 @@
+"""A list of any length with one row chosen; only the rows in sight are ever drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.message import Message
+
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import ACCENT, RAISED, line
+
+_HERE = Style(bgcolor=RAISED, bold=True)
+_MARGIN = 1  # rows that stay in sight above and below the chosen one
+
+
+class Listing(Lines):
+    """`show_rows(count, draw)` shows rows; `draw(index)` gives the line of one without its cursor."""
+
+    DEFAULT_CSS = "Listing { height: 1fr; width: 1fr; }"
+
+    @dataclass
+    class Moved(Message):
+        """Another row is chosen."""
+
+        index: int
+
+    @dataclass
+    class Opened(Message):
+        """A second click on the chosen row."""
+
+        index: int
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.count = 0
+        self.here = 0
+        self._top = 0
+        self._row: Callable[[int], Text] = lambda index: Text()
+
+    def show_rows(self, count: int, draw: Callable[[int], Text]) -> None:
+        """Show these rows from now on; the place stays as far as it can."""
+        self.count, self._row = count, draw
+        self.here = max(0, min(self.here, count - 1))
+        self._paint()
+
+    def choose(self, index: int) -> None:
+        """Choose a row and bring it into sight."""
+        index = max(0, min(index, self.count - 1))
+        if index != self.here:
+            self.here = index
+            self.post_message(self.Moved(index))
+        self._paint()
+
+    def move(self, by: int) -> None:
+        self.choose(self.here + by)
+
+    @property
+    def page(self) -> int:
+        """How many rows are in sight."""
+        return max(1, self.size.height)
+
+    def _paint(self) -> None:
+        height = self.page
+        margin = _MARGIN if height > 2 * _MARGIN else 0
+        lowest = max(0, self.count - height)
+        self._top = max(min(self._top, self.here - margin), self.here + margin + 1 - height)
+        self._top = max(0, min(self._top, lowest))
+        rows = []
+        for index in range(self._top, min(self.count, self._top + height)):
+            here = index == self.here
+            row = line((" ▸ " if here else "   ", ACCENT))
+            row.append_text(self._row(index))
+            if here:
+                row.stylize(_HERE)
+            rows.append(row)
+        self.show(rows)
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._paint()
+
+    def on_click(self, event: events.Click) -> None:
+        index = self._top + event.y
+        if not 0 <= index < self.count:
+            return
+        if index == self.here:
+            self.post_message(self.Opened(index))
+        else:
+            self.choose(index)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.move(-3)

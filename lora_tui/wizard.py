@@ -1,0 +1,92 @@
+"""One open project in the wizard: what its screens share. Knows nothing of widgets; whoever shows it asks it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.plan.errors import UserError
+from engine.runs.folder import RunFolder, list_runs
+from lora_tui import recent
+from lora_tui.draft import Draft
+from lora_tui.steps import STEPS, Progress, Standing, StepName, standing
+from lora_tui.survey import Survey, Surveyor, fingerprint
+
+
+class Wizard:
+    """`changed()` is called, in any thread, whenever there is something new to show."""
+
+    def __init__(self, path: Path, changed: Callable[[], None]) -> None:
+        """Opens the project. Raises UserError as `Project.open` does."""
+        self.draft = Draft(path)
+        self.survey: Survey | None = None
+        self.looked: tuple[int, int] | None = None  # how far the next survey is: pictures done, of all
+        self._changed = changed
+        self._surveyor = Surveyor(self._found, self._told)
+        self._folders = fingerprint(self.draft.project)
+        recent.remember(self.draft.path)
+        self.look_again()
+
+    # ------------------------------------------------------------------------------------------------------- surveys
+    def look_again(self) -> None:
+        """Something has changed: check the project anew, in the background."""
+        self._surveyor.look(self.draft.project)
+        self._changed()
+
+    @property
+    def looking(self) -> bool:
+        """Whether a newer survey is under way."""
+        return self._surveyor.busy
+
+    def tick(self) -> None:
+        """Once a second: has somebody else changed the project file or the pictures?"""
+        folders = fingerprint(self.draft.project)
+        if self.draft.look() or folders != self._folders:
+            self._folders = folders
+            self.look_again()
+
+    def _found(self, survey: Survey) -> None:
+        self.survey, self.looked = survey, None
+        self._changed()
+
+    def _told(self, done: int, total: int) -> None:
+        self.looked = (done, total)
+        self._changed()
+
+    # --------------------------------------------------------------------------------------------------------- edits
+    def edited(self, trouble: UserError | None) -> UserError | None:
+        """After an edit of the draft: has it checked anew, and hands on what went wrong."""
+        self.look_again()
+        return trouble
+
+    # --------------------------------------------------------------------------------------------------------- steps
+    def progress(self) -> Progress:
+        """What the steps are judged by, now."""
+        project = self.draft.project
+        loras = 0
+        with contextlib.suppress(OSError):
+            loras = sum(path.suffix == ".safetensors" for path in project.model_dir.iterdir())
+        trained = any(run.kind == "train" for run in self.runs()[-3:])
+        return Progress(project, self.survey, len(self.draft.typed), trained, loras)
+
+    def standings(self) -> dict[StepName, Standing]:
+        progress = self.progress()
+        return {step.name: standing(step.name, progress) for step in STEPS}
+
+    def runs(self) -> list[RunFolder]:
+        """The project's runs, oldest first."""
+        return list_runs(self.draft.path)
+
+    @property
+    def left_at(self) -> StepName:
+        """The step that was open when the app was left; the first one for a project that is new here."""
+        step = self.draft.remembered("wizard").get("step")
+        if isinstance(step, str) and any(step == known.name for known in STEPS):
+            return step  # type: ignore[return-value]
+        return "project"
+
+    def leave_at(self, step: StepName) -> None:
+        """Note down where somebody is, so that the app opens there again."""
+        if self.draft.remembered("wizard").get("step") != step:
+            self.draft.remember("wizard", {"step": step})

@@ -1,0 +1,374 @@
+"""The wizard by its keys: every step is shown, says what is missing, and edits the project and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from benchmarks.small_run import make_project
+from engine.plan.project import Project
+from lora_tui.app import Look, LoraTui
+from lora_tui.screens.home import Home
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.steps import STEPS
+from lora_tui.widgets.status import Status
+from tests.screens.app_test import SIZES, text
+
+Act = Callable[[Pilot[None]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recent projects of this test alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "ohwx")
+
+
+def drive(project: Path | None, act: Act, size: str = "wide", look: Look | None = None) -> LoraTui:
+    """The app on a project (or on the list of projects) with `act` at the keys."""
+
+    async def run() -> LoraTui:
+        app = LoraTui(lambda: Home(project), look or Look())
+        async with app.run_test(size=SIZES[size]) as pilot:
+            await settle(pilot)
+            await act(pilot)
+        return app
+
+    return asyncio.run(run())
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until the project has been looked at, and what came of it is painted."""
+    for _ in range(500):
+        await pilot.pause()
+        pages = pilot.app.pages  # type: ignore[attr-defined]
+        if pages is None or (pages.wizard.survey is not None and not pages.wizard.looking):
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+    await settle(pilot)
+
+
+async def type_in(pilot: Pilot[None], words: str) -> None:
+    """Letters as a person types them into the editor that is open, in place of what is there."""
+    focused = pilot.app.focused
+    assert focused is not None
+    focused.value = ""  # type: ignore[attr-defined]
+    await press(pilot, *(_KEYS.get(letter, letter) for letter in words))
+
+
+_KEYS = {" ": "space", ".": "full_stop", ",": "comma", "/": "slash", "-": "minus", "_": "underscore"}
+
+
+def said(pilot: Pilot[None]) -> tuple[str, str]:
+    return pilot.app.screen.query_one(Status).said
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge", "narrow"])
+def test_every_step_is_shown_at_every_size(folder: Path, size: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        for number, step in enumerate(STEPS, 1):
+            await press(pilot, str(number))
+            shown = text(pilot)
+            assert f"{number} of 9" in shown.splitlines()[0]
+            assert step.title in shown
+            last = shown.splitlines()[-1]
+            assert "? help" in last
+            assert "q leave" in last
+
+    assert not drive(folder, act, size).crashed
+
+
+def test_next_and_back_and_what_stays(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        first = pilot.app.screen
+        await press(pilot, "n", "n", "b", "b")
+        assert pilot.app.screen is first  # one screen a step, kept
+        await press(pilot, "b")
+        assert pilot.app.screen is first
+        await press(pilot, "9", "n")
+        assert isinstance(pilot.app.screen, WizardPage)
+        assert pilot.app.screen.STEP == "results"
+
+    drive(folder, act)
+
+
+def test_the_app_opens_where_it_was_left(folder: Path) -> None:
+    async def leave(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "tab")
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        assert "6 of 9" in text(pilot)
+
+    drive(folder, leave)
+    drive(folder, come_back)
+
+
+def test_a_setting_is_edited_in_its_row_and_saved(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "down", "down", "enter")  # batch size
+        await type_in(pilot, "3")
+        assert "Enter takes it" in said(pilot)[1]
+        await press(pilot, "enter")
+        await press(pilot, "down", "right", "right")  # epochs, two steps up
+
+    drive(folder, act)
+    settings = Project.open(folder).settings
+    assert (settings["train_batch_size"], settings["max_train_epochs"]) == (3, 6)
+
+
+def test_a_value_that_does_not_fit_is_told_as_it_is_typed_and_kept(folder: Path) -> None:
+    before = (folder / "project.toml").read_text()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "down", "down", "enter")
+        await type_in(pilot, "two")
+        mark, sentence = said(pilot)
+        assert (mark, "must be a whole number" in sentence) == ("x", True)
+        await press(pilot, "enter")
+        assert "two" in text(pilot)
+        await press(pilot, "n")
+        assert "1 value that you typed" in said(pilot)[1]
+
+    drive(folder, act)
+    assert (folder / "project.toml").read_text() == before
+
+    async def again(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        assert "two" in text(pilot)
+        assert "1 value that you typed cannot be used yet" in said(pilot)[1]
+        await press(pilot, "down", "down", "d")
+        assert "two" not in text(pilot)
+
+    drive(folder, again)
+
+
+def test_esc_leaves_a_value_as_it_was(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "down", "down", "enter")
+        await type_in(pilot, "7")
+        await press(pilot, "escape")
+        assert "6 of 9" in text(pilot)
+
+    drive(folder, act)
+    assert Project.open(folder).settings["train_batch_size"] == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "option"),
+    [("memory", "gradient_checkpointing"), ("overfitting", "max_train_epochs"), ("rank", "network_dim")],
+)
+def test_an_option_is_found_by_what_it_does(folder: Path, query: str, option: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "1", "slash", *query)
+        await asyncio.sleep(0.6)
+        await pilot.pause()
+        assert option in text(pilot) or option in str(pilot.app.screen.query("OptionList").first().options)  # type: ignore[attr-defined]
+        await press(pilot, "escape")
+
+    drive(folder, act, "huge")
+
+
+def test_trigger_and_class(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "1", "down", "enter")
+        await type_in(pilot, "man")
+        await press(pilot, "enter")
+        assert said(pilot)[0] == "!"
+        assert "class" in said(pilot)[1]
+        await press(pilot, "enter")
+        await type_in(pilot, "zibo")
+        await press(pilot, "enter", "down", "enter")
+        await type_in(pilot, "woman")
+        await press(pilot, "enter")
+
+    drive(folder, act)
+    project = Project.open(folder)
+    assert (project.trigger, project.class_name) == ("zibo", "woman")
+    assert (folder / "img" / "2_ohwx man").is_dir()  # never renamed
+
+
+def test_repeats_are_changed_in_the_file_and_not_in_the_folders_name(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "1", "down", "down", "down", "right")
+
+    drive(folder, act)
+    assert Project.open(folder).repeats == {"2_ohwx man": 3}
+
+
+def test_a_picture_is_left_out_and_taken_in_again(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "2", "down", "space")
+        assert "left out" in text(pilot)
+        await press(pilot, "down", "space", "space")
+
+    drive(folder, act)
+    assert Project.open(folder).left_out == ["img/2_ohwx man/01.png"]
+
+
+def test_captions_one_after_the_other(folder: Path) -> None:
+    captions = sorted(folder.rglob("*.txt"))
+    captions[0].unlink()
+    captions[1].unlink()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "m")
+        assert "no caption" in text(pilot)
+        await press(pilot, "up", "enter")  # 00: it begins with the trigger
+        await press(pilot, *"face", "enter")  # saves, and edits the next
+        await press(pilot, *"hat", "enter", "escape")
+
+    drive(folder, act)
+    assert captions[0].read_text() == "ohwx, face\n"
+    assert captions[1].read_text() == "ohwx, hat\n"
+    assert captions[2].read_text() == "ohwx, a photo of a man, number 2"  # opened and not changed: not a byte
+
+
+def test_a_lost_terminal_loses_no_caption(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "enter")
+        await press(pilot, *" in a coat".replace(" ", "~"))  # and the app ends, as on SIGHUP
+
+    drive(folder, act)
+    assert "in~a~coat" in (folder / "img" / "2_ohwx man" / "00.txt").read_text()
+
+
+def test_the_review_says_why_it_cannot_start(folder: Path) -> None:
+    path = folder / "project.toml"
+    path.write_text(path.read_text().replace('"micro"', '"/nowhere.safetensors"'))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "7", "s")
+        mark, sentence = said(pilot)
+        assert (mark, "does not exist" in sentence) == ("x", True)
+        assert not list((folder / "runs").glob("*"))
+
+    drive(folder, act)
+
+
+def test_what_was_found_is_listed_with_remedies(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "7", "w")
+        assert "What was found" in text(pilot)
+        await press(pilot, "escape")
+        assert "7 of 9" in text(pilot)
+
+    drive(folder, act)
+
+
+def test_a_new_project_from_a_folder_of_pictures(folder: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "my pictures"
+    shutil.copytree(folder / "img" / "2_ohwx man", pictures)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "a", "enter")
+        await type_in(pilot, "zibo")
+        await press(pilot, "enter", "down", "enter")
+        await type_in(pilot, "man")
+        await press(pilot, "enter", "down", "down", "enter")
+        await type_in(pilot, f"'{pictures}'")
+        await press(pilot, "enter")
+        await press(pilot, "m")
+        for _ in range(200):
+            if pilot.app.pages is not None:  # type: ignore[attr-defined]
+                break
+            await asyncio.sleep(0.02)
+        await settle(pilot)
+        assert "1 of 9" in text(pilot)
+
+    drive(None, act)
+    project = Project.open(tmp_path / "zibo")
+    assert (project.trigger, project.class_name, project.preset) == ("zibo", "man", "guide")
+    assert len(list((tmp_path / "zibo" / "img" / "25_zibo man").glob("*.png"))) == 6
+    assert len(list(pictures.glob("*.png"))) == 6
+
+
+def test_what_is_typed_for_a_new_project_outlives_the_app(tmp_path: Path) -> None:
+    async def type_something(pilot: Pilot[None]) -> None:
+        await press(pilot, "a", "enter")
+        await type_in(pilot, "zibo")
+        await press(pilot, "enter")
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        await press(pilot, "a")
+        assert "zibo" in text(pilot)
+
+    drive(None, type_something)
+    drive(None, come_back)
+    assert json.loads((tmp_path / "state" / "lora-tui" / "new-project.json").read_bytes())["trigger"] == "zibo"
+
+
+def test_a_project_file_broken_by_hand_while_the_app_is_open(folder: Path) -> None:
+    path = folder / "project.toml"
+    good = path.read_text()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        path.write_text("[settings\n")
+        await press(pilot, "down", "down", "right")
+        mark, sentence = said(pilot)
+        assert (mark, "is not valid TOML" in sentence) == ("x", True)
+        assert path.read_text() == "[settings\n"
+        path.write_text(good)
+        await asyncio.sleep(1.3)  # the next look
+        await settle(pilot)
+        assert said(pilot)[0] != "x"
+
+    drive(folder, act)
+    assert Project.open(folder).settings["train_batch_size"] == 3
+
+
+def test_a_project_that_vanishes_meanwhile(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "2")
+        shutil.rmtree(folder)
+        await asyncio.sleep(1.2)
+        for number in range(1, 10):
+            await press(pilot, str(number))
+        assert said(pilot)[0] == "x"
+
+    assert not drive(folder, act).crashed
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+def test_ascii_mode_writes_nothing_but_ascii(folder: Path, size: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        for number in range(1, 10):
+            await press(pilot, str(number))
+            assert text(pilot).isascii(), number
+
+    drive(folder, act, size, Look(ascii_only=True, images=False))
+
+
+def test_nothing_in_a_project_is_obeyed_by_the_terminal(folder: Path) -> None:
+    hostile = "\x1b[2J\x1b]0;x\x07[bold red]y[/]"
+    path = folder / "img" / "2_ohwx man" / "00.png"
+    path.rename(path.with_name(f"{hostile.replace('/', '')}.png"))
+    (folder / "img" / "2_ohwx man" / "01.txt").write_text(f"ohwx {hostile}\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        for number in range(1, 10):
+            await press(pilot, str(number))
+            assert "\x1b" not in text(pilot)
+        await press(pilot, "2")
+        assert "[bold red]" in text(pilot)
+
+    assert not drive(folder, act).crashed

@@ -1,0 +1,104 @@
+"""From an empty folder to an exported LoRA, in a real terminal, by keys alone."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks import small_run
+from benchmarks.terminal import Terminal
+from engine.plan.project import Project
+from engine.plan.safetensors_header import read_header
+
+DOWN, ESC, ENTER = "\x1b[B", "\x1b", "\r"
+
+
+class Hands:
+    """Somebody at the keyboard, who looks before typing on."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+
+    def see(self, words: str) -> None:
+        self.terminal.wait_for(words)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.terminal.type(key)
+            time.sleep(0.15)
+
+    def paste(self, text: str) -> None:
+        self.terminal.type(f"\x1b[200~{text}\x1b[201~")
+        time.sleep(0.2)
+
+
+def test_from_nothing_to_an_exported_lora(env: Mapping[str, str], tmp_path: Path) -> None:
+    made = small_run.make_project(tmp_path / "source")
+    pictures = tmp_path / "my pictures"
+    shutil.copytree(next((made / "img").iterdir()), pictures)
+    sorted(pictures.glob("*.txt"))[0].unlink()
+    shutil.rmtree(made)
+    home, target = tmp_path / "home", tmp_path / "webui" / "models" / "Lora"
+    home.mkdir()
+    target.mkdir(parents=True)
+    own = {**env, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
+    terminal = Terminal(small_run.command(), own, home, 30, 100)
+    hands = Hands(terminal)
+    try:
+        hands.see("none yet")
+        hands.press("a")
+        hands.see("Make up a trigger word")
+        hands.press(ENTER)
+        hands.press(*"ohwx", ENTER, DOWN, ENTER)
+        hands.press(*"man", ENTER, DOWN, DOWN, ENTER)
+        hands.paste(f"'{pictures}'")
+        hands.press(ENTER, DOWN, DOWN, ENTER, "\x15", "4", ENTER)  # repeats
+        hands.press("m")
+        hands.see("1 of 9")
+        hands.press("n")
+        hands.see("6 pictures")
+        hands.press("n")
+        hands.see("None are here")
+        hands.press("n")
+        hands.see("1 of 6 pictures have no caption")
+        hands.press("m", ENTER)
+        hands.press(*"face", ENTER, ESC)
+        hands.press("5")
+        hands.see("No base model is chosen")
+        hands.press("p", *"micro", ENTER)
+        hands.see("practice model")
+        hands.press("n")
+        hands.see("The demo's settings")
+        hands.press("n")
+        hands.see("Ready.")
+        hands.press("y")
+        hands.see("5 of 5")
+        hands.see("finished")
+        hands.press(ESC)
+        hands.see("8 of 9")
+        hands.press("b")
+        hands.see("Ready.")
+        hands.press("s")
+        hands.see("training")
+        terminal.wait_for("finished", 240.0)
+        hands.press(ESC)
+        hands.see("8 of 9")
+        hands.press("n")
+        hands.see("ohwx")
+        hands.press("c")
+        terminal.wait_for("left: without", 120.0)
+        hands.press("x", "\x15")
+        hands.paste(str(target))
+        hands.press(ENTER)
+        hands.see("<lora:ohwx:1>")
+        hands.press("q")
+        terminal.wait(20.0)
+        assert terminal.exit_code == 0
+    finally:
+        terminal.end()
+    project = Project.open(home / "ohwx")
+    assert (project.trigger, project.class_name, project.preset) == ("ohwx", "man", "demo")
+    assert read_header(target / "ohwx.safetensors")[1]["ss_output_name"] == "ohwx"
+    assert (home / "ohwx" / "img" / "4_ohwx man" / "00.txt").read_text() == "ohwx, face\n"
