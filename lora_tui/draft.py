@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 
 from engine.plan import presets
@@ -22,6 +23,8 @@ from engine.plan.settings import Settings, parse_text, resolve
 Change = Callable[[Project], None]
 OWN_FOLDER = ".lora-tui"
 DEFAULT_PRESET = "guide"
+MOST_UNDONE = 100  # edits
+EDITED = ("name", "trigger", "class_name", "preset", "settings", "repeats", "left_out")
 LONGEST_TYPED = 20_000  # characters of a value that is kept although it is none
 
 
@@ -39,12 +42,29 @@ class Draft:
         self.trouble: UserError | None = None
         self.edits = 0  # how often anything changed, here or on the disk
         self._waiting: list[Change] = []
+        self._past: list[dict[str, object]] = []  # what was before each edit
         self._seen = self._stamp()
         self.typed: dict[str, str] = self._read_typed()
 
     # ------------------------------------------------------------------------------------------------------ edits
     def edit(self, change: Change) -> UserError | None:
         """Make a change and save it; what kept it from being saved, or None. It is not lost either way."""
+        self._past.append(_facts(self.project))
+        del self._past[:-MOST_UNDONE]
+        return self._apply(change)
+
+    def undo(self) -> UserError | None:
+        """Take back the last edit that was made here. What kept that from being saved, or None."""
+        if not self._past:
+            return None
+        facts = self._past.pop()
+        return self._apply(lambda project: project.__dict__.update(deepcopy(facts)))
+
+    @property
+    def undoable(self) -> bool:
+        return bool(self._past)
+
+    def _apply(self, change: Change) -> UserError | None:
         change(self.project)
         self._waiting.append(change)
         self.edits += 1
@@ -190,6 +210,11 @@ class Draft:
             if isinstance(said, dict):
                 return said
         return {}
+
+
+def _facts(project: Project) -> dict[str, object]:
+    """What an edit may change."""
+    return {name: deepcopy(getattr(project, name)) for name in EDITED}
 
 
 def preset_values(name: str | None) -> Mapping[str, object]:

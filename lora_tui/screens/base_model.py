@@ -6,13 +6,13 @@ import contextlib
 from pathlib import Path
 from typing import ClassVar
 
-from engine.plan.found_models import Found, found_models
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.plan.base_model import BUILT_IN, BaseModel, recognise
 from engine.plan.errors import UserError, inert
+from engine.plan.found_models import Found, found_models
 from engine.plan.project import Project
 from lora_tui import recent
 from lora_tui.aside import aside

@@ -60,6 +60,7 @@ class NewProjectPage(Page):
     CSS_PATH = "wizard_page.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "make", "make it", id="make", tooltip="Make the project's folder and go on."),
+        Binding("f", "browse", "browse", id="browse", tooltip="Look for the folder of this row on this machine."),
         *FORM_KEYS,
         Binding("escape", "back", "back", id="back", tooltip="Back; what was typed is kept."),
     ]
@@ -117,6 +118,24 @@ class NewProjectPage(Page):
 
     def action_step_value(self, by: int) -> None:
         self.query_one(Form).step(by)
+
+    def offered(self, action: str) -> bool:
+        row = self.query_one(Form).row if self.is_mounted else None
+        return action != "browse" or (row is not None and row.kind == "path")
+
+    def action_browse(self) -> None:
+        from lora_tui.screens.browse import Browse
+
+        row = self.query_one(Form).row
+        if row is None or row.kind != "path":
+            return
+
+        def taken(path: Path | None) -> None:
+            if path is not None:
+                self._keep(row.key, str(path))
+
+        begin = Path(row.value) if row.value else Path.home()
+        self.app.push_screen(Browse(begin, title=row.label), taken)
 
     def on_form_moved(self, event: Form.Moved) -> None:
         self.paint()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -47,6 +48,7 @@ class PicturesPage(WizardPage):
     KIND: ClassVar[Kind] = "train"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "add pictures", id="add", tooltip="Take pictures over from a folder, with their captions."),
+        Binding("f", "browse", "browse", id="browse", tooltip="Look for a folder of pictures on this machine."),
         Binding("space", "leave_out", "leave out", id="leave_out", tooltip="Do not train this picture, or do again."),
         Binding("z", "large", "large", id="large", tooltip="The picture as large as the terminal."),
         *LIST_KEYS,
@@ -178,6 +180,28 @@ class PicturesPage(WizardPage):
 
         if self._cancel is None:
             self.app.push_screen(TakeQuestion(self.KIND, self.draft.path), answered)
+
+    def action_browse(self) -> None:
+        from lora_tui.screens.browse import Browse
+        from lora_tui.screens.dialogs import Choice, Question
+
+        def taken(path: Path | None) -> None:
+            if path is None:
+                return
+            choices = [
+                Choice("copy", "Copy them", "safe when the others are moved"),
+                Choice("link", "Link them", "takes no room; they must stay where they are"),
+                Choice("", "Leave it"),
+            ]
+
+            def chosen(how: str | None) -> None:
+                if how:
+                    self._take(str(path), how == "link")
+
+            self.app.push_screen(Question(f"The pictures in {inert(path, 60)}", choices), chosen)
+
+        if self._cancel is None:
+            self.app.push_screen(Browse(Path.home(), title="Pictures to take over"), taken)
 
     def _take(self, folder: str, link: bool) -> None:
         from engine.plan.take_over import take_over

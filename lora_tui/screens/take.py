@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from engine.plan.folders import Kind
 from lora_tui.paths import clean
+from lora_tui.widgets.hints import key_name
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, line
 from lora_tui.widgets.path_input import PathInput
@@ -53,8 +54,13 @@ class TakeQuestion(ModalScreen[tuple[str, bool] | None]):
         rows = [line(), line(("They are ", DIM), (how, STRONG))]
         rows += [line((f"  {name}", DIM)) for name in candidates[:6]]
         self.query_one("#how", Lines).show(rows)
-        keys = (("Enter", "take them"), ("Tab", "complete"), ("↓", "copy or link"), ("Esc", "leave it"))
-        parts = [part for key, label in keys for part in ((key, ACCENT), (f" {label}  ", DIM))]
+        bound = {active.binding.id: active.binding for active in self.active_bindings.values()}
+        keys = [bound[name] for name in ("submit", "complete", "change", "back") if name in bound]
+        parts = [
+            part
+            for binding in keys
+            for part in ((key_name(self.app, binding), ACCENT), (f" {binding.description}  ", DIM))
+        ]
         self.query_one("#keys", Lines).show([line(), line(*parts)])
 
     def action_change(self) -> None:

@@ -42,6 +42,8 @@ WIZARD_KEYS: list[BindingType] = [
         Binding(str(place), f"go('{step.name}')", "step", show=False, tooltip="Go to a step.")
         for place, step in enumerate(STEPS, 1)
     ),
+    Binding("u", "undo", "undo", show=False, id="undo", tooltip="Take back the last change of the project."),
+    Binding("exclamation_mark", "machine", "machine", show=False, id="machine", tooltip="This machine and terminal."),
     Binding("colon", "palette", "commands", show=False, id="palette", tooltip="Find a command or a step by its name."),
     Binding("escape", "home", "home", show=False, id="home", tooltip="Back to the list of projects."),
 ]
@@ -204,6 +206,17 @@ class WizardPage(Page):
         from lora_tui.screens.found import FoundScreen
 
         self.app.push_screen(FoundScreen(self.pages))
+
+    def action_machine(self) -> None:
+        from lora_tui.screens.machine import MachineScreen
+
+        self.app.push_screen(MachineScreen())
+
+    def action_undo(self) -> None:
+        if self.draft.undoable:
+            self.done(self.draft.undo(), "The last change is taken back.")
+        else:
+            self.say("ok", "There is nothing to take back.")
 
     def action_find(self) -> None:
         from lora_tui.screens.palette import find_option

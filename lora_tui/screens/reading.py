@@ -1,0 +1,55 @@
+"""A screen of text to read: a title, lines that scroll, and the way back."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+
+from lora_tui.screens.page import Page
+from lora_tui.widgets.hints import Hints
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import DIM, STRONG, line
+
+
+class Reading(Page):
+    """A subclass gives `TITLE_WORDS`, `BELOW` and `lines(width)`."""
+
+    CSS_PATH = "log.tcss"
+    TITLE_WORDS: ClassVar[str] = ""
+    BELOW: ClassVar[str] = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", id="back", tooltip="Back to the screen before."),
+        Binding("up", "scroll(-1)", "up", id="up", tooltip="Up."),
+        Binding("down", "scroll(1)", "down", id="down", tooltip="Down."),
+    ]
+
+    def lines(self, width: int) -> list[Text]:
+        """What is to be read, wrapped to `width` cells."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="header")
+        with VerticalScroll(id="whole", can_focus=False):
+            yield Lines(id="lines")
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        self.query_one("#header", Lines).show([line((f" {self.TITLE_WORDS}", STRONG)), line((f" {self.BELOW}", DIM))])
+        self.lay_out()
+        self.show_hints()
+
+    def on_resize(self) -> None:
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        self.query_one("#lines", Lines).show(self.lines(max(30, self.app.size.width - 6)))
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#whole", VerticalScroll).scroll_relative(y=by * 2, animate=False)
+
+    def action_back(self) -> None:
+        self.app.pop_screen()
