@@ -76,6 +76,9 @@ class Pty:
             self.last = time.monotonic()
             self.output += data
 
+    def press(self, keys: bytes) -> None:
+        os.write(self._fd, keys)
+
     def first_frame(self) -> float:
         """Seconds from the start to the first frame."""
         self.read(30.0, lambda: FIRST_FRAME in self.output)

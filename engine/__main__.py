@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -96,10 +97,18 @@ def main() -> int:
             raise UserError("no-such-run", f"{run.path} is no run folder: there is no {run.first_job_path.name} in it.")
         return work(run)
     except UserError as error:
-        # Who started it is told by the lock; the log belongs to the engine that has it.
-        if error.code != "run-busy" or sys.stderr.isatty():
+        # The log belongs to the engine that has the run; whoever started this one is told by the lock.
+        if error.code != "run-busy" or not _writes_into(RunFolder(Path(sys.argv[1])).log_path):
             print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _writes_into(log: Path) -> bool:
+    """Whether that is where our stderr goes."""
+    try:
+        return os.path.samestat(os.fstat(2), log.stat())
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Wizard:
         loras = 0
         with contextlib.suppress(OSError):
             loras = sum(path.suffix == ".safetensors" for path in project.model_dir.iterdir())
-        trained = any(run.kind == "train" for run in self.runs()[-3:])
+        trained = any(run.is_training for run in self.runs()[-3:])
         return Progress(project, self.survey, len(self.draft.typed), trained, loras)
 
     def standings(self) -> dict[StepName, Standing]:

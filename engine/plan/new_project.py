@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 from engine.plan import project_file
@@ -11,9 +9,9 @@ from engine.plan.errors import UserError
 from engine.plan.files import disk_errors, whole_folder
 from engine.plan.folders import require_folder
 from engine.plan.option_values import is_plain_name
+from engine.plan.picture_copies import bring
 from engine.plan.pictures import picture_files
 from engine.plan.project_file import FILE_NAME, ProjectFile
-from engine.plan.take_over import captions_of
 
 
 def create(
@@ -61,20 +59,10 @@ def create(
                 folder = partial / parent / name
                 folder.mkdir()
                 if source is not None:
-                    _take_pictures(source, folder, link)
+                    for picture in picture_files(source)[0]:
+                        bring(picture, folder, link=link)
         (partial / "model").mkdir()
         project_file.write(partial / FILE_NAME, contents)
-
-
-def _take_pictures(source: Path, folder: Path, link: bool) -> None:
-    for picture in picture_files(source)[0]:
-        if link:
-            os.symlink(picture.resolve(), folder / picture.name)
-        else:
-            shutil.copyfile(picture, folder / picture.name)
-        for caption in captions_of(picture):
-            if not (folder / caption.name).exists():
-                shutil.copyfile(caption, folder / caption.name)
 
 
 def _check_free(target: Path) -> None:

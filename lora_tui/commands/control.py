@@ -113,7 +113,7 @@ def resume(
     changed = overrides(sets)
     folder = chosen_run(run, project, prefer=_paused)
     if run == "last" and not at_work(folder):
-        folder = chosen_run(run, project, prefer=lambda other: other.kind == "train")
+        folder = chosen_run(run, project, prefer=lambda other: other.is_training)
     if not at_work(folder):
         _restart(folder, changed, device, on_end, take_over, as_json)
         return

@@ -74,7 +74,7 @@ class BaseModelPage(FormPage):
         return Row("path", "File or folder", now or "(none yet)", text=now, mark="x" if wrong else "", kind="path")
 
     def _about(self, now: str) -> list[Text]:
-        width = self.room - 2
+        width = self.room
         survey = self.wizard.survey
         base: BaseModel | None = survey.base if survey is not None else None
         if self.form.here.startswith("found ") and self._found:
@@ -82,9 +82,9 @@ class BaseModelPage(FormPage):
             return [line((f" {inert(model.path)}", DIM))]
         if base is None:
             text = (
-                " The model that the LoRA is trained on, and that you will use it with: SDXL itself, or one made from "
+                "The model that the LoRA is trained on and that you will use it with: SDXL itself, or one made from it."
             )
-            return paragraph(f"{text}it. The LoRA works best with the model that it was trained on.", width)
+            return paragraph(text, width)
         rows = [line((f" {'The practice model' if base.size == 'micro' else 'SDXL'}, {base.kind}", PLAIN))]
         return rows + [line((f" {inert(note)}", WARN)) for note in base.notes]
 

@@ -307,7 +307,7 @@ class Dashboard(Page):
         return not seen.more and resumable(self.watched, seen)
 
     def _extensible(self, seen: Observation) -> bool:
-        return seen.state == "finished" and not seen.more and self.watched.kind == "train"
+        return seen.state == "finished" and not seen.more and self.watched.is_training
 
     def _alive(self) -> bool:
         """Whether there is an engine to ask; says so if there is none."""

@@ -27,7 +27,7 @@ class RegularisationPage(PicturesPage):
     def summary(self) -> list[Text]:
         kind = self.draft.project.class_name or "the class"
         words = f"Ordinary pictures of {kind}: without them every {kind} may come to look like yours. Many do without."
-        rows = paragraph(f" {words}", self.room - 2)
+        rows = paragraph(words, self.room)
         dataset = self.dataset
         if dataset is None:
             return rows

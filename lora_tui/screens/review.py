@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from engine.plan.errors import UserError, inert, plural
 from engine.plan.steps import Steps
 from engine.runs.folder import RunFolder
+from engine.runs.job import DRY_RUN_STEPS
 from lora_tui.aside import aside
 from lora_tui.screens.found import finding_lines
 from lora_tui.screens.sentences import Says, size
@@ -22,8 +23,6 @@ from lora_tui.steps import STEPS, Standing, StepName
 from lora_tui.survey import Survey
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, line
-
-DRY_RUN_STEPS = 5
 
 
 class ReviewPage(WizardPage):

@@ -54,7 +54,7 @@ class SettingsPage(FormPage):
         rows = [self._preset_row()] if self.part == "basic" else []
         rows += [self._row(option) for option in options() if option.page == self.part and option.name not in ELSEWHERE]
         self.form.show(rows)
-        self.query_one("#about", Lines).show(self._about(self.room))
+        self.query_one("#about", Lines).show(self._about(self.room - 2))
 
     def _preset_row(self) -> Row:
         name = self.draft.project.preset
@@ -89,27 +89,27 @@ class SettingsPage(FormPage):
         option = by_name().get(self.form.here)
         if option is None:
             return []
-        rows = [line((part, PLAIN)) for part in textwrap.wrap(option.help, width)]
+        rows = [line((f" {part}", PLAIN)) for part in textwrap.wrap(option.help, width)]
         guide = f"the guide: {option.guide}" if option.guide else ""
         facts = "   ".join(filter(None, (f"usual: {option.usual}", guide, option.name)))
-        rows += [line((part, DIM)) for part in textwrap.wrap(facts, width)]
+        rows += [line((f" {part}", DIM)) for part in textwrap.wrap(facts, width)]
         if (typed := self.draft.typed.get(option.name)) is not None:
-            rows.append(line((f"{complaint(option, typed)} It is kept here, and not used.", BAD)))
+            rows.append(line((f" {complaint(option, typed)} It is kept here, and not used.", BAD)))
         elif (found := self._finding(option)) is not None:
-            rows += [line((part, WARN)) for part in textwrap.wrap(found.message, width)]
+            rows += [line((f" {part}", WARN)) for part in textwrap.wrap(found.message, width)]
             if found.value is not None:
-                rows.append(line((self.key("mend"), ACCENT), (f" sets it to {found.value}", DIM)))
+                rows.append(line((f" {self.key('mend')}", ACCENT), (f" sets it to {found.value}", DIM)))
         return rows
 
     def _about_preset(self, width: int) -> list[Text]:
         name = self.draft.project.preset
         if name not in presets.names():
-            return [line(("Left and right choose a preset. What you set by hand is then forgotten.", DIM))]
+            return [line((" Left and right choose a preset. What you set by hand is then forgotten.", DIM))]
         preset = presets.load(str(name))
-        rows = [line((part, PLAIN)) for part in textwrap.wrap(preset.when, width)]
+        rows = [line((f" {part}", PLAIN)) for part in textwrap.wrap(preset.when, width)]
         for note in preset.notes:
             wrapped = textwrap.wrap(note, width - 2)
-            rows += [line(("· " if first == 0 else "  ", DIM), (part, DIM)) for first, part in enumerate(wrapped)]
+            rows += [line((" · " if first == 0 else "   ", DIM), (part, DIM)) for first, part in enumerate(wrapped)]
         return rows
 
     # ----------------------------------------------------------------------------------------------------------- keys

@@ -176,7 +176,7 @@ class Form(VerticalScroll):
         label = inert(row.label, LABEL_CELLS)
         pad = " " * max(1, LABEL_CELLS - cell_len(label))
         parts: list[Part] = [(f" {sign} ", ACCENT), (label, STRONG if here else DIM), pad]
-        if row.kind == "action":
+        if row.kind == "action" or (row.kind == "path" and not row.value):
             parts = [(f" {sign} ", ACCENT), (label, STRONG if here else ACCENT), (f"   {row.aside}", DIM)]
         else:
             value = inert(row.value)
@@ -187,6 +187,7 @@ class Form(VerticalScroll):
             parts.append((row.aside, DIM))
         text = line(*parts)
         if here:
+            text.pad_right(max(0, self.size.width - text.cell_len))
             text.stylize(_HERE)
         return text
 

@@ -75,6 +75,7 @@ class Listing(Lines):
             row = line((" ▸ " if here else "   ", ACCENT))
             row.append_text(self._row(index))
             if here:
+                row.pad_right(max(0, self.size.width - row.cell_len))
                 row.stylize(_HERE)
             rows.append(row)
         self.show(rows)

@@ -254,7 +254,7 @@ def test_resume_is_not_offered_where_there_is_nothing_to_resume(endings):
         assert "r resume" not in text(pilot)
         assert "r more" not in text(pilot)
         await press(pilot, "r")
-        assert pilot.app.screen.query_one(Status).said[0] == "ok"
+        assert "it has not ended" in pilot.app.screen.query_one(Status).said[1]
 
     with hold(endings["running"]):
         drive(lambda: dashboard(endings["running"]), act)
