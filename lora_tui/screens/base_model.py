@@ -82,7 +82,7 @@ class BaseModelPage(FormPage):
             return [line((f" {inert(model.path)}", DIM))]
         if base is None:
             text = (
-                "The model that the LoRA is trained on and that you will use it with: SDXL itself, or one made from it."
+                "The model that the LoRA is trained on and that you will use it with: SDXL, or one made from it."
             )
             return paragraph(text, width)
         rows = [line((f" {'The practice model' if base.size == 'micro' else 'SDXL'}, {base.kind}", PLAIN))]
