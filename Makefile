@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    train the practice LoRA and show it at work      (make demo ARGS=\"DIR --json\")"
+	@echo "make demo    the wizard on a small project, no GPU needed     (make demo ARGS=\"DIR --headless\")"
 	@echo "make test    the tests                                        (make test ARGS=\"tests/plan -k buckets\")"
 	@echo "make lint    style, types, and who may import whom"
 	@echo "make bench   how fast training is, beside plain loops         (make bench ARGS=…)"
@@ -17,7 +17,7 @@ help:
 	@echo "make clean   remove .venv and caches"
 
 demo: $(INSTALLED)
-	@$(BIN)/lora-tui demo --headless $(ARGS)
+	@$(BIN)/lora-tui demo $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not proof" $(ARGS)
