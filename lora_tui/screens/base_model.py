@@ -81,9 +81,7 @@ class BaseModelPage(FormPage):
             model = self._found[int(self.form.here.partition(" ")[2])]
             return [line((f" {inert(model.path)}", DIM))]
         if base is None:
-            text = (
-                "The model that the LoRA is trained on and that you will use it with: SDXL, or one made from it."
-            )
+            text = "The model that the LoRA is trained on and that you will use it with: SDXL, or one made from it."
             return paragraph(text, width)
         rows = [line((f" {'The practice model' if base.size == 'micro' else 'SDXL'}, {base.kind}", PLAIN))]
         return rows + [line((f" {inert(note)}", WARN)) for note in base.notes]
