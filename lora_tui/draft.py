@@ -25,6 +25,14 @@ OWN_FOLDER = ".lora-tui"
 DEFAULT_PRESET = "guide"
 MOST_UNDONE = 100  # edits
 EDITED = ("name", "trigger", "class_name", "preset", "settings", "repeats", "left_out")
+_WORDS = {
+    "name": "the name",
+    "trigger": "the trigger word",
+    "class_name": "the class",
+    "preset": "the preset",
+    "repeats": "the repeats",
+    "left_out": "which pictures are left out",
+}
 LONGEST_TYPED = 20_000  # characters of a value that is kept although it is none
 
 
@@ -49,16 +57,20 @@ class Draft:
     # ------------------------------------------------------------------------------------------------------ edits
     def edit(self, change: Change) -> UserError | None:
         """Make a change and save it; what kept it from being saved, or None. It is not lost either way."""
-        self._past.append(_facts(self.project))
-        del self._past[:-MOST_UNDONE]
-        return self._apply(change)
+        before = _facts(self.project)
+        error = self._apply(change)
+        if _facts(self.project) != before:
+            self._past.append(before)
+            del self._past[:-MOST_UNDONE]
+        return error
 
-    def undo(self) -> UserError | None:
-        """Take back the last edit that was made here. What kept that from being saved, or None."""
+    def undo(self) -> tuple[str, UserError | None]:
+        """Take back the last edit that was made here: (what, in words; what kept that from being saved, or None)."""
         if not self._past:
-            return None
-        facts = self._past.pop()
-        return self._apply(lambda project: project.__dict__.update(deepcopy(facts)))
+            return "", None
+        facts, now = self._past.pop(), _facts(self.project)
+        error = self._apply(lambda project: project.__dict__.update(deepcopy(facts)))
+        return ", ".join(_changed_words(now, facts)), error
 
     @property
     def undoable(self) -> bool:
@@ -159,6 +171,10 @@ class Draft:
             if self._waiting:
                 project.save()
         except UserError as error:
+            if error.code == "not-utf8":  # it never could be written: refused, not kept waiting
+                self._waiting.pop()
+                self._write()
+                return error
             self.trouble = error
             self._seen = self._stamp()
             return error
@@ -215,6 +231,16 @@ class Draft:
 def _facts(project: Project) -> dict[str, object]:
     """What an edit may change."""
     return {name: deepcopy(getattr(project, name)) for name in EDITED}
+
+
+def _changed_words(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """What differs between two states of a project, as people call it."""
+    found = [_WORDS[name] for name in EDITED if name in _WORDS and before[name] != after[name]]
+    old, new = (state["settings"] for state in (before, after))
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        found += [by_name()[name].title for name in names if name in by_name()]
+    return found
 
 
 def preset_values(name: str | None) -> Mapping[str, object]:

@@ -5,17 +5,26 @@ What is replaced lies in the project's `.lora-tui/backups/`, and each change sta
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import tempfile
 import time
 from pathlib import Path
 
-from engine.plan.captions import caption_candidates, read_caption
-from engine.plan.files import atomic_write, disk_errors, reading_errors
+from engine.plan.captions import MAX_CAPTION_BYTES, NotUTF8Error, caption_candidates, not_utf8, read_caption
+from engine.plan.errors import UserError
+from engine.plan.files import atomic_write, open_no_link, reading_errors
+from engine.plan.writing import writing
 
-KEPT_VERSIONS = 20  # of each caption; the oldest go first
+KEPT_CONTENTS = 20
+"""How many former contents of each caption file are kept: the first there was, and the newest."""
+
 OWN_FOLDER = ".lora-tui"
+
+_BACKUP_NAME = re.compile(r"(?P<time>\d{19,})-(?P<digest>[0-9a-f]{16})\.bak")
 
 
 def read_for_editing(picture: Path, extension: str) -> str:
@@ -23,58 +32,121 @@ def read_for_editing(picture: Path, extension: str) -> str:
     return read_caption(picture, extension, "").text
 
 
-def write_caption(project: Path, picture: Path, text: str, extension: str) -> Path:
-    """Make `text` the caption of `picture`; line ends in it become spaces. Returns the caption's file.
+def write_caption(project_path: Path, picture: Path, text: str, extension: str) -> Path:
+    """Make `text` the caption of `picture`, as one line; line ends in it become spaces. Returns the caption's file.
 
-    A caption that says the same already is not touched, not by a byte. Raises UserError `disk-full`, `not-writable`,
-    `not-readable`, and NotUTF8Error where what is there is no text; then the file is as it was.
+    A caption that says the same already is not touched, not by a byte; "" for one that says something empties it.
+    Where anything goes wrong before the new caption stands, the old one is as it was. Raises UserError: `disk-full`,
+    `not-writable`, `not-readable`, `is-a-link`, `caption-not-utf8`, `caption-too-long`.
     """
     candidates = caption_candidates(picture, extension)
     path = next((found for found in candidates if found.is_file()), candidates[0])
-    line = " ".join(text.split("\n")).replace("\r", " ").strip()
-    there = path.is_file()
-    if there and read_caption(picture, extension, "").text == line:
+    try:
+        before = read_for_editing(picture, extension)
+    except NotUTF8Error as error:
+        raise not_utf8([error]) from None
+    if _one_line(text) == before or text == before:
         return path
-    if there:
-        _keep(project, path)
-    before = read_caption(picture, extension, "").text if there else None
-    if path.is_symlink():
-        # Whoever linked it keeps the file; the project gets one of its own.
-        with disk_errors(path):
-            path.unlink()
-    atomic_write(path, f"{line}\n")
-    _note(project, path, before, line)
+    after = re.sub(r"^[\s\ufeff]+", "", _one_line(text))  # a byte-order mark at the beginning is not read back
+    data = f"{after}\n".encode()
+    if len(data) > MAX_CAPTION_BYTES:
+        raise UserError("caption-too-long", "A caption cannot have over a million characters.", "A line is enough.")
+    there = path.is_file()
+    log = _open_log(project_path)  # first, so that a disk that cannot be written says so before anything has changed
+    try:
+        if there:
+            _keep(project_path, path)
+        if path.is_symlink() and not _leads_to_a_caption_of(project_path, path, extension):
+            _replace_link(path, data)
+        else:
+            with writing(path):
+                atomic_write(path, data)
+        _note(log, project_path, path, before if there else None, after)
+    finally:
+        os.close(log)
     return path
 
 
-def _keep(project: Path, path: Path) -> None:
+def _one_line(text: str) -> str:
+    # Halves of a UTF-16 pair, which some terminals send, become whole characters; UTF-8 cannot hold one alone.
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return re.sub(r"\s*[\r\n]+\s*", " ", whole).strip()
+
+
+def _leads_to_a_caption_of(project_path: Path, path: Path, extension: str) -> bool:
+    """Whether a linked caption is another caption of the project; all else is somebody's who only reads it here."""
+    target = Path(os.path.realpath(path))
+    return target.is_file() and target.suffix == extension and target.is_relative_to(os.path.realpath(project_path))
+
+
+def _replace_link(path: Path, data: bytes) -> None:
+    """Put a file of its own where the link is; what it leads to stays as it is."""
+    with writing(path), tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as beside:
+        own = Path(beside) / path.name
+        atomic_write(own, data)
+        os.replace(own, path)
+
+
+def _keep(project_path: Path, path: Path) -> None:
     """A copy of the file as it is, in the project's backups; the same content only once."""
-    with reading_errors(path):
-        content = path.read_bytes()
-    folder = project / OWN_FOLDER / "backups" / _relative(project, path)
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    with disk_errors(folder):
+    with reading_errors(path), open(path, "rb") as file:
+        content = file.read(MAX_CAPTION_BYTES + 1)
+    if len(content) > MAX_CAPTION_BYTES:
+        raise UserError(
+            "caption-too-long",
+            f"{path} has over a million characters, which is no caption; it was not written over.",
+            "Move it to another place.",
+        )
+    folder = project_path / OWN_FOLDER / "backups" / _relative(project_path, path)
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        kept = sorted(folder.iterdir())
-        if any(digest in old.name for old in kept):
-            return
-        atomic_write(folder / f"{time.time_ns()}-{digest}{path.suffix}", content)
-        for old in kept[: max(0, len(kept) + 1 - KEPT_VERSIONS)]:
-            old.unlink(missing_ok=True)
+        kept = sorted((int(m["time"]), m["digest"]) for m in map(_BACKUP_NAME.fullmatch, os.listdir(folder)) if m)
+        now = max(time.time_ns(), kept[-1][0] + 1 if kept else 0)  # in order, also where the clock was set back
+        new = folder / _backup_name(now, digest)
+        same = next((one for one in kept if one[1] == digest), None)
+        if same is None:
+            atomic_write(new, content)
+            # What the user came with is worth most: the first is never dropped, however often is saved while typing.
+            for old in kept[1 : len(kept) + 2 - KEPT_CONTENTS]:
+                (folder / _backup_name(*old)).unlink(missing_ok=True)
+        elif same != kept[0]:
+            os.rename(folder / _backup_name(*same), new)
 
 
-def _note(project: Path, path: Path, before: str | None, after: str) -> None:
-    event = {"v": 1, "time": round(time.time(), 3), "path": str(_relative(project, path)), "before": before}
-    line = json.dumps(event | {"after": after}, ensure_ascii=True) + "\n"
-    file = project / OWN_FOLDER / "undo.jsonl"
-    with disk_errors(file):
+def _backup_name(nanoseconds: int, digest: str) -> str:
+    return f"{nanoseconds:019}-{digest}.bak"
+
+
+def _open_log(project_path: Path) -> int:
+    file = project_path / OWN_FOLDER / "undo.jsonl"
+    with writing(file):
         file.parent.mkdir(exist_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(handle, line.encode())
-        finally:
-            os.close(handle)
+        return open_no_link(file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
 
 
-def _relative(project: Path, path: Path) -> Path:
-    return path.relative_to(project) if path.is_relative_to(project) else Path(path.name)
+def _note(log: int, project_path: Path, path: Path, before: str | None, after: str) -> None:
+    event = {
+        "v": 1,
+        "time": round(time.time(), 3),
+        "path": _relative(project_path, path).as_posix(),
+        "before": before,
+        "after": after,
+    }
+    data = (json.dumps(event) + "\n").encode()
+    with writing(project_path / OWN_FOLDER / "undo.jsonl"):
+        size = os.fstat(log).st_size
+        if size and os.pread(log, 1, size - 1) != b"\n":
+            data = b"\n" + data  # a full disk tore the last line
+        if os.write(log, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _relative(project_path: Path, path: Path) -> Path:
+    """Where a caption stands in the project; the project may have been given by way of a link."""
+    folder, root = path.parent, project_path
+    if not folder.is_relative_to(root) or ".." in folder.parts:
+        folder, root = folder.resolve(), root.resolve()
+    if folder.is_relative_to(root):
+        return folder.relative_to(root) / path.name
+    return Path("elsewhere", *folder.parts[1:], path.name)

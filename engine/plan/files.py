@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.plan.errors import UserError
 
 _READ_BYTES = 1 << 20
+LONGEST_NAME = 60  # characters of a temporary name: each may be four bytes, and 255 are the most that disks take
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
@@ -26,7 +27,7 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     target = Path(os.path.realpath(path))
     content = data.encode("utf-8") if isinstance(data, str) else data
     with disk_errors(target):
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:LONGEST_NAME]}.", suffix=".tmp", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -131,7 +132,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     there = target.is_dir()
     parent = target if there else target.parent
     parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=parent))
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name[:LONGEST_NAME]}.", suffix=".partial", dir=parent))
     try:
         yield partial
         partial.chmod(0o755)

@@ -86,6 +86,10 @@ def write(path: Path, contents: ProjectFile) -> None:
     _update_folders(document, contents.repeats)
     _update(document, "pictures", {"left_out": contents.left_out} if contents.left_out else {})
     text = tomlkit.dumps(document)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # bytes of a file name that are not UTF-8
+        raise UserError(
+            "not-utf8", f"{path} could not hold a value that is not UTF-8; it was left as it was.", "Rename the file."
+        )
     parse_toml(text, path)
     # What is new has \n; in a file from Windows it would be the only line that has.
     atomic_write(path, re.sub(r"\r?\n", "\r\n", text) if "\r\n" in text else text)

@@ -92,6 +92,9 @@ class BaseModelPage(FormPage):
                 "ok",
                 f"Its header was read; weights are loaded when the training begins. {self.key('next')} goes on.",
             )
+        if self.wizard.survey is not None and not str(self.draft.value(OPTION)):
+            keys = f"{self.key('path')} types the path of a .safetensors file, {self.key('browse')} looks for one"
+            return "x", f"No base model is chosen. {keys}; micro is for practice."
         return super().sentence(standing)
 
     # ----------------------------------------------------------------------------------------------------------- keys

@@ -114,6 +114,8 @@ class CaptionsPage(WizardPage):
             return [line((f' The trigger word "{inert(trigger)}" is not in it.', WARN))]
         return [line((f" {inert(caption)}", PLAIN))]
 
+    while_typing = "Enter saves and goes to the next, Esc stops; what you typed is saved."
+
     def sentence(self, standing: Standing) -> Says:
         if self._shown and standing.mark != "done":
             return "!", f"{standing.missing} {self.key('missing')} goes to the next one, {self.key('edit')} edits."

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from engine.plan.errors import Finding
+from engine.plan.options import by_name
 from lora_tui.screens.reading import Reading
+from lora_tui.screens.settings import complaint
 from lora_tui.widgets.paint import BAD, DIM, PLAIN, WARN, line
 
 if TYPE_CHECKING:
@@ -33,9 +36,20 @@ class FoundScreen(Reading):
             return [line((" The project is still being looked at.", PLAIN))]
         notes = [finding for finding in survey.findings if finding.level == "note" and not finding.stops_training()]
         rows: list[Text] = []
-        for finding in [*survey.blocking, *survey.warnings, *notes]:
+        typed = typed_findings(self._pages.wizard.draft.typed)
+        for finding in [*survey.blocking, *typed, *survey.warnings, *notes]:
             rows += [*finding_lines(finding, width), line()]
         return rows or [line((" Nothing: all is in order.", PLAIN))]
+
+
+def typed_findings(typed: Mapping[str, str]) -> list[Finding]:
+    """What was typed for options and is no value for them."""
+    found = []
+    for name, text in typed.items():
+        option = by_name()[name]
+        why = complaint(option, text) or "It is no value for it."
+        found.append(Finding("typed", f"{option.title}: {why}", "It is kept in its row, and not used."))
+    return found
 
 
 def finding_lines(finding: Finding, width: int) -> list[Text]:

@@ -14,8 +14,6 @@ from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, line
 
-KEYS_CELLS = 12
-
 
 class Help(Page):
     """A list that scrolls."""
@@ -51,10 +49,12 @@ class Help(Page):
 
     def _lay_out(self, width: int) -> None:
         rows = [line()]
+        before = max((len(keys) for keys, _, _ in self.rows), default=0) + 2
+        names = max((len(label) for _, label, _ in self.rows), default=0) + 2
         for keys, label, tooltip in self.rows:
-            words = textwrap.wrap(tooltip, max(20, width - KEYS_CELLS - 18)) or [""]
-            rows.append(line("  ", (f"{keys:<{KEYS_CELLS}}", ACCENT), (f"{label:<14}", STRONG), words[0]))
-            rows += [line(" " * (KEYS_CELLS + 16), more) for more in words[1:]]
+            words = textwrap.wrap(tooltip, max(20, width - before - names - 4)) or [""]
+            rows.append(line("  ", (f"{keys:<{before}}", ACCENT), (f"{label:<{names}}", STRONG), words[0]))
+            rows += [line(" " * (before + names + 2), more) for more in words[1:]]
         rows += [line(), line(("  To select text with the mouse, hold Shift while you drag.", DIM))]
         self.query_one("#rows", Lines).show(rows)
 

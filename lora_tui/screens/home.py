@@ -12,13 +12,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.plan.demo import DEFAULT_FOLDER
-from engine.plan.errors import UserError, inert
+from engine.plan.errors import UserError, inert, plural
 from engine.plan.project_file import FILE_NAME
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.lock import look
 from engine.runs.state import Observation, observe
 from lora_tui import recent
 from lora_tui.aside import aside
+from lora_tui.progress import activity
 from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import SIGNS, at
 from lora_tui.screens.wizard_page import FORM_KEYS, candidates
@@ -104,14 +105,15 @@ class Home(Page):
             assert project.at_work is not None
             run, seen = project.at_work
             sign, _ = SIGNS[seen.state]
-            steps = f"step {seen.snapshot.step:,} of {seen.snapshot.total_steps:,}" if seen.snapshot.step else ""
+            name, done, total = activity(seen)
+            steps = f"{run.kind}: {inert(name)}" + (f", {done:,} of {total:,}" if total else "")
             rows.append(
-                Row(f"run {run.path}", inert(project.path.name), f"{sign} {seen.state}", aside=steps, kind="action")
+                Row(f"run {run.path}", inert(project.path.name), aside=f"{sign} {seen.state}  {steps}", kind="action")
             )
         rows.append(Row("h2", "Projects", kind="heading"))
         for project in self.known[:PROJECTS_SHOWN]:
-            runs = f"{project.runs} run{'' if project.runs == 1 else 's'}" if project.runs else "not trained yet"
-            when = at(project.changed, now)
+            runs = plural(project.runs, "training") if project.runs else "not trained yet"
+            when = at(project.changed, now) if project.changed else "no project.toml yet"
             rows.append(
                 Row(f"project {project.path}", inert(project.path.name), aside=f"{runs}, {when}", kind="action")
             )
@@ -125,7 +127,7 @@ class Home(Page):
                 "Open a folder",
                 aside="a project, or one made for kohya's scripts",
                 kind="path",
-                text=f"{Path.cwd()}/",
+                text="",
             ),
             Row("demo", "Try the demo", aside="a practice model and its pictures; no GPU, no download", kind="action"),
         ]
@@ -138,7 +140,11 @@ class Home(Page):
     def _advice(self) -> str:
         if any(project.at_work for project in self.known):
             return "Enter looks at what is chosen; a training never stopped."
-        return "Enter opens what is chosen." if self.known else f"{self.key('demo')} shows in minutes what this does."
+        return (
+            "Enter opens what is chosen."
+            if self.known
+            else f"First time? {self.key('demo')} opens a small project, and there 7 and s train it."
+        )
 
     def say(self, mark: str, sentence: str) -> None:
         self._said = (mark, sentence)
@@ -171,7 +177,7 @@ class Home(Page):
 
     def action_open(self) -> None:
         self._moved = True
-        self.query_one(Form).edit("open", f"{Path.cwd()}/")
+        self.query_one(Form).edit("open", "")
 
     def action_demo(self) -> None:
         from engine.plan.demo import prepare
@@ -202,16 +208,18 @@ class Home(Page):
     def on_form_edited(self, event: Form.Edited) -> None:
         from lora_tui.paths import clean
 
-        if text := clean(event.text):
-            self._show(Path(text))
+        if (text := clean(event.text)) and not self._show(Path(text)):
+            self.query_one(Form).edit("open", event.text)  # to be mended
 
-    def _show(self, path: Path) -> None:
-        """Open a project where it was left."""
+    def _show(self, path: Path) -> bool:
+        """Open a project where it was left; whether that could be."""
         try:
             open_project = getattr(self.app, "open_project")  # noqa: B009 - an app of tests may have none
             open_project(path)
         except UserError as error:
             self.say("x", str(error))
+            return False
+        return True
 
 
 def known_projects() -> list[Known]:
@@ -223,5 +231,6 @@ def known_projects() -> list[Known]:
             busy = next((run for run in reversed(runs[-RUNS_LOOKED_AT:]) if look(run).status == "held"), None)
             file = path / FILE_NAME
             changed = max((p.stat().st_mtime for p in (file, path / "runs") if p.exists()), default=0.0)
-            found.append(Known(path, changed, len(runs), (busy, observe(busy)) if busy is not None else None))
+            trained = sum(run.is_training for run in runs)
+            found.append(Known(path, changed, trained, (busy, observe(busy)) if busy is not None else None))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import ClassVar
@@ -13,13 +14,14 @@ from textual.binding import Binding, BindingType
 
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path, atomic_write
+from engine.plan.option_values import is_plain_name
 from engine.plan.project import Project
 from engine.plan.trigger import judge
 from engine.runs.places import state_dir
 from lora_tui.aside import aside
 from lora_tui.draft import DEFAULT_PRESET
 from lora_tui.screens.page import Page
-from lora_tui.screens.project import judge_of
+from lora_tui.screens.project import MOST_REPEATS, judge_of
 from lora_tui.screens.wizard_page import FORM_KEYS, candidates
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.hints import Hints
@@ -43,15 +45,26 @@ class Wish:
     reg: str = ""
 
     @property
-    def missing(self) -> str:
-        """The first thing that is still needed, in a sentence; "" for none."""
+    def folder(self) -> str:
+        """Where the project is made: what was typed, or else a folder called like the trigger, here."""
+        return self.where or (str(Path.cwd() / self.trigger) if is_plain_name(self.trigger) else "")
+
+    def missing(self) -> tuple[str, str]:
+        """(the row, a sentence) of the first thing that is still needed; ("", "") for none."""
         if not self.trigger:
-            return "Make up a trigger word: the word that will call your subject up."
-        if not self.where:
-            return "Say where the project's folder is to be."
-        if not (self.repeats.isascii() and self.repeats.isdecimal() and int(self.repeats) > 0):
-            return "Repeats are a whole number, 1 or more."
-        return ""
+            return "trigger", "Begin with the trigger word, which will call your subject up: Enter, type it, Enter."
+        if not is_plain_name(self.trigger):
+            return "trigger", "The trigger word becomes part of a folder's name: letters, digits and spaces, please."
+        if not is_plain_name(self.class_name):
+            return "class", "Say in one plain word what it is, such as man, woman, dog or style."
+        if os.path.exists(self.folder) and (not os.path.isdir(self.folder) or os.listdir(self.folder)):
+            return "where", f"{self.folder} is there already. Choose another folder."
+        for row, folder in (("images", self.images), ("reg", self.reg)):
+            if folder and not os.path.isdir(os.path.expanduser(folder)):
+                return row, f"{folder} is no folder that is there."
+        if not (self.repeats.isascii() and self.repeats.isdecimal() and 0 < int(self.repeats[:9]) <= MOST_REPEATS):
+            return "repeats", f"Repeats are a whole number from 1 to {MOST_REPEATS:,}."
+        return "", ""
 
 
 class NewProjectPage(Page):
@@ -87,7 +100,7 @@ class NewProjectPage(Page):
 
     def paint(self) -> None:
         wish, form = self.wish, self.query_one(Form)
-        where = wish.where or (str(Path.cwd() / wish.trigger) if wish.trigger else "")
+        where = wish.folder
         warned = judge(wish.trigger, wish.class_name) if wish.trigger else None
         form.show(
             [
@@ -102,8 +115,8 @@ class NewProjectPage(Page):
             ]
         )
         self.query_one("#about", Lines).show(about(form.here, self.app.size.width - 4, judge_of(warned)))
-        missing = wish.missing if where or not wish.trigger else ""
-        self.query_one(Status).say("x" if missing else "ok", missing or f"{self.key('make')} makes it: {where}")
+        _, missing = self._missing()
+        self.query_one(Status).say("!" if missing else "ok", missing or f"{self.key('make')} makes it: {where}")
         self.show_hints()
 
     def say(self, mark: str, sentence: str) -> None:
@@ -168,10 +181,11 @@ class NewProjectPage(Page):
 
     def action_make(self) -> None:
         wish = self.wish
-        if not wish.where and wish.trigger:
-            wish.where = str(Path.cwd() / wish.trigger)
-        if wish.missing:
-            self.say("x", wish.missing)
+        row, missing = self._missing()
+        if missing:
+            self.query_one(Form).choose(row)
+            self.paint()
+            self.say("x", missing)
         elif not self._busy:
             self._busy = True
             self.say("ok", "Making the project; pictures are being copied…")
@@ -184,7 +198,13 @@ class NewProjectPage(Page):
             return
         forget()
         self.app.pop_screen()
-        self.app.open_project(made)  # type: ignore[attr-defined]
+        self.app.open_project(made, "pictures")  # type: ignore[attr-defined]
+
+    def _missing(self) -> tuple[str, str]:
+        try:
+            return self.wish.missing()
+        except (OSError, ValueError) as error:  # a folder that may not be read, a path with a NUL in it
+            return "where", f"The folder cannot be looked at: {error}"
 
     def action_back(self) -> None:
         if not self._busy:
@@ -195,7 +215,7 @@ def make(wish: Wish) -> Path | UserError:
     """The project's folder, made; or why not."""
     try:
         project = Project.create(
-            absolute_path(wish.where), "", wish.trigger, wish.class_name, int(wish.repeats),
+            absolute_path(wish.folder), "", wish.trigger, wish.class_name, int(wish.repeats),
             wish.images or None, wish.reg or None, wish.link == "link",
         )  # fmt: skip
         project.preset = DEFAULT_PRESET

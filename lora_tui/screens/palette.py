@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, Hit, Hits, Provider
 
 from engine.plan.errors import inert
 from engine.plan.options import options
@@ -50,14 +50,11 @@ def _later(app: App[Any], run: Callable[[], Any]) -> None:
 
 
 def _provider(entries: Iterable[Entry]) -> type[Provider]:
-    """A provider of just these entries."""
+    """A provider of just these entries. It lists nothing before something is typed: an Enter that comes quicker than
+    the search would do the first thing of that list."""
     known = list(entries)
 
     class Known(Provider):
-        async def discover(self) -> Hits:
-            for title, help_, _, do in known:
-                yield DiscoveryHit(inert(title).replace("[", "\\["), do, help=inert(help_))
-
         async def search(self, query: str) -> Hits:
             matcher = self.matcher(query)
             for title, help_, words, do in known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -92,7 +93,10 @@ class PicturesPage(WizardPage):
         used = dataset.used_of("train")
         steps = dataset.steps
         rows = [line((f" {plural(len(used), 'picture')}", STRONG), f", {steps.num_train_images:,} in an epoch")]
-        shapes = sorted(dataset.buckets.items(), key=lambda item: -item[1])
+        counts = Counter[tuple[int, int]]()
+        for picture in used:
+            counts[picture.bucket] += picture.repeats
+        shapes = counts.most_common()
         most = shapes[0][1] if shapes else 1
         for (width, height), count in shapes[:SHAPES_SHOWN]:
             name = f" {width} × {height}"
@@ -117,7 +121,7 @@ class PicturesPage(WizardPage):
         bucket = f"→ {entry.bucket[0]} × {entry.bucket[1]}" if entry.bucket[0] else ""
         broken = bool(entry.problems) and not entry.bucket[0]
         style = BAD if broken else DIM if entry.left_out else PLAIN
-        note = "left out" if entry.left_out and not broken else entry.problems[0].code if entry.problems else ""
+        note = "left out" if entry.left_out and not broken else short(entry) if entry.problems else ""
         return line((f"{name:<{NAME_CELLS}}", style), (f"{size:<12}", DIM), (f"{bucket:<14}", DIM), (note, WARN))
 
     def _show_picture(self) -> None:
@@ -237,3 +241,8 @@ class PicturesPage(WizardPage):
             self._news = ("!" if stopped else "ok", few(parts, 4) + (", then stopped." if stopped else "."))
         self.wizard.look_again()
         self.show_all()
+
+
+def short(entry: Entry) -> str:
+    """What is wrong with a picture, in a word or two; the whole sentence stands below the list."""
+    return entry.problems[0].code.replace("caption-missing", "no caption").replace("-", " ")

@@ -41,17 +41,9 @@ class ProjectPage(FormPage):
         for kind, folder in (("train", project.image_dir), ("reg", project.reg_dir)):
             for found in find_folders(folder, kind, project.repeats)[0]:  # type: ignore[arg-type]
                 changed = found.name in project.repeats
-                words = "repeats of" if kind == "train" else "regularisation,"
-                rows.append(
-                    Row(
-                        f"repeats {found.name}",
-                        "Repeats",
-                        str(found.repeats),
-                        kind="number",
-                        changed=changed,
-                        aside=f"{words} {found.name}",
-                    )
-                )
+                label = "Repeats, your pictures" if kind == "train" else "Repeats, regularisation"
+                key = f"repeats {found.name}"
+                rows.append(Row(key, label, str(found.repeats), kind="number", changed=changed, aside=found.name))
         self.form.show(rows)
         self.query_one("#about", Lines).show(about(self._key(), self.room, judge_of(warned)))
 
@@ -73,6 +65,8 @@ class ProjectPage(FormPage):
             self.say("x", "The name becomes a file's name: letters, digits and spaces, please. It was left as it was.")
         elif name == "trigger" and not text:
             self.say("x", "Without a trigger word nothing calls the LoRA up. It was left as it was.")
+        elif name in ("trigger", "class") and text and not is_plain_name(text):
+            self.say("x", "Letters, digits and spaces, please. It was left as it was.")
         else:
 
             def change(project: Project) -> None:

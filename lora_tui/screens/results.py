@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from engine.plan.errors import UserError, inert
 from engine.plan.export import Destination, export, prompt_text, usual_folders
 from engine.plan.safetensors_header import read_header
+from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Sample
 from engine.runs.state import RunView
@@ -38,6 +39,7 @@ class ResultsPage(FormPage):
     STEP: ClassVar[StepName] = "results"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare", id="compare", tooltip="Draw the prompt without and with the LoRA."),
+        Binding("s", "stop", "stop drawing", id="stop", tooltip="Stop the comparison that is being drawn."),
         Binding("x", "export", "export…", id="export", tooltip="Copy the chosen LoRA to a folder."),
         Binding("z", "large", "large", id="large", tooltip="The comparison as large as the terminal."),
         *FORM_KEYS,
@@ -55,6 +57,7 @@ class ResultsPage(FormPage):
         self._view: RunView | None = None
         self._pictures: list[Sample] = []
         self._copied: Path | None = None
+        self._export_to = Path()
 
     def body(self) -> ComposeResult:
         with Horizontal(id="pictures"):
@@ -95,7 +98,7 @@ class ResultsPage(FormPage):
         ]
         for number, place in enumerate(self.destinations):
             rows.append(Row(f"to {number}", f"Copy to {place.program}", aside=inert(place.folder), kind="action"))
-        rows.append(Row("folder", "Copy to a folder", text=f"{Path.home()}/", kind="path"))
+        rows.append(Row("folder", "Copy to a folder", text="", kind="path"))
         self.form.show(rows)
         self._show_pictures()
         self.query_one("#about", Lines).show(self._about())
@@ -129,7 +132,7 @@ class ResultsPage(FormPage):
             word = prompt_text(self._copied.stem)
             rows = [line((" Copied: ", DIM), (inert(self._copied), GOOD))]
             return [*rows, line((" In a prompt of A1111 or Forge: ", DIM), (inert(word), STRONG))]
-        if self._run is not None:
+        if self._run is not None and (self._run.output_dir / "comparison.png").is_file():
             return [line((f" The sheet and its pictures: {inert(self._run.path)}", DIM))]
         return []
 
@@ -162,8 +165,12 @@ class ResultsPage(FormPage):
         self._pictures = list(seen.snapshot.samples)
         if seen.over:
             self._view = None
+            if seen.state == "finished":
+                self._news = ("ok", f"Drawn: {self.key('large')} shows without and with, large.")
             end = seen.snapshot.end
-            if seen.state != "finished":
+            if seen.state == "stopped":
+                self._news = ("!", "Stopped.")
+            elif seen.state != "finished":
                 self._news = ("x", f"{inert(end.message)} {inert(end.hint)}" if end is not None else "The engine died.")
         if self.is_current:
             self.show_all()
@@ -203,6 +210,15 @@ class ResultsPage(FormPage):
         self._run, self._view = run, RunView(run)
         self.show_all()
 
+    def action_stop(self) -> None:
+        if self._view is not None and self._run is not None:
+            try:
+                control.send(self._run, "stop")
+            except (UserError, OSError) as error:
+                self.say("x", f"The engine could not be asked: {error}")
+            else:
+                self.say("ok", "Asked the engine to stop.")
+
     def action_large(self) -> None:
         from lora_tui.screens.large import LargePicture
 
@@ -214,13 +230,15 @@ class ResultsPage(FormPage):
     def offered(self, action: str) -> bool:
         if action == "large":
             return bool(self._pictures)
+        if action == "stop":
+            return self._view is not None
         if action in ("compare", "export"):
-            return self.chosen is not None
+            return self.chosen is not None and (action == "export" or self._view is None)
         return super().offered(action)
 
     # ------------------------------------------------------------------------------------------------------ the form
     def action_export(self) -> None:
-        self.form.edit("folder", f"{Path.home()}/")
+        self.form.edit("folder", "")
 
     def on_form_done(self, event: Form.Done) -> None:
         what, _, rest = event.key.partition(" ")
@@ -277,6 +295,7 @@ class ResultsPage(FormPage):
             self.say("!", "There is no LoRA yet.")
             return
         lora, name = self.chosen, self._export_name()
+        self._export_to = folder
 
         def work() -> Path | UserError:
             try:
@@ -289,9 +308,27 @@ class ResultsPage(FormPage):
         self.say("ok", "Copying…")
         aside(work, self._exported)
 
+    def _offer_to_make(self, folder: Path) -> None:
+        from lora_tui.screens.dialogs import Choice, Question
+
+        def chosen(answer: str | None) -> None:
+            if not answer:
+                return
+            try:
+                folder.expanduser().mkdir(parents=True, exist_ok=True)
+            except (OSError, ValueError) as error:
+                self.say("x", f"The folder could not be made: {error}")
+            else:
+                self._export(folder)
+
+        choices = [Choice("", "No"), Choice("yes", "Make it, and copy the LoRA there")]
+        self.app.push_screen(Question(f"There is no folder {inert(folder, 60)}", choices), chosen)
+
     def _exported(self, copied: Path | UserError) -> None:
         if isinstance(copied, UserError):
             self.say("x", str(copied))
+            if copied.code == "no-such-folder":
+                self._offer_to_make(self._export_to)
             return
         self._copied = copied
         self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")

@@ -16,7 +16,7 @@ from engine.plan.steps import Steps
 from engine.runs.folder import RunFolder
 from engine.runs.job import DRY_RUN_STEPS
 from lora_tui.aside import aside
-from lora_tui.screens.found import finding_lines
+from lora_tui.screens.found import finding_lines, typed_findings
 from lora_tui.screens.sentences import Says, size
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import STEPS, Standing, StepName
@@ -37,7 +37,6 @@ class ReviewPage(WizardPage):
         ),
         Binding("up", "scroll(-1)", "up", show=False, tooltip="Up and down this page."),
         Binding("down", "scroll(1)", "down", show=False, tooltip="Up and down this page."),
-        Binding("enter", "start", "start", show=False),
     ]  # fmt: skip
 
     def __init__(self, pages: object) -> None:
@@ -56,7 +55,7 @@ class ReviewPage(WizardPage):
             rows += [line(), *_arithmetic(survey.dataset.steps, width)]
         if survey is not None:
             rows += [line(), *self._files(survey)]
-            for finding in [*survey.blocking, *survey.warnings]:
+            for finding in [*survey.blocking, *typed_findings(self.draft.typed), *survey.warnings]:
                 rows += [line(), *finding_lines(finding, width)]
         self.query_one("#lines", Lines).show(rows)
 
@@ -80,7 +79,9 @@ class ReviewPage(WizardPage):
             return inert(str(self.draft.value("pretrained_model_name_or_path")) or "not chosen yet")
         if number == 6:
             changed = len(project.settings) - ("pretrained_model_name_or_path" in project.settings)
-            return f"preset {project.preset or 'none'}" + (f", {plural(changed, 'change')}" if changed else "")
+            return (f"preset {project.preset}" if project.preset else "the guide's values") + (
+                f", {plural(changed, 'change')}" if changed else ""
+            )
         assert survey.dataset is not None
         train, steps = survey.dataset.used_of("train"), survey.dataset.steps
         if number == 2:
@@ -130,14 +131,18 @@ class ReviewPage(WizardPage):
             self.say("!", "The project is being checked; in a moment it can start.")
             return
         hard = [finding for finding in survey.blocking if not finding.overridable]
-        if hard:
+        if self.draft.trouble is not None:
+            self.say("x", f"project.toml has to be mended first. {self.draft.trouble}")
+        elif hard:
             self.say("x", str(hard[0]))
         elif survey.blocking:
-            self._ask(str(survey.blocking[0]), arguments)
+            self._ask("This will not come out well.", str(survey.blocking[0]), arguments)
+        elif typed := typed_findings(self.draft.typed):
+            self._ask("What you typed is not used.", str(typed[0]), arguments)
         else:
             self._launch(arguments)
 
-    def _ask(self, why: str, arguments: dict[str, object]) -> None:
+    def _ask(self, title: str, why: str, arguments: dict[str, object]) -> None:
         from lora_tui.screens.dialogs import Choice, Question
 
         def chosen(answer: str | None) -> None:
@@ -145,7 +150,7 @@ class ReviewPage(WizardPage):
                 self._launch(arguments)
 
         choices = [Choice("", "No, I mend it first", why), Choice("yes", "Train all the same")]
-        self.app.push_screen(Question("This will not come out well.", choices), chosen)
+        self.app.push_screen(Question(title, choices), chosen)
 
     def _launch(self, arguments: dict[str, object]) -> None:
         self._starting = True

@@ -59,7 +59,7 @@ class SettingsPage(FormPage):
     def _preset_row(self) -> Row:
         name = self.draft.project.preset
         shown = presets.load(name).title if name in presets.names() else "none: each option's own default"
-        return Row("preset", "Start from", shown, kind="choice", aside="")
+        return Row("preset", "Start from", shown, kind="choice")
 
     def _row(self, option: Option) -> Row:
         typed = self.draft.typed.get(option.name)
@@ -180,6 +180,8 @@ class SettingsPage(FormPage):
 
 def shown_value(option: Option, value: object) -> str:
     """A value as people read it."""
+    if option.name == "sample_prompts" and not value:
+        return "the guide's: TRIGGER, a photo of a CLASS"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list | tuple):

@@ -11,11 +11,12 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from engine.plan.errors import inert
 from engine.plan.folders import Kind
 from lora_tui.paths import clean
 from lora_tui.widgets.hints import key_name
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import ACCENT, DIM, STRONG, line
+from lora_tui.widgets.paint import ACCENT, BAD, DIM, STRONG, line
 from lora_tui.widgets.path_input import PathInput
 
 _TITLES: dict[str, str] = {"train": "Pictures from which folder?", "reg": "Regularisation pictures from which folder?"}
@@ -40,7 +41,7 @@ class TakeQuestion(ModalScreen[tuple[str, bool] | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Lines(id="question")
-            yield PathInput(f"{Path.home()}/", id="answer")
+            yield PathInput(placeholder="a folder; Tab completes it", id="answer")
             yield Lines(id="how")
             yield Lines(id="keys")
 
@@ -49,10 +50,11 @@ class TakeQuestion(ModalScreen[tuple[str, bool] | None]):
         self.query_one("#question", Lines).show([line((_TITLES[self._kind], STRONG)), line((detail, DIM)), line()])
         self._paint()
 
-    def _paint(self, candidates: tuple[str, ...] = ()) -> None:
+    def _paint(self, candidates: tuple[str, ...] = (), trouble: str = "") -> None:
         how = "linked: they take no room, and must stay where they are" if self._link else "copied"
         rows = [line(), line(("They are ", DIM), (how, STRONG))]
-        rows += [line((f"  {name}", DIM)) for name in candidates[:6]]
+        rows += [line((f"  {inert(name, 60)}", DIM)) for name in candidates[:6]]
+        rows += [line((trouble, BAD))] if trouble else []
         self.query_one("#how", Lines).show(rows)
         bound = {active.binding.id: active.binding for active in self.active_bindings.values()}
         keys = [bound[name] for name in ("submit", "complete", "change", "back") if name in bound]
@@ -71,5 +73,8 @@ class TakeQuestion(ModalScreen[tuple[str, bool] | None]):
         self._paint(tuple(event.candidates))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        if text := clean(event.value):
+        text = clean(event.value)
+        if text and Path(text).is_dir():
             self.dismiss((text, self._link))
+        elif text:
+            self._paint(trouble=f"{inert(text, 200)} is no folder that is there.")

@@ -42,11 +42,13 @@ class TrainingPage(FormPage):
 
     def update(self) -> None:
         rows = []
-        for run in reversed(self.wizard.runs()[-RUNS_SHOWN:]):
+        shown = [run for run in self.wizard.runs() if run.kind == "train"]
+        for run in reversed(shown[-RUNS_SHOWN:]):
             seen = self._views.setdefault(run, RunView(run)).refresh()
             sign, _ = SIGNS[seen.state]
             snapshot = seen.snapshot
-            steps = f"step {snapshot.step:,} of {snapshot.total_steps:,}" if snapshot.total_steps else run.kind
+            dry = "" if self.wizard.is_training(run) else "dry run, "
+            steps = f"{dry}step {snapshot.step:,} of {snapshot.total_steps:,}" if snapshot.total_steps else run.kind
             loss = f"   loss {snapshot.loss_avg:.4f}" if snapshot.loss_avg is not None else ""
             rows.append(
                 Row(str(run.path), inert(run.name), aside=f"{sign} {seen.state}   {steps}{loss}", kind="action")

@@ -18,7 +18,8 @@ from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import STEPS, Mark, Standing, StepName, neighbour, number
 from lora_tui.widgets.form import Form
-from lora_tui.widgets.hints import Hints
+from lora_tui.widgets.hints import Hint, Hints
+from lora_tui.widgets.line_input import LineInput
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, GOOD, STRONG, WARN, Part, line
 from lora_tui.widgets.path_input import PathInput
@@ -88,6 +89,8 @@ class WizardPage(Page):
 
     def update(self) -> None:
         """Show what is so now. Called whenever anything may have changed; what is the same costs nothing."""
+
+    while_typing = "Type, and take it with Enter; Esc leaves it as it was."
 
     def sentence(self, standing: Standing) -> Says:
         """How this step stands and what to do."""
@@ -167,11 +170,26 @@ class WizardPage(Page):
             status.say("x", f"{trouble} What you change is kept and written once that is mended.")
         elif self._news is not None:
             status.say(*self._news)
+        elif self.typing:
+            status.say("ok", self.while_typing)
         elif self.wizard.looked is not None:
             done, total = self.wizard.looked
             status.say("ok", f"Looking at the pictures: {done:,} of {total:,}…")
         else:
             status.say(*self.sentence(standing or self.wizard.standings()[self.STEP]))
+
+    @property
+    def typing(self) -> bool:
+        """Whether letters go into an editor now."""
+        return isinstance(self.focused, LineInput)
+
+    def hints(self) -> list[Hint]:
+        if self.typing:
+            return [self._hint(found) for found in self._bound() if found.id in ("submit", "complete", "give_up")]
+        return super().hints()
+
+    def pinned(self) -> list[Hint]:
+        return [] if self.typing else super().pinned()
 
     def say(self, mark: str, sentence: str) -> None:
         """News, in place of how things stand, until something else is done."""
@@ -214,7 +232,8 @@ class WizardPage(Page):
 
     def action_undo(self) -> None:
         if self.draft.undoable:
-            self.done(self.draft.undo(), "The last change is taken back.")
+            what, trouble = self.draft.undo()
+            self.done(trouble, f"Taken back: {what}.")
         else:
             self.say("ok", "There is nothing to take back.")
 
@@ -265,6 +284,12 @@ class FormPage(WizardPage):
 
     def on_form_moved(self, event: Form.Moved) -> None:
         self.show_all()
+
+    def on_descendant_focus(self) -> None:
+        self.call_after_refresh(self.show_all)
+
+    def on_descendant_blur(self) -> None:
+        self.call_after_refresh(self.show_all)
 
     def on_path_input_completed(self, event: PathInput.Completed) -> None:
         self.say(*candidates(event))

@@ -36,7 +36,8 @@ _STILL = ("heading", "note")
 
 @dataclass(frozen=True)
 class Row:
-    """One row. value: what is shown. text: what an editor begins with. aside: shown dim behind the value.
+    """One row. value: what is shown. text: what an editor begins with, where that is not the value. aside: shown dim
+    behind the value.
 
     mark: "", or a mark of the status line. changed: it was set by hand. kind: what Enter and the arrow keys do; an
     "action" does something, "heading" and "note" cannot be chosen.
@@ -45,7 +46,7 @@ class Row:
     key: str
     label: str
     value: str = ""
-    text: str = ""
+    text: str | None = None
     aside: str = ""
     mark: str = ""
     changed: bool = False
@@ -53,7 +54,8 @@ class Row:
 
 
 _IN_ROW: list[BindingType] = [
-    Binding("escape", "give_up", "leave it as it was", show=False),
+    Binding("enter", "submit", "take it", id="submit", tooltip="Take what is typed."),
+    Binding("escape", "give_up", "leave it", id="give_up", tooltip="Leave it as it was."),
     Binding("down", "take(1)", "take it", show=False),
     Binding("up", "take(-1)", "take it", show=False),
 ]
@@ -152,7 +154,7 @@ class Form(VerticalScroll):
     def compose(self) -> ComposeResult:
         yield Lines()
         yield RowInput()
-        yield RowPath()
+        yield RowPath(placeholder="a path; Tab completes it")
 
     # ------------------------------------------------------------------------------------------------------- showing
     def show(self, rows: Sequence[Row]) -> None:
@@ -224,7 +226,7 @@ class Form(VerticalScroll):
         if row is None:
             return
         if row.kind in ("text", "number", "path"):
-            self.edit(row.key, row.text or row.value)
+            self.edit(row.key, row.value if row.text is None else row.text)
         else:
             self.post_message(self.Done(row.key))
 

@@ -38,11 +38,12 @@ class PathInput(LineInput):
         folders_only: bool = False,
         suffixes: Sequence[str] = (),
         start: str = "",
+        placeholder: str = "",
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
         """folders_only, suffixes, start: as `paths.complete` takes them. They may be changed at any time."""
-        super().__init__(value, id=id, classes=classes)
+        super().__init__(value, placeholder=placeholder, id=id, classes=classes)
         self.folders_only, self.suffixes, self.start = folders_only, tuple(suffixes), start
         self._asked: tuple[str, str] | None = None  # what is being completed
 

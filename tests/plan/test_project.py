@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -291,7 +290,8 @@ def test_a_copy_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch)
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(os, "link", full)  # by which a copied file gets its name
+    monkeypatch.setattr(os, "rename", full)
     with pytest.raises(UserError) as caught:
         Project.create(tmp_path / "face", "", "ohwx", "man", 5, source)
     assert caught.value.code == "disk-full"

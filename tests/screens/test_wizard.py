@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,10 +18,12 @@ from lora_tui.app import Look, LoraTui
 from lora_tui.screens.home import Home
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import STEPS
+from lora_tui.widgets.form import Form
 from lora_tui.widgets.status import Status
 from tests.screens.app_test import SIZES, text
 
 Act = Callable[[Pilot[None]], Awaitable[None]]
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 @pytest.fixture(autouse=True)
@@ -292,7 +295,7 @@ def test_a_new_project_from_a_folder_of_pictures(folder: Path, tmp_path: Path) -
                 break
             await asyncio.sleep(0.02)
         await settle(pilot)
-        assert "1 of 9" in text(pilot)
+        assert "2 of 9" in text(pilot)
 
     drive(None, act)
     project = Project.open(tmp_path / "zibo")
@@ -372,3 +375,71 @@ def test_nothing_in_a_project_is_obeyed_by_the_terminal(folder: Path) -> None:
         assert "[bold red]" in text(pilot)
 
     assert not drive(folder, act).crashed
+
+
+NONSENSE = (
+    "", "   ", "x" * 20_000, "\x1b[2J\x1b]0;x\x07", "[red]a[/] [@click=app.quit]", "漢字💥é", "-1", "1e999", "nan",
+    "0x10", "../../../etc/passwd", "/", "~nobody/x", "a\0b", "\udcff", "'unclosed", "[1, 2", "true",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["1", "5", "6", "9"])
+def test_no_text_in_any_row_breaks_anything(folder: Path, step: str) -> None:
+    """Whatever is typed is taken, or refused in words; the project stays one that can be opened."""
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, step)
+        parts = 3 if step == "6" else 1
+        for _ in range(parts):
+            form = pilot.app.screen.query_one(Form)
+            for key in [row.key for row in form.rows if row.kind in ("text", "number", "path")]:
+                for words in NONSENSE:
+                    form.edit(key, "")
+                    form._take(words)
+                    await pilot.pause()
+                    assert not CONTROL.findall(text(pilot)), (key, words)
+                    Project.open(folder)
+            await press(pilot, "tab")
+        assert pilot.app.screen.query_one(Status).said[1]
+
+    assert not drive(folder, act).crashed
+    assert Project.open(folder).resolved() is not None
+
+
+def test_the_last_change_is_taken_back(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "down", "down", "right", "right", "u")
+        assert said(pilot)[1] == "Taken back: Batch size."
+        await press(pilot, "2", "space", "u", "u", "u")
+        assert "nothing to take back" in said(pilot)[1]
+
+    before = Project.open(folder).settings
+    drive(folder, act)
+    assert Project.open(folder).settings == before
+    assert Project.open(folder).left_out == []
+
+
+def test_steps_and_commands_are_found_by_name(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "1", "colon", *"review")
+        await asyncio.sleep(0.6)
+        await press(pilot, "down", "enter")
+        await asyncio.sleep(0.2)
+        await settle(pilot)
+        assert "7 of 9" in text(pilot)
+
+    drive(folder, act)
+
+
+def test_a_kohya_folder_opens_as_it_is(folder: Path) -> None:
+    (folder / "project.toml").unlink()
+    before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        for number in range(1, 10):
+            await press(pilot, str(number))
+        assert "ohwx man" not in said(pilot)[1]
+
+    drive(folder, act)
+    after = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    assert [path for path in after if path.parts[0] != ".lora-tui"] == before

@@ -122,3 +122,27 @@ def test_nonsense_beside_the_project_is_passed_over(folder: Path, nonsense: byte
     draft = Draft(folder)
     assert draft.typed == {}
     assert isinstance(draft.remembered("wizard"), dict)
+
+
+def test_a_value_that_is_not_utf8_is_refused_and_keeps_nothing_waiting(folder: Path) -> None:
+    before = toml(folder)
+    draft = Draft(folder)
+    error = draft.set_value("pretrained_model_name_or_path", "/models/\udcff.safetensors")
+    assert error is not None
+    assert error.code == "not-utf8"
+    assert (draft.trouble, toml(folder)) == (None, before)
+    assert draft.set("seed", "5") is None
+    assert draft.value("pretrained_model_name_or_path") == "micro"
+
+
+def test_undo_goes_back_edit_by_edit(folder: Path) -> None:
+    before = Project.open(folder).settings
+    draft = Draft(folder)
+    draft.set("seed", "5")
+    draft.choose_preset("guide")
+    what, trouble = draft.undo()
+    assert (what.startswith("the preset, "), trouble) == (True, None)
+    assert (Project.open(folder).preset, Project.open(folder).settings) == (None, before | {"seed": 5})
+    draft.undo()
+    draft.undo()  # nothing more
+    assert Project.open(folder).settings == before
