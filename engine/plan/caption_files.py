@@ -5,7 +5,7 @@ What is replaced lies in the project's `.lora-tui/backups/`, and each change sta
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from engine.plan.captions import MAX_CAPTION_BYTES, NotUTF8Error, caption_candidates, not_utf8, read_caption
+from engine.plan.captions import MAX_CAPTION_BYTES, caption_candidates, read_caption
 from engine.plan.errors import UserError
 from engine.plan.files import atomic_write, open_no_link, reading_errors
 from engine.plan.writing import writing
@@ -35,33 +35,29 @@ def read_for_editing(picture: Path, extension: str) -> str:
 def write_caption(project_path: Path, picture: Path, text: str, extension: str) -> Path:
     """Make `text` the caption of `picture`, as one line; line ends in it become spaces. Returns the caption's file.
 
-    A caption that says the same already is not touched, not by a byte; "" for one that says something empties it.
-    Where anything goes wrong before the new caption stands, the old one is as it was. Raises UserError: `disk-full`,
-    `not-writable`, `not-readable`, `is-a-link`, `caption-not-utf8`, `caption-too-long`.
+    A caption that says the same already is not touched, not by a byte; "" makes it an empty line. Where anything goes
+    wrong the old one is as it was. Raises UserError: `disk-full`, `not-writable`, `not-readable`, `is-a-link`,
+    `caption-too-long`, and NotUTF8Error, which is one too, for a file that an editor could not have shown.
     """
     candidates = caption_candidates(picture, extension)
     path = next((found for found in candidates if found.is_file()), candidates[0])
-    try:
-        before = read_for_editing(picture, extension)
-    except NotUTF8Error as error:
-        raise not_utf8([error]) from None
-    if _one_line(text) == before or text == before:
-        return path
+    before = read_for_editing(picture, extension) if path.is_file() else None
     after = re.sub(r"^[\s\ufeff]+", "", _one_line(text))  # a byte-order mark at the beginning is not read back
+    if before in (text, after, _one_line(text)):
+        return path
     data = f"{after}\n".encode()
     if len(data) > MAX_CAPTION_BYTES:
         raise UserError("caption-too-long", "A caption cannot have over a million characters.", "A line is enough.")
-    there = path.is_file()
     log = _open_log(project_path)  # first, so that a disk that cannot be written says so before anything has changed
     try:
-        if there:
+        if before is not None:
             _keep(project_path, path)
         if path.is_symlink() and not _leads_to_a_caption_of(project_path, path, extension):
             _replace_link(path, data)
         else:
             with writing(path):
                 atomic_write(path, data)
-        _note(log, project_path, path, before if there else None, after)
+        _note(log, project_path, path, before, after)
     finally:
         os.close(log)
     return path
@@ -108,7 +104,7 @@ def _keep(project_path: Path, path: Path) -> None:
         if same is None:
             atomic_write(new, content)
             # What the user came with is worth most: the first is never dropped, however often is saved while typing.
-            for old in kept[1 : len(kept) + 2 - KEPT_CONTENTS]:
+            for old in kept[1 : max(1, len(kept) + 2 - KEPT_CONTENTS)]:
                 (folder / _backup_name(*old)).unlink(missing_ok=True)
         elif same != kept[0]:
             os.rename(folder / _backup_name(*same), new)
@@ -134,12 +130,12 @@ def _note(log: int, project_path: Path, path: Path, before: str | None, after: s
         "after": after,
     }
     data = (json.dumps(event) + "\n").encode()
-    with writing(project_path / OWN_FOLDER / "undo.jsonl"):
+    # The caption stands by now, and its former content is kept: a full disk is no reason to say that it does not.
+    with contextlib.suppress(OSError):
         size = os.fstat(log).st_size
         if size and os.pread(log, 1, size - 1) != b"\n":
             data = b"\n" + data  # a full disk tore the last line
-        if os.write(log, data) < len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.write(log, data)
 
 
 def _relative(project_path: Path, path: Path) -> Path:

@@ -28,13 +28,20 @@ class Caption:
     problem: Finding | None = None
 
 
-class NotUTF8Error(Exception):
+class NotUTF8Error(UserError):
     """A caption file that is not UTF-8. byte: where it stops being so, from 0."""
 
     def __init__(self, path: Path, byte: int) -> None:
-        super().__init__(path, byte)
+        super().__init__(
+            "caption-not-utf8",
+            f"The caption {path} is not UTF-8 at byte {byte}.",
+            'Save it again with the encoding "UTF-8".',
+        )
         self.path = path
         self.byte = byte
+
+    def __reduce__(self) -> tuple[type[NotUTF8Error], tuple[Path, int]]:  # type: ignore[override]
+        return (type(self), (self.path, self.byte))
 
 
 def caption_candidates(picture: Path, extension: str) -> tuple[Path, ...]:
@@ -87,11 +94,7 @@ def not_utf8(errors: Sequence[NotUTF8Error]) -> UserError:
     """The refusal for captions that are not UTF-8: names the first file and byte, and counts the others."""
     first = errors[0]
     others = f" So are {len(errors) - 1} more." if len(errors) > 1 else ""
-    return UserError(
-        "caption-not-utf8",
-        f"The caption {first.path} is not UTF-8 at byte {first.byte}.",
-        f'Save it again with the encoding "UTF-8".{others}',
-    )
+    return UserError(first.code, first.message, first.hint + others)
 
 
 def has_word(text: str, word: str) -> bool:

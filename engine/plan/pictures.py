@@ -80,10 +80,7 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
 
 
 class Measures:
-    """`measure` with a memory: a file that has kept its size and its times is not read again.
-
-    Problems are not remembered: memory may be free by the next time, and a file that is being copied becomes whole.
-    """
+    """`measure` with a memory: a file that has kept its size and its times is not read again."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, int, int], Size]] = {}
@@ -93,15 +90,13 @@ class Measures:
             about = path.stat()
         except OSError:
             return measure(path)
-        # The time of change, which nobody can set, tells of a file put there with the old one's size and time.
+        # The time of change, which nobody can set, tells of a file put there with the old one's size and time, and of
+        # one that may be read by now.
         stamp = (about.st_size, about.st_mtime_ns, about.st_ctime_ns)
         known = self._known.get(path)
-        if known is not None and known[0] == stamp:
-            return known[1]
-        size = measure(path)
-        if not size.problem:
-            self._known[path] = (stamp, size)
-        return size
+        if known is None or known[0] != stamp:
+            known = self._known[path] = (stamp, measure(path))
+        return known[1]
 
 
 def measure(path: Path) -> Size:

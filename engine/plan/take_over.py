@@ -47,7 +47,7 @@ def take_over(
     """Copy (or link) the pictures directly in `source` into the project's pictures or regularisation pictures.
 
     Training pictures go into the first folder that is trained, else into a new one of `repeats` and the project's
-    words; regularisation pictures into the folder of the project's class, else into a new one of 1 and the class.
+    words; regularisation pictures into the first folder of the project's class, else into a new one of 1 and the class.
     `progress(done, total)` after each picture; what was taken before `cancelled()` stays. Raises UserError:
     `no-such-folder`, `not-a-folder`, `not-readable`, `no-pictures`, `own-folder`, `bad-name`, `bad-value`, `no-links`,
     `disk-full`, `not-writable`.
@@ -80,45 +80,48 @@ def take_over(
 
 def _target(project: Project, kind: Kind, repeats: int) -> Path:
     """The folder that the pictures go into; it may not exist yet."""
-    if kind == "train":
-        parent, words = project.image_dir, f"{project.trigger} {project.class_name}".strip()
-        # Folders of 0 repeats are passed over: what lands there is not trained.
-        fitting = find_folders(parent, kind, project.repeats)[0]
-    else:
-        parent, words, repeats = project.reg_dir, project.class_name.strip(), 1
-        fitting = [folder for folder in find_folders(parent, kind, project.repeats)[0] if folder.class_words == words]
-        _require_class(words)
-    if fitting:
-        return fitting[0].path
-    if not 1 <= repeats < 10**9:
-        raise UserError("bad-value", f"The number of repeats must be 1 or more, not {repeats}.")
-    if not project.trigger.strip() and kind == "train":
-        raise UserError(
-            "bad-name",
-            "The project has no trigger word to name a folder of pictures after.",
-            "Choose a made-up word the model does not know, such as ohwx.",
-        )
+    class_name = project.class_name.strip()
+    parent = project.image_dir if kind == "train" else project.reg_dir
+    words = f"{project.trigger} {class_name}".strip() if kind == "train" else class_name
+    # Folders of 0 repeats are not among them: what lands there is not trained.
+    folders = find_folders(parent, kind, project.repeats)[0]
+    if kind == "reg" and class_name:
+        folders = [folder for folder in folders if folder.class_words == class_name]
+    if folders:
+        return folders[0].path
+    if not words:
+        raise _no_trigger() if kind == "train" else _no_class()
     if not is_plain_name(words):
         raise UserError("bad-name", f'"{words}" cannot be part of a folder name.', "Use letters, digits and spaces.")
-    return parent / f"{repeats}_{words}"
+    if not 1 <= repeats < 10**9:
+        raise UserError("bad-value", f"The number of repeats must be 1 or more, not {repeats}.")
+    return parent / f"{repeats if kind == 'train' else 1}_{words}"
 
 
-def _require_class(class_name: str) -> None:
-    if not class_name:
-        raise UserError(
-            "bad-name",
-            "Regularisation pictures show a class, and the project has none.",
-            "Say first what they show, for example man.",
-        )
+def _no_trigger() -> UserError:
+    return UserError(
+        "bad-name",
+        "The project has no trigger word to name a folder of pictures after.",
+        "Choose a made-up word the model does not know, such as ohwx.",
+    )
+
+
+def _no_class() -> UserError:
+    return UserError(
+        "bad-name",
+        "Regularisation pictures show a class, and the project has none.",
+        "Say first what they show, for example man.",
+    )
 
 
 def _require_outside(project: Project, source: Path, target: Path) -> None:
     """The project's own pictures are used as they are; copied from one of its folders to another, they count twice."""
     with reading_errors(source):
         place = source.resolve(strict=True)
-    if place.is_relative_to(project.path.resolve()) or place == target.resolve():
+    own = (project.path, project.image_dir, project.reg_dir, target)  # each may be a link to another place
+    if any(place.is_relative_to(folder.resolve()) for folder in own):
         raise UserError(
             "own-folder",
             f"{source} is one of the project's own folders.",
-            "Choose a folder outside of the project; pictures in its numbered folders are used already.",
+            f"Choose one outside of the project; a picture inside it is used once it lies in {target}.",
         )

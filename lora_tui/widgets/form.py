@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -164,34 +164,39 @@ class Form(VerticalScroll):
         if self.here not in keys:
             self.here = keys[0] if keys else ""
         self._paint()
+        if self._editor is not None and self._editing:  # its row may have moved
+            self._editor.styles.offset = (3 + LABEL_CELLS, self._place(self._editing))
 
     def _paint(self) -> None:
         self.query_one(Lines).show([self._line(row) for row in self.rows])
 
     def _line(self, row: Row) -> Text:
         if row.kind == "heading":
-            return line((f" {row.label}", DIM))
+            return line((f" {inert(row.label)}", DIM))
         if row.kind == "note":
-            return line((f"   {row.label}", DIM))
+            return line((f"   {inert(row.label)}", DIM))
         here = row.key == self.here
         sign = "▸" if here else " "
-        label = inert(row.label, LABEL_CELLS)
-        pad = " " * max(1, LABEL_CELLS - cell_len(label))
+        label, aside = set_cell_size(inert(row.label), LABEL_CELLS - 1).rstrip(), inert(row.aside)
+        pad = " " * (LABEL_CELLS - cell_len(label))
         parts: list[Part] = [(f" {sign} ", ACCENT), (label, STRONG if here else DIM), pad]
         if row.kind == "action" or (row.kind == "path" and not row.value):
-            parts = [(f" {sign} ", ACCENT), (label, STRONG if here else ACCENT), (f"   {row.aside}", DIM)]
+            parts = [(f" {sign} ", ACCENT), (label, STRONG if here else ACCENT), (f"   {aside}", DIM)]
         else:
             value = inert(row.value)
             parts.append((value, STRONG if row.changed or here else Style()))
             parts.append(" " * max(2, VALUE_CELLS - cell_len(value)))
             if row.mark:
                 parts.append((f"{row.mark} ", MARKS[row.mark] + Style(bold=True)))
-            parts.append((row.aside, DIM))
+            parts.append((aside, DIM))
         text = line(*parts)
         if here:
             text.pad_right(max(0, self.size.width - text.cell_len))
             text.stylize(_HERE)
         return text
+
+    def _place(self, key: str) -> int:
+        return next((y for y, row in enumerate(self.rows) if row.key == key), 0)
 
     # ------------------------------------------------------------------------------------------------------- moving
     @property
@@ -205,8 +210,9 @@ class Form(VerticalScroll):
             self.here = key
             self._paint()
             self.post_message(self.Moved(key))
-        place = next((y for y, row in enumerate(self.rows) if row.key == key), 0)
-        self.scroll_to_region(Region(0, max(0, place - 1), 1, 3), animate=False)
+        region = Region(0, max(0, self._place(key) - 1), 1, 3)
+        self.scroll_to_region(region, animate=False)
+        self.call_after_refresh(self.scroll_to_region, region, animate=False)  # rows may only just have come
 
     def move(self, by: int) -> None:
         """Choose another row, `by` places away; the ends stay."""
@@ -237,7 +243,7 @@ class Form(VerticalScroll):
     def edit(self, key: str, text: str) -> None:
         """Open the editor over the row `key`, with this text in it."""
         self.choose(key)
-        place = next((y for y, row in enumerate(self.rows) if row.key == key), 0)
+        place = self._place(key)
         row = self.rows[place]
         self._editing = key
         editor = self._editor = self.query_one(RowPath if row.kind == "path" else RowInput)
@@ -284,6 +290,7 @@ class Form(VerticalScroll):
             self.post_message(self.Edited(key, text))
 
     def on_resize(self, event: events.Resize) -> None:
+        self._paint()
         if self._editing and self._editor is not None:
             self._editor.styles.width = max(10, self.size.width - 4 - LABEL_CELLS)
 

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.plan.caption_files import KEPT_VERSIONS, read_for_editing, write_caption
+from engine.plan.caption_files import read_for_editing, write_caption
 from engine.plan.captions import MAX_CAPTION_BYTES, NotUTF8Error, read_caption
 from engine.plan.errors import UserError, inert
 
 FOLDER = "img/10_ohwx man"
 BACKUPS = ".lora-tui/backups"
+KEPT = 20  # former contents of a caption
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def undo(picture: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()] if file.exists() else []
 
 
-# --------------------------------------------------------------------------------------- what says the same is not touched  # noqa: E501
+# ------------------------------------------------------------------------------ what says the same is not touched
 
 pieces = st.sampled_from(
     ["ohwx man", "a hat", " ", "\t", "\n", "\r\n", "\r", "\ufeff", "\u2028", "\x0c", "\x1c", "é", ""]
@@ -198,26 +199,26 @@ def test_the_first_caption_of_a_picture_needs_no_backup(picture: Path) -> None:
     assert [(line["before"], line["after"]) for line in undo(picture)] == [(None, "first")]
 
 
-def test_the_newest_are_kept_and_no_more(picture: Path) -> None:
-    for number in range(KEPT_VERSIONS + 6):
+def test_the_first_and_the_newest_are_kept_and_no_more(picture: Path) -> None:
+    for number in range(KEPT + 6):
         write(picture, f"version {number}")
-        assert len(kept(picture)) == min(number, KEPT_VERSIONS)
-    last = KEPT_VERSIONS + 5
-    assert kept(picture) == [f"version {n}\n".encode() for n in range(last - KEPT_VERSIONS, last)]
+        assert len(kept(picture)) == min(number, KEPT)
+    last = KEPT + 5
+    assert kept(picture) == [f"version {n}\n".encode() for n in (0, *range(last - KEPT + 1, last))]
 
 
 def test_captions_of_two_pictures_do_not_share_their_backups(tmp_path: Path) -> None:
     one, other = make_picture(tmp_path / "face"), make_picture(tmp_path / "face", "sea.png")
-    for number in range(KEPT_VERSIONS + 1):
+    for number in range(KEPT + 1):
         write(one, f"{number}")
     for text in ("old", "new"):
         write(other, text)
-    assert len(kept(one)) == KEPT_VERSIONS
+    assert len(kept(one)) == KEPT
     assert kept(other, "sea.txt") == [b"old\n"]
 
 
 def test_what_was_replaced_just_now_is_kept_longest(picture: Path) -> None:
-    for number in range(KEPT_VERSIONS + 1):
+    for number in range(KEPT + 1):
         write(picture, f"version {number}")
     for text in ("version 1", "new", "newer"):  # back to an old one, and on
         write(picture, text)

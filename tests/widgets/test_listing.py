@@ -73,19 +73,19 @@ def chosen(app: Shown) -> list[int]:
 def test_of_ten_thousand_rows_only_those_in_sight_are_drawn() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         app.listing.show_rows(10_000, app.row)
-        await pilot.pause()
+        await pilot.pause(0)
         assert app.drawn == numbers(app) == list(range(10))
         for index in (9_999, 5_000, 5_001, 0, 20_000, -5):
             app.drawn.clear()
             app.listing.choose(index)
-            await pilot.pause()
+            await pilot.pause(0)
             here = max(0, min(index, 9_999))
             assert len(app.drawn) == 10
             assert app.drawn == numbers(app)
             assert chosen(app) == [here] == [app.listing.here]
         app.drawn.clear()
         await pilot.resize_terminal(40, 15)
-        await pilot.pause()
+        await pilot.pause(0)
         assert len(app.drawn) <= 2 * 15
         assert numbers(app) == list(range(15))
 
@@ -95,10 +95,10 @@ def test_of_ten_thousand_rows_only_those_in_sight_are_drawn() -> None:
 def test_nothing_is_drawn_while_nothing_happens() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         app.listing.show_rows(10_000, app.row)
-        await pilot.pause()
+        await pilot.pause(0)
         app.drawn.clear()
         for _ in range(5):
-            await pilot.pause()
+            await pilot.pause(0)
         assert app.drawn == []
 
     in_app(act)
@@ -108,7 +108,7 @@ def test_only_lines_that_change_are_painted(monkeypatch: pytest.MonkeyPatch) -> 
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         app.listing.show_rows(10_000, app.row)
         app.listing.choose(4)
-        await pilot.pause()
+        await pilot.pause(0)
         painted: list[int] = []
         monkeypatch.setattr(app.listing, "refresh", lambda *regions, **_: painted.extend(r.y for r in regions))
         app.listing.show_rows(10_000, app.row)
@@ -126,7 +126,7 @@ def test_moving_tells_once_and_stops_at_the_ends() -> None:
         for by in (-1, 1, 1, 1, -50):
             listing.move(by)
         listing.choose(0)
-        await pilot.pause()
+        await pilot.pause(0)
         assert listing.here == 0
 
     assert in_app(act).moved == [1, 2, 0]
@@ -139,7 +139,7 @@ def test_there_is_a_row_of_margin_where_there_is_room(height: int) -> None:
         for by in (1, -1):
             for _ in range(99):
                 app.listing.move(by)
-                await pilot.pause()
+                await pilot.pause(0)
                 seen, here = numbers(app), app.listing.here
                 assert len(seen) == height
                 assert here in seen
@@ -153,10 +153,10 @@ def test_scrolling_moves_no_more_than_it_must() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         app.listing.show_rows(100, app.row)
         app.listing.choose(50)
-        await pilot.pause()
+        await pilot.pause(0)
         seen = numbers(app)
         app.listing.choose(seen[4])
-        await pilot.pause()
+        await pilot.pause(0)
         assert numbers(app) == seen
 
     in_app(act)
@@ -170,12 +170,12 @@ def test_the_place_stays_as_far_as_it_can() -> None:
         listing.show_rows(80, app.row)
         assert listing.here == 60
         listing.show_rows(30, app.row)
-        await pilot.pause()
+        await pilot.pause(0)
         assert listing.here == 29
         assert numbers(app) == list(range(20, 30))
         for count in (1, 0):
             listing.show_rows(count, app.row)
-            await pilot.pause()
+            await pilot.pause(0)
             assert listing.here == 0
             assert numbers(app) == list(range(count))
 
@@ -189,7 +189,7 @@ def test_an_empty_list_does_nothing() -> None:
             app.listing.move(by)
         await pilot.click(Listing, offset=(5, 0))
         await pilot.resize_terminal(40, 3)
-        await pilot.pause()
+        await pilot.pause(0)
         assert "".join(screen(app)).strip() == ""
 
     app = in_app(act)
@@ -200,7 +200,7 @@ def test_a_click_chooses_the_row_under_it_and_a_second_one_opens_it() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         app.listing.show_rows(100, app.row)
         app.listing.choose(50)
-        await pilot.pause()
+        await pilot.pause(0)
         wanted = numbers(app)[3]
         await pilot.click(Listing, offset=(5, 3))
         assert (app.listing.here, app.opened) == (wanted, [])
@@ -234,7 +234,7 @@ def test_hostile_rows_are_cut_to_the_width(words: str) -> None:
         app.listing.show_rows(3, lambda index: line(words))
         for width in (200, 40, 39, 7, 4, 3, 2, 1):
             await pilot.resize_terminal(width, 5)
-            await pilot.pause()
+            await pilot.pause(0)
             assert all(cell_len(text) == width for text in screen(app))
             if width == 40 and words:
                 assert screen(app)[1].startswith("   " + words[:18])
@@ -243,7 +243,7 @@ def test_hostile_rows_are_cut_to_the_width(words: str) -> None:
     in_app(act)
 
 
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=15, derandomize=True)
 @given(
     st.integers(1, 12),
     st.lists(
@@ -262,7 +262,7 @@ def test_whatever_is_done_the_chosen_row_is_in_sight(height: int, done: list[tup
                 app.listing.show_rows(max(0, number), app.row)
             else:
                 await pilot.resize_terminal(40, 1 + abs(number) % 15)
-            await pilot.pause()
+            await pilot.pause(0)
             count, height = app.listing.count, app.size.height
             seen = numbers(app)
             assert len(seen) == min(count, height)
