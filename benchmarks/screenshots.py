@@ -60,9 +60,16 @@ def take(shot: Shot, run: RunFolder) -> str:
 
     held: AbstractContextManager[object] = hold(run) if shot.ending in ("running", "paused") else nullcontext()
     with held:
-        svg = asyncio.run(act())
+        return asyncio.run(act())
+
+
+def keep(svg: str, target: Path, columns: int, png: bool) -> None:
+    """Write a picture, and on request as PNG too, and tell of it. `columns`: of the terminal that it shows."""
     # Some programs drop spaces at the ends of texts unless they are told not to.
-    return svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
+    target.write_text(svg.replace("<svg ", '<svg xml:space="preserve" ', 1), encoding="utf-8")
+    print(f"{target}  {target.stat().st_size / 1000:.0f} kB", flush=True)
+    if png and shutil.which("rsvg-convert"):
+        subprocess.run(["rsvg-convert", "-w", str(columns * 9), "-o", target.with_suffix(".png"), target], check=True)
 
 
 def main() -> None:
@@ -83,11 +90,7 @@ def main() -> None:
                 ended = NOW - 1 if shot.ending in ("running", "paused") else None
                 runs[shot.ending] = record(path, STEPS[shot.ending], shot.ending, ended=ended)
             target = args.to / f"{shot.name}.svg"
-            target.write_text(take(shot, runs[shot.ending]), encoding="utf-8")
-            print(f"{target}  {target.stat().st_size / 1000:.0f} kB", flush=True)
-            if args.png and shutil.which("rsvg-convert"):
-                width = str(shot.size[0] * 9)
-                subprocess.run(["rsvg-convert", "-w", width, "-o", target.with_suffix(".png"), target], check=True)
+            keep(take(shot, runs[shot.ending]), target, shot.size[0], args.png)
 
 
 if __name__ == "__main__":

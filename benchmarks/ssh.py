@@ -46,7 +46,6 @@ class Server:
     """An OpenSSH server on loopback; `ssh(…)` is a client's command line for it."""
 
     folder: Path
-    home: Path  # of the remote commands
     port: int = 0
     process: psutil.Popen | None = None
     variables: dict[str, str] = field(default_factory=dict)
@@ -192,7 +191,7 @@ def serving(folder: Path) -> Iterator[Server]:
     folder.mkdir()
     home = folder / "home"
     home.mkdir()
-    server = Server(folder, home)
+    server = Server(folder)
     own = small_run.environment(home)
     server.variables = {name: own[name] for name in ("HOME", "LANG", "OMP_NUM_THREADS", "PATH")}
     server.prepare()

@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from benchmarks import small_run
-from benchmarks.screenshots import ROOT, SIZES
+from benchmarks.screenshots import ROOT, SIZES, keep
 
 MANUAL_SIZE = (100, 30)
 MANUAL = ("home", "project", "pictures", "captions", "model", "settings", "review", "results")
@@ -23,7 +21,7 @@ SETTLE_SECONDS = 1.2  # for pictures, which are read in a thread
 COMPARE_SECONDS = 60
 
 
-async def shoot(project: Path, size: tuple[int, int], to: Path, wanted: tuple[str, ...]) -> list[Path]:
+async def shoot(project: Path, size: tuple[int, int], to: Path, wanted: tuple[str, ...], png: bool) -> None:
     """The home screen and each step, as SVG."""
     from lora_tui.app import Look, LoraTui
     from lora_tui.screens.home import Home
@@ -31,7 +29,6 @@ async def shoot(project: Path, size: tuple[int, int], to: Path, wanted: tuple[st
     from lora_tui.steps import STEPS
 
     app = LoraTui(Home, Look())
-    made = []
     async with app.run_test(size=size) as pilot:
 
         async def take(name: str) -> None:
@@ -39,10 +36,7 @@ async def shoot(project: Path, size: tuple[int, int], to: Path, wanted: tuple[st
             if name not in wanted:
                 return
             target = to / f"wizard-{name}-{size[0]}x{size[1]}.svg"
-            svg = app.export_screenshot(title="lora-tui")
-            # Some programs drop spaces at the ends of texts unless they are told not to.
-            target.write_text(svg.replace("<svg ", '<svg xml:space="preserve" ', 1), encoding="utf-8")
-            made.append(target)
+            keep(app.export_screenshot(title="lora-tui"), target, size[0], png)
 
         await take("home")
         app.open_project(project, "project")
@@ -58,7 +52,6 @@ async def shoot(project: Path, size: tuple[int, int], to: Path, wanted: tuple[st
             if step.name == "settings":
                 await pilot.press("down", "down", "down")
             await take(step.name)
-    return made
 
 
 def main() -> None:
@@ -84,11 +77,7 @@ def main() -> None:
         recent.remember(Project.open(project).path)
         every = ("home", *(step.name for step in STEPS))
         for size in SIZES if args.all else (MANUAL_SIZE,):
-            for target in asyncio.run(shoot(project, size, args.to, every if args.all else MANUAL)):
-                print(f"{target}  {target.stat().st_size / 1000:.0f} kB", flush=True)
-                if args.png and shutil.which("rsvg-convert"):
-                    width = str(size[0] * 9)
-                    subprocess.run(["rsvg-convert", "-w", width, "-o", target.with_suffix(".png"), target], check=True)
+            asyncio.run(shoot(project, size, args.to, every if args.all else MANUAL, args.png))
 
 
 if __name__ == "__main__":

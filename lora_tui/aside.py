@@ -9,7 +9,21 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from engine.plan.errors import UserError
+
 _T = TypeVar("_T")
+
+
+def or_error(work: Callable[[], _T], failed: str) -> _T | UserError:
+    """What `work` gives, or why not; `failed` begins the sentence for a fault of ours, which in a thread nobody else
+    would tell, and a screen would wait for ever.
+    """
+    try:
+        return work()
+    except UserError as error:
+        return error
+    except Exception as error:
+        return UserError("internal", f"{failed}: {error}")
 
 
 def aside(work: Callable[[], _T], then: Callable[[_T], object]) -> None:

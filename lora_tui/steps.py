@@ -200,11 +200,6 @@ _JUDGES: dict[StepName, Callable[[Progress], Standing]] = {
 }
 
 
-def first_open(progress: Progress) -> StepName:
-    """The first step that is not done, which is where somebody new goes on."""
-    return next((step.name for step in STEPS if standing(step.name, progress).mark == "todo"), "review")
-
-
 def neighbour(step: StepName, by: int) -> StepName:
     """The step before or after; the ends stay where they are."""
     names = [known.name for known in STEPS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from engine.plan.errors import UserError
 from engine.runs.folder import RunFolder, list_runs
@@ -23,7 +24,7 @@ class Wizard:
         self.survey: Survey | None = None
         self.looked: tuple[int, int] | None = None  # how far the next survey is: pictures done, of all
         self._changed = changed
-        self._trainings: dict[RunFolder, bool] = {}
+        self._kinds: dict[RunFolder, Literal["training", "dry run", "other"]] = {}
         self._surveyor = Surveyor(self._found, self._told)
         self._folders = fingerprint(self.draft.project)
         recent.remember(self.draft.path)
@@ -68,18 +69,18 @@ class Wizard:
         loras = 0
         with contextlib.suppress(OSError):
             loras = sum(path.suffix == ".safetensors" for path in project.model_dir.iterdir())
-        trained = any(self.is_training(run) for run in self.runs())
+        trained = any(self.kind(run) == "training" for run in self.runs())
         return Progress(project, self.survey, len(self.draft.typed), trained, loras)
 
     def standings(self) -> dict[StepName, Standing]:
         progress = self.progress()
         return {step.name: standing(step.name, progress) for step in STEPS}
 
-    def is_training(self, run: RunFolder) -> bool:
-        """Whether a run is a training, no dry run and no comparison; its job is frozen, so it is looked at once."""
-        if run not in self._trainings:
-            self._trainings[run] = run.is_training
-        return self._trainings[run]
+    def kind(self, run: RunFolder) -> Literal["training", "dry run", "other"]:
+        """What a run is; its job is frozen, so it is read once."""
+        if run not in self._kinds:
+            self._kinds[run] = "training" if run.is_training else "dry run" if run.kind == "train" else "other"
+        return self._kinds[run]
 
     def runs(self) -> list[RunFolder]:
         """The project's runs, oldest first."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from engine.plan.errors import UserError
@@ -38,8 +39,12 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: name != "guide")
 
 
+@cache
 def load(name: str) -> Preset:
-    """The preset `name`. Raises UserError: `unknown-preset`, or `bad-value` and `unknown-option` for a faulty one."""
+    """The preset `name`; the files are ours, and are read once. Do not change what is returned.
+
+    Raises UserError: `unknown-preset`, or `bad-value` and `unknown-option` for a faulty one.
+    """
     if name not in names():
         known = names()
         raise UserError(

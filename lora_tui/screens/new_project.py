@@ -18,7 +18,7 @@ from engine.plan.option_values import is_plain_name
 from engine.plan.project import Project
 from engine.plan.trigger import judge
 from engine.runs.places import state_dir
-from lora_tui.aside import aside
+from lora_tui.aside import aside, or_error
 from lora_tui.draft import DEFAULT_PRESET
 from lora_tui.screens.page import Page
 from lora_tui.screens.project import MOST_REPEATS, judge_of
@@ -189,7 +189,7 @@ class NewProjectPage(Page):
         elif not self._busy:
             self._busy = True
             self.say("ok", "Making the project; pictures are being copied…")
-            aside(lambda: make(wish), self._made)
+            aside(lambda: or_error(lambda: make(wish), "The project could not be made"), self._made)
 
     def _made(self, made: Path | UserError) -> None:
         self._busy = False
@@ -211,19 +211,14 @@ class NewProjectPage(Page):
             self.app.pop_screen()
 
 
-def make(wish: Wish) -> Path | UserError:
-    """The project's folder, made; or why not."""
-    try:
-        project = Project.create(
-            absolute_path(wish.folder), "", wish.trigger, wish.class_name, int(wish.repeats),
-            wish.images or None, wish.reg or None, wish.link == "link",
-        )  # fmt: skip
-        project.preset = DEFAULT_PRESET
-        project.save()
-    except UserError as error:
-        return error
-    except Exception as error:  # in a thread nobody else would tell it
-        return UserError("internal", f"The project could not be made: {error}")
+def make(wish: Wish) -> Path:
+    """The project's folder, made. Raises UserError as `Project.create` does."""
+    project = Project.create(
+        absolute_path(wish.folder), "", wish.trigger, wish.class_name, int(wish.repeats),
+        wish.images or None, wish.reg or None, wish.link == "link",
+    )  # fmt: skip
+    project.preset = DEFAULT_PRESET
+    project.save()
     return project.path
 
 

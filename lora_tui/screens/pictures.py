@@ -17,7 +17,7 @@ from engine.plan.errors import UserError, few, inert, plural
 from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
 from engine.plan.project import Project
-from lora_tui.aside import aside
+from lora_tui.aside import aside, or_error
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
@@ -217,18 +217,13 @@ class PicturesPage(WizardPage):
             if done % 20 == 0:
                 loop_show(self.say, "ok", f"Taking pictures over: {done:,} of {total:,}. Esc stops that.")
 
-        def work() -> Taken | UserError:
-            try:
-                return take_over(
-                    project, absolute_path(folder), self.KIND, link=link, progress=told, cancelled=cancel.is_set
-                )
-            except UserError as error:
-                return error
-            except Exception as error:  # in a thread nobody else would tell it
-                return UserError("internal", f"The pictures could not be taken over: {error}")
+        def work() -> Taken:
+            return take_over(
+                project, absolute_path(folder), self.KIND, link=link, progress=told, cancelled=cancel.is_set
+            )
 
         self.say("ok", "Taking pictures over…")
-        aside(work, self._taken)
+        aside(lambda: or_error(work, "The pictures could not be taken over"), self._taken)
 
     def _taken(self, taken: Taken | UserError) -> None:
         stopped = self._cancel is not None and self._cancel.is_set()

@@ -18,7 +18,7 @@ from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Sample
 from engine.runs.state import RunView
-from lora_tui.aside import aside
+from lora_tui.aside import aside, or_error
 from lora_tui.progress import activity
 from lora_tui.screens.sentences import Says, size
 from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
@@ -183,24 +183,17 @@ class ResultsPage(FormPage):
         prompt, seed, weight = self.prompt or self._guide_prompt(), self.seed, self.weight
         self.say("ok", "Starting the engine…")
 
-        def work() -> RunFolder | UserError:
+        def work() -> RunFolder:
             from engine.runs.folder import create
             from lora_tui.follow import project_job, start
 
             arguments = {"prompts": [prompt], "seeds": [seed], "weights": [0.0, weight], "lora": str(lora)}
-            try:
-                run = create(
-                    draft.project.runs_dir,
-                    project_job("compare", draft.project, draft.settings(), "auto", **arguments),
-                )
-                start(run)
-            except UserError as error:
-                return error
-            except Exception as error:  # in a thread nobody else would tell it
-                return UserError("internal", f"The engine could not be started: {error}")
+            job = project_job("compare", draft.project, draft.settings(), "auto", **arguments)
+            run = create(draft.project.runs_dir, job)
+            start(run)
             return run
 
-        aside(work, self._started)
+        aside(lambda: or_error(work, "The engine could not be started"), self._started)
 
     def _started(self, run: RunFolder | UserError) -> None:
         if isinstance(run, UserError):
@@ -297,16 +290,8 @@ class ResultsPage(FormPage):
         lora, name = self.chosen, self._export_name()
         self._export_to = folder
 
-        def work() -> Path | UserError:
-            try:
-                return export(lora, folder, name)
-            except UserError as error:
-                return error
-            except Exception as error:  # in a thread nobody else would tell it
-                return UserError("internal", f"It could not be copied: {error}")
-
         self.say("ok", "Copying…")
-        aside(work, self._exported)
+        aside(lambda: or_error(lambda: export(lora, folder, name), "It could not be copied"), self._exported)
 
     def _offer_to_make(self, folder: Path) -> None:
         from lora_tui.screens.dialogs import Choice, Question

@@ -15,7 +15,7 @@ from engine.plan.errors import UserError, inert, plural
 from engine.plan.steps import Steps
 from engine.runs.folder import RunFolder
 from engine.runs.job import DRY_RUN_STEPS
-from lora_tui.aside import aside
+from lora_tui.aside import aside, or_error
 from lora_tui.screens.found import finding_lines, typed_findings
 from lora_tui.screens.sentences import Says, size
 from lora_tui.screens.wizard_page import WizardPage
@@ -157,20 +157,15 @@ class ReviewPage(WizardPage):
         self.say("ok", "Starting the engine…")
         draft = self.draft
 
-        def work() -> RunFolder | UserError:
+        def work() -> RunFolder:
             from lora_tui.commands.train import new_run
             from lora_tui.follow import start
 
-            try:
-                run = new_run(draft.project, draft.settings(), "auto", **arguments)
-                start(run, "" if arguments else None)
-            except UserError as error:
-                return error
-            except Exception as error:  # in a thread nobody else would tell it
-                return UserError("internal", f"The engine could not be started: {error}")
+            run = new_run(draft.project, draft.settings(), "auto", **arguments)
+            start(run, "" if arguments else None)
             return run
 
-        aside(work, self._launched)
+        aside(lambda: or_error(work, "The engine could not be started"), self._launched)
 
     def _launched(self, run: RunFolder | UserError) -> None:
         from lora_tui.screens.training import TrainingPage

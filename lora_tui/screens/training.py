@@ -42,12 +42,12 @@ class TrainingPage(FormPage):
 
     def update(self) -> None:
         rows = []
-        shown = [run for run in self.wizard.runs() if run.kind == "train"]
+        shown = [run for run in self.wizard.runs() if self.wizard.kind(run) != "other"]
         for run in reversed(shown[-RUNS_SHOWN:]):
             seen = self._views.setdefault(run, RunView(run)).refresh()
             sign, _ = SIGNS[seen.state]
             snapshot = seen.snapshot
-            dry = "" if self.wizard.is_training(run) else "dry run, "
+            dry = "dry run, " if self.wizard.kind(run) == "dry run" else ""
             steps = f"{dry}step {snapshot.step:,} of {snapshot.total_steps:,}" if snapshot.total_steps else run.kind
             loss = f"   loss {snapshot.loss_avg:.4f}" if snapshot.loss_avg is not None else ""
             rows.append(
