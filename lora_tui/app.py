@@ -14,16 +14,18 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.theme import Theme
+from textual.filter import LineFilter, NoColor
 
-from lora_tui.widgets.paint import BACKGROUND, RAISED
+from lora_tui import themes
+from lora_tui.widgets.colours import PREFIX, textual_theme
+from lora_tui.widgets.scrollbar import draw_bars
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -38,9 +40,6 @@ TERMINAL_CHECK_SECONDS = 0.5
 LEAVE_SECONDS = 0.9  # after SIGHUP or SIGTERM; a fifth of it is usual
 LOG_LIMIT_BYTES = 256 * 1024
 LEFT_BY_SIGNAL = 128  # plus the signal's number, as shells say it
-PLAIN_THEME = Theme(
-    "lora-tui", primary="#5fafd7", background=BACKGROUND, surface=BACKGROUND, panel=RAISED, foreground="#d0d0d0"
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Look:
     mouse: bool = True
     paints_per_second: float = PAINTS_PER_SECOND
     sharp: type[Widget] | None = None  # what draws large pictures, where the terminal can show sharp ones
+    theme: str = "dark"  # one of lora_tui.themes
 
 
 class LoraTui(App[None]):
@@ -69,6 +69,8 @@ class LoraTui(App[None]):
             "q", "leave", "leave", id="leave", priority=False,
             tooltip="Leave. A training goes on; come back any time with `lora-tui watch`.",
         ),
+        Binding("colon", "palette", "commands", show=False, tooltip="Find a command, a step or a theme by its name."),
+        Binding("exclamation_mark", "machine", "machine", show=False, tooltip="This machine and terminal; the theme."),
         Binding("ctrl+c", "leave", "leave", show=False, priority=True),
         Binding("ctrl+q", "leave", "leave", show=False, priority=True),
     ]  # fmt: skip
@@ -83,10 +85,12 @@ class LoraTui(App[None]):
         self.crashed = False
         self.pages: Pages | None = None  # of the project that is open in the wizard
         self._start = start
+        draw_bars(self.look.ascii_only)
         self._fault_file: IO[str] | None = None
         self._leaving = False
-        self.register_theme(PLAIN_THEME)
-        self.theme = PLAIN_THEME.name
+        for name in themes.THEMES:
+            self.register_theme(textual_theme(name))
+        self.show_theme(self.look.theme)
 
     @property
     def ascii_only(self) -> bool:
@@ -97,6 +101,25 @@ class LoraTui(App[None]):
     def images(self) -> bool:
         """Whether pictures are drawn; else their paths are shown."""
         return self.look.images
+
+    @property
+    def theme_name(self) -> str:
+        """One of `lora_tui.themes`."""
+        return self.theme.removeprefix(PREFIX)
+
+    def show_theme(self, name: str) -> None:
+        """Paint everything in another theme."""
+        self.no_color = name == "none"  # pictures become letters then
+        self.theme = PREFIX + name
+
+    def choose_theme(self, name: str) -> None:
+        """Show it, now and from now on."""
+        self.show_theme(name)
+        themes.remember(name)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Without colours the terminal's own letters and ground are used, where Textual would send greys."""
+        return [NoColor()] if self.no_color else super().get_line_filters()
 
     def on_mount(self) -> None:
         self.push_screen(self._start())
@@ -175,6 +198,20 @@ class LoraTui(App[None]):
         screen = self.screen
         if isinstance(screen, Page) and not isinstance(screen, Help):
             self.push_screen(Help(screen.explained()))
+
+    def action_palette(self) -> None:
+        from lora_tui.screens.page import Page
+        from lora_tui.screens.palette import find_command
+
+        if isinstance(self.screen, Page):
+            find_command(self, self.screen)
+
+    def action_machine(self) -> None:
+        from lora_tui.screens.machine import MachineScreen
+        from lora_tui.screens.page import Page
+
+        if isinstance(self.screen, Page):
+            self.push_screen(MachineScreen())
 
     def _fatal_error(self) -> None:
         """Textual prints a page of traceback over the shell; ours goes into the log, and one line is said."""

@@ -47,6 +47,16 @@ def device_option_unset(command: _F) -> _F:
     )(command)
 
 
+def theme_option(command: _F) -> _F:
+    """`--theme`, as `theme`; None where it is not given."""
+    from lora_tui.themes import THEMES
+
+    words = "; ".join(f"{name}: {what}" for name, what in THEMES.items())
+    return click.option(
+        "--theme", type=click.Choice(list(THEMES)), default=None, help=f"{words}. Else the one chosen in the app last."
+    )(command)
+
+
 def on_end_option(command: _F) -> _F:
     """`--on-end CMD`, as `on_end`; None where it is not given, "" where nothing is to be run."""
     return click.option(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from engine.plan.errors import UserError
+from lora_tui.options import theme_option
 
 
 @click.command("open")
@@ -15,8 +16,11 @@ from engine.plan.errors import UserError
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII letters only.")
 @click.option("--no-images", is_flag=True, help="Show where pictures lie instead of drawing them.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@theme_option
 @click.pass_context
-def command(context: click.Context, directory: str, ascii_only: bool, no_images: bool, no_mouse: bool) -> None:
+def command(
+    context: click.Context, directory: str, ascii_only: bool, no_images: bool, no_mouse: bool, theme: str | None
+) -> None:
     """Open the app, on the project DIR or on the list of projects. The word `open` may be left out."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("no-terminal", "The app needs a terminal.", "In scripts use the commands: lora-tui --help.")
@@ -25,18 +29,20 @@ def command(context: click.Context, directory: str, ascii_only: bool, no_images:
         from engine.plan.project import Project
 
         project = Project.open(directory).path  # what is no project is told before the screen is taken
-    context.exit(show(project, ascii_only, not no_images, not no_mouse))
+    context.exit(show(project, ascii_only, not no_images, not no_mouse, theme))
 
 
-def show(project: Path | None, ascii_only: bool = False, images: bool = True, mouse: bool = True) -> int:
+def show(
+    project: Path | None, ascii_only: bool = False, images: bool = True, mouse: bool = True, theme: str | None = None
+) -> int:
     """Run the app, on a project or on the list of projects; the exit code."""
     from engine.runs.places import state_dir
-    from lora_tui import terminal
+    from lora_tui import terminal, themes
     from lora_tui.app import Look, LoraTui
     from lora_tui.screens.home import Home
 
     found = terminal.examine()
     terminal.prepare(found)
-    look = Look(ascii_only=ascii_only or not found.utf8, images=images, mouse=mouse)
+    look = Look(ascii_only=ascii_only or not found.utf8, images=images, mouse=mouse, theme=themes.choose(theme))
     log = project / ".lora-tui" / "ui.log" if project is not None else state_dir() / "ui.log"
     return LoraTui(lambda: Home(project), look, log).start()

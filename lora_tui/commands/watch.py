@@ -10,7 +10,7 @@ import click
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path
 from lora_tui import output
-from lora_tui.options import json_option
+from lora_tui.options import json_option, theme_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     help="Looks and paints a second.",
 )
 @click.option("--slow", is_flag=True, help="For slow connections: paint every two seconds, draw no pictures.")
+@theme_option
 @json_option
 @click.pass_context
 def command(
@@ -51,6 +52,7 @@ def command(
     no_mouse: bool,
     fps: float,
     slow: bool,
+    theme: str | None,
     as_json: bool,
 ) -> None:
     """Watch RUN: a run's name, its folder, or `last`.
@@ -63,7 +65,7 @@ def command(
         from lora_tui.plain import watch_plain
 
         context.exit(watch_plain(chosen, as_json))
-    from lora_tui import terminal
+    from lora_tui import terminal, themes
     from lora_tui.app import SLOW_PAINTS_PER_SECOND, Look, LoraTui
 
     found = terminal.examine()
@@ -74,6 +76,7 @@ def command(
         mouse=not no_mouse,
         sharp=find_sharp() if sharp else None,
         paints_per_second=SLOW_PAINTS_PER_SECOND if slow else fps,
+        theme=themes.choose(theme),
     )
     from lora_tui.screens.dashboard import Dashboard
 

@@ -53,7 +53,13 @@ class Home(Page):
         Binding("a", "new", "new project", id="new", tooltip="Make a new project."),
         Binding("o", "open", "open folder", id="open", tooltip="Open a project, or a folder made for kohya's scripts."),
         Binding("t", "demo", "try the demo", id="demo", tooltip="A small project with a practice model; needs no GPU."),
-        Binding("exclamation_mark", "machine", "check machine", id="machine", tooltip="This machine and terminal."),
+        Binding(
+            "exclamation_mark",
+            "app.machine",
+            "check machine",
+            id="machine",
+            tooltip="This machine and terminal; the theme.",
+        ),  # fmt: skip
         *FORM_KEYS,
         Binding("escape", "close_editor", "leave it", show=False),
     ]
@@ -164,11 +170,6 @@ class Home(Page):
 
     def action_close_editor(self) -> None:
         """Esc outside an editor does nothing: this is the first screen."""
-
-    def action_machine(self) -> None:
-        from lora_tui.screens.machine import MachineScreen
-
-        self.app.push_screen(MachineScreen())
 
     def action_new(self) -> None:
         from lora_tui.screens.new_project import NewProjectPage

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from engine.plan.errors import inert
+from lora_tui import themes
 from lora_tui.aside import aside
 from lora_tui.checkup import Check, all_checks
 from lora_tui.screens.reading import Reading
@@ -23,7 +24,10 @@ class MachineScreen(Reading):
 
     TITLE_WORDS = "This machine"
     BELOW = "what lora-tui doctor says, with what to do"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("exclamation_mark", "back", "back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "theme", "theme", id="theme", tooltip="Dark, light, high contrast, or no colours at all."),
+        Binding("exclamation_mark", "back", "back", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,10 +42,16 @@ class MachineScreen(Reading):
         if self.is_attached:
             self.lay_out()
 
+    def action_theme(self) -> None:
+        self.app.choose_theme(themes.following(self.app.theme_name))  # type: ignore[attr-defined]
+        self.lay_out()
+
     def lines(self, width: int) -> list[Text]:
         if self._checks is None:
             return [line((" Looking; this takes some seconds…", DIM))]
-        rows = []
+        name = getattr(self.app, "theme_name", "dark")
+        words = (f"{name}: {themes.THEMES[name]}", PLAIN)
+        rows = [line((" ok ", MARKS["ok"]), (f"{'theme':<{NAME_CELLS}}", DIM), words)]
         for check in self._checks:
             mark = _MARKS[check.status]
             first, *rest = textwrap.wrap(inert(check.value), max(20, width - NAME_CELLS - 5)) or [""]

@@ -31,7 +31,7 @@ MOST_RUNS = 200  # newest first; older ones are in `lora-tui runs`
 LIST_SECONDS = 3.0  # between two looks for new runs
 OVER_LOOK_SECONDS = 3.0  # a run that is over may be resumed by somebody else
 LIVE_LOOK_SECONDS = 1.0
-_HERE = Style(color=BACKGROUND, bgcolor="#5fafd7", bold=True)
+_HERE = Style(color=BACKGROUND, bgcolor=ACCENT.color, bold=True)
 
 
 class Row:

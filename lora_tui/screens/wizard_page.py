@@ -44,8 +44,6 @@ WIZARD_KEYS: list[BindingType] = [
         for place, step in enumerate(STEPS, 1)
     ),
     Binding("u", "undo", "undo", show=False, id="undo", tooltip="Take back the last change of the project."),
-    Binding("exclamation_mark", "machine", "machine", show=False, id="machine", tooltip="This machine and terminal."),
-    Binding("colon", "palette", "commands", show=False, id="palette", tooltip="Find a command or a step by its name."),
     Binding("escape", "home", "home", show=False, id="home", tooltip="Back to the list of projects."),
 ]
 FORM_KEYS: list[BindingType] = [
@@ -225,11 +223,6 @@ class WizardPage(Page):
 
         self.app.push_screen(FoundScreen(self.pages))
 
-    def action_machine(self) -> None:
-        from lora_tui.screens.machine import MachineScreen
-
-        self.app.push_screen(MachineScreen())
-
     def action_undo(self) -> None:
         if self.draft.undoable:
             what, trouble = self.draft.undo()
@@ -241,11 +234,6 @@ class WizardPage(Page):
         from lora_tui.screens.palette import find_option
 
         find_option(self.app, self.pages)
-
-    def action_palette(self) -> None:
-        from lora_tui.screens.palette import find_command
-
-        find_command(self.app, self.pages, self)
 
     def find(self, option: Option) -> None:
         """Show an option on the settings' screen."""

@@ -104,7 +104,7 @@ class Form(VerticalScroll):
     Form { height: 1fr; width: 1fr; }
     Form > Lines { height: auto; width: 100%; }
     RowInput, RowInput:focus, RowPath, RowPath:focus {
-        border: none; height: 1; padding: 0; background: #3a3a3a; color: #ffffff;
+        border: none; height: 1; padding: 0; background: $boost; color: $foreground;
     }
     Form > RowInput, Form > RowPath { display: none; position: absolute; }
     Form > .-on { display: block; }

@@ -9,6 +9,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from lora_tui.widgets.colours import repaint
 from lora_tui.widgets.paint import text_in_ascii
 
 
@@ -24,7 +25,7 @@ class Lines(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: list[Text] = []
         self._strips: dict[int, Strip] = {}
-        self._title = ""
+        self._title = Text()
 
     @property
     def plain(self) -> list[str]:
@@ -51,18 +52,24 @@ class Lines(Widget):
 
     def entitle(self, title: Text) -> None:
         """Set the words in the upper border; sends nothing while they stay the same."""
-        if title.markup != self._title:
-            self._title = title.markup
-            ascii_only = getattr(self.app, "ascii_only", False)
-            from textual.content import Content
+        if title != self._title:
+            self._title = title
+            self._paint_title()
 
-            self.border_title = Content.from_rich_text(text_in_ascii(title) if ascii_only else title)
+    def _paint_title(self) -> None:
+        from textual.content import Content
+
+        spelt = text_in_ascii(self._title) if getattr(self.app, "ascii_only", False) else self._title
+        self.border_title = Content.from_rich_text(repaint(spelt, self.app.theme))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines)
 
     def notify_style_update(self) -> None:
+        """Also when another theme is chosen."""
         self._strips.clear()
+        if self._title:
+            self._paint_title()
         super().notify_style_update()
 
     def on_resize(self) -> None:
@@ -85,7 +92,7 @@ class Lines(Widget):
             cut = "..." if ascii_only else "…"
             text.set_length(max(0, _characters(text, width - len(cut))))
             text.append(cut)
-        segments = text.render(self.app.console)
+        segments = repaint(text, self.app.theme).render(self.app.console)
         return Strip(segments).adjust_cell_length(width, style).apply_style(style)
 
 

@@ -1,6 +1,6 @@
-"""The few colours and signs everything is painted with, and their stand-ins where there are no such colours or signs.
+"""The few colours and signs everything is painted with, and their stand-ins where there are no such signs.
 
-The colours lie on the 256-colour palette, so that they look the same where ssh has lost the news of more.
+Lines are painted in the dark theme's colours; `widgets.colours` shows them in another's.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from rich.style import Style
 from rich.text import Text
 
-BACKGROUND, RAISED = "#121212", "#262626"
-PLAIN = Style(color="#d0d0d0")
-STRONG = Style(color="#ffffff", bold=True)
-DIM = Style(color="#8a8a8a")
-FAINT = Style(color="#5f5f5f")
-ACCENT = Style(color="#5fafd7")
-GOOD = Style(color="#87d787")
-WARN = Style(color="#ffd75f")
-BAD = Style(color="#ff8787", bold=True)
+from lora_tui.widgets.colours import DARK
+
+BACKGROUND, RAISED = DARK.ground, DARK.raised
+PLAIN = Style(color=DARK.words)
+STRONG = Style(color=DARK.strong, bold=True)
+DIM = Style(color=DARK.dim)
+FAINT = Style(color=DARK.faint)
+ACCENT = Style(color=DARK.accent)
+GOOD = Style(color=DARK.good)
+WARN = Style(color=DARK.warn)
+BAD = Style(color=DARK.bad, bold=True)
 
 MARKS = {"ok": GOOD, "!": WARN, "x": BAD}  # every sentence of the status line begins with one of these
 

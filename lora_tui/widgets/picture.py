@@ -21,6 +21,7 @@ from textual.widget import Widget
 
 from engine.plan.errors import inert
 from lora_tui.aside import aside
+from lora_tui.widgets.colours import repaint
 from lora_tui.widgets.paint import DIM, line
 
 if TYPE_CHECKING:
@@ -165,6 +166,11 @@ class Picture(Widget):
     def on_resize(self) -> None:
         self._load()
 
+    def notify_style_update(self) -> None:
+        """Another theme may have been chosen, such as the one without colours."""
+        super().notify_style_update()
+        self._load()
+
     def mode(self) -> Mode:
         """How this terminal is painted on."""
         if self.app.console.color_system is None or self.app.no_color:
@@ -215,6 +221,7 @@ class Picture(Widget):
         if self._sentence:
             words = _wrapped(self._sentence, width)
             said = words[y] if y < len(words) else Text()
+            said = repaint(said, self.app.theme)
             return Strip(said.render(self.app.console)).adjust_cell_length(width, style).apply_style(style)
         above = (height - len(self._rows)) // 2
         if not above <= y < above + len(self._rows):

@@ -12,7 +12,7 @@ from textual.message import Message
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BACKGROUND, DIM, Part, line
 
-_CHOSEN = Style(color=BACKGROUND, bgcolor="#5fafd7", bold=True)
+_CHOSEN = Style(color=BACKGROUND, bgcolor=ACCENT.color, bold=True)
 
 
 class Tabs(Lines):
