@@ -59,7 +59,7 @@ class Home(Page):
             "check machine",
             id="machine",
             tooltip="This machine and terminal; the theme.",
-        ),  # fmt: skip
+        ),
         *FORM_KEYS,
         Binding("escape", "close_editor", "leave it", show=False),
     ]
