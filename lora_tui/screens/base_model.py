@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,14 +9,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from engine.plan.base_model import BUILT_IN, BaseModel, recognise
-from engine.plan.errors import UserError, inert
+from engine.plan.base_model import BaseModel
+from engine.plan.errors import inert
 from engine.plan.found_models import Found, found_models
-from engine.plan.project import Project
-from lora_tui import recent
 from lora_tui.aside import aside
+from lora_tui.model_choice import OPTION, name_of, take_model, used_lately
 from lora_tui.paths import clean
-from lora_tui.screens.sentences import Says, size
+from lora_tui.readable import size
+from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
@@ -25,7 +24,6 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, PLAIN, WARN, line
 from lora_tui.words import paragraph
 
-OPTION = "pretrained_model_name_or_path"
 SUFFIXES = (".safetensors",)
 
 
@@ -121,45 +119,7 @@ class BaseModelPage(FormPage):
         self._use(clean(event.text))
 
     def _use(self, text: str) -> None:
-        """Take a model; with the practice model its own settings come along, and go again with another one."""
-        if not text:
-            self.done(self.draft.reset(OPTION))
-            return
-        try:
-            base = recognise(text, self.draft.path)
-        except UserError as error:
-            self.done(self.draft.set_value(OPTION, text))
-            self.say("x", f"{error} It is noted down all the same.")
-            return
-        self.done(self.draft.set_value(OPTION, text), f"{name_of(Path(text))}: {self._recognised(base)}.")
-        self._match_preset(base)
-
-    def _match_preset(self, base: BaseModel) -> None:
-        preset = self.draft.project.preset
-        wanted = "demo" if base.size == "micro" else "guide" if preset == "demo" else preset
-
-        def change(project: Project) -> None:
-            project.preset = wanted
-
-        if wanted != preset:
-            self.done(self.draft.edit(change), f"The settings start from the preset {wanted} now: it fits this model.")
-
-    @staticmethod
-    def _recognised(base: BaseModel) -> str:
-        return "the practice model, for trying things out" if base.size == "micro" else "an SDXL model, as it should be"
-
-
-def name_of(path: Path) -> str:
-    """As people call a model."""
-    return BUILT_IN if str(path) == BUILT_IN else path.name
-
-
-def used_lately() -> list[Path]:
-    """The base models of the projects that were used lately."""
-    found = []
-    for folder in recent.projects()[:10]:
-        with contextlib.suppress(UserError, OSError):
-            text = str(Project.open(folder).settings.get(OPTION, ""))
-            if text and text != BUILT_IN and Path(text).is_absolute():
-                found.append(Path(text))
-    return found
+        taken = take_model(self.draft, text)
+        self.done(taken.trouble, taken.said)
+        if taken.wrong:
+            self.say("x", taken.wrong)

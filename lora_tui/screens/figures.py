@@ -8,7 +8,8 @@ from engine.plan.errors import inert
 from engine.runs.fields import number
 from engine.runs.state import Observation
 from lora_tui.progress import activity, duration
-from lora_tui.screens.sentences import at, ended, size
+from lora_tui.readable import at, size
+from lora_tui.screens.sentences import ended
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, WARN, Part, bar, line, sparkline
 
 LABEL = 10  # cells for the words on the left

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from engine.plan.errors import Finding
-from engine.plan.options import by_name
+from lora_tui.option_texts import typed_findings
 from lora_tui.screens.reading import Reading
-from lora_tui.screens.settings import complaint
 from lora_tui.widgets.paint import BAD, DIM, PLAIN, WARN, line
 
 if TYPE_CHECKING:
@@ -40,16 +38,6 @@ class FoundScreen(Reading):
         for finding in [*survey.blocking, *typed, *survey.warnings, *notes]:
             rows += [*finding_lines(finding, width), line()]
         return rows or [line((" Nothing: all is in order.", PLAIN))]
-
-
-def typed_findings(typed: Mapping[str, str]) -> list[Finding]:
-    """What was typed for options and is no value for them."""
-    found = []
-    for name, text in typed.items():
-        option = by_name()[name]
-        why = complaint(option, text) or "It is no value for it."
-        found.append(Finding("typed", f"{option.title}: {why}", "It is kept in its row, and not used."))
-    return found
 
 
 def finding_lines(finding: Finding, width: int) -> list[Text]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,15 +11,13 @@ from textual.binding import Binding, BindingType
 
 from engine.plan.demo import DEFAULT_FOLDER
 from engine.plan.errors import UserError, inert, plural
-from engine.plan.project_file import FILE_NAME
-from engine.runs.folder import RunFolder, list_runs
-from engine.runs.lock import look
-from engine.runs.state import Observation, observe
-from lora_tui import recent
+from engine.runs.folder import RunFolder
 from lora_tui.aside import aside
+from lora_tui.known_projects import Known, known_projects
 from lora_tui.progress import activity
+from lora_tui.readable import at
 from lora_tui.screens.page import Page
-from lora_tui.screens.sentences import SIGNS, at
+from lora_tui.screens.sentences import SIGNS
 from lora_tui.screens.wizard_page import FORM_KEYS, candidates
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.hints import Hints
@@ -31,18 +27,7 @@ from lora_tui.widgets.path_input import PathInput
 from lora_tui.widgets.status import Status
 
 PROJECTS_SHOWN = 12
-RUNS_LOOKED_AT = 3  # of each project, the newest: a run at work is nearly always the last
 TICK_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Known:
-    """A project of the list. at_work: its run that an engine holds, and how it is."""
-
-    path: Path
-    changed: float
-    runs: int
-    at_work: tuple[RunFolder, Observation] | None
 
 
 class Home(Page):
@@ -221,17 +206,3 @@ class Home(Page):
             self.say("x", str(error))
             return False
         return True
-
-
-def known_projects() -> list[Known]:
-    """The projects that were used lately, with what is at work in them. Never raises."""
-    found = []
-    for path in recent.projects():
-        with contextlib.suppress(OSError, UserError):
-            runs = list_runs(path)
-            busy = next((run for run in reversed(runs[-RUNS_LOOKED_AT:]) if look(run).status == "held"), None)
-            file = path / FILE_NAME
-            changed = max((p.stat().st_mtime for p in (file, path / "runs") if p.exists()), default=0.0)
-            trained = sum(run.is_training for run in runs)
-            found.append(Known(path, changed, trained, (busy, observe(busy)) if busy is not None else None))
-    return found

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from engine.plan.errors import UserError, inert
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Snapshot
-from lora_tui.screens.sentences import Says
+
+if TYPE_CHECKING:
+    from lora_tui.screens.sentences import Says
 
 SLOW_SECONDS = 8.0  # a step of a large model takes a few; after this it is fair to say that it takes long
 _ASKED = {

@@ -8,17 +8,14 @@ from textual.app import ComposeResult
 
 from engine.plan.errors import Finding, UserError
 from engine.plan.folders import find_folders
-from engine.plan.option_values import is_plain_name
-from engine.plan.project import Project
 from engine.plan.trigger import judge
+from lora_tui.project_edits import change_of, refusal
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import FormPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
 from lora_tui.words import about
-
-MOST_REPEATS = 100_000
 
 
 class ProjectPage(FormPage):
@@ -59,35 +56,18 @@ class ProjectPage(FormPage):
     def on_form_edited(self, event: Form.Edited) -> None:
         text = event.text.strip()
         name, _, folder = event.key.partition(" ")
-        if name == "repeats":
-            self._set_repeats(folder, text)
-        elif name == "name" and not is_plain_name(text):
-            self.say("x", "The name becomes a file's name: letters, digits and spaces, please. It was left as it was.")
-        elif name == "trigger" and not text:
-            self.say("x", "Without a trigger word nothing calls the LoRA up. It was left as it was.")
-        elif name in ("trigger", "class") and text and not is_plain_name(text):
-            self.say("x", "Letters, digits and spaces, please. It was left as it was.")
-        else:
-
-            def change(project: Project) -> None:
-                setattr(project, {"class": "class_name"}.get(name, name), text)
-
-            self.done(self.draft.edit(change))
+        self._set(name, folder, text)
 
     def on_form_stepped(self, event: Form.Stepped) -> None:
         row = self.form.row
         if row is not None and row.value.isdecimal():
-            self._set_repeats(event.key.partition(" ")[2], str(max(1, int(row.value) + event.by)))
+            self._set("repeats", event.key.partition(" ")[2], str(max(1, int(row.value) + event.by)))
 
-    def _set_repeats(self, folder: str, text: str) -> None:
-        if not (text.isascii() and text.isdecimal() and 0 < int(text) <= MOST_REPEATS):
-            self.say("x", f"Repeats are a whole number from 1 to {MOST_REPEATS:,}. They were left as they were.")
-            return
-
-        def change(project: Project) -> None:
-            project.repeats[folder] = int(text)
-
-        self.done(self.draft.edit(change))
+    def _set(self, name: str, folder: str, text: str) -> None:
+        if refused := refusal(name, text):
+            self.say("x", refused)
+        else:
+            self.done(self.draft.edit(change_of(name, text, folder)))
 
 
 def judge_of(finding: Finding | UserError | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,14 +12,14 @@ from textual.containers import Horizontal
 
 from engine.plan.errors import UserError, inert
 from engine.plan.export import Destination, export, prompt_text, usual_folders
-from engine.plan.safetensors_header import read_header
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Sample
 from engine.runs.state import RunView
 from lora_tui.aside import aside, or_error
+from lora_tui.loras import FIRST_SEED, facts_of, guide_prompt, loras_of, start_comparison, weight_of
 from lora_tui.progress import activity
-from lora_tui.screens.sentences import Says, size
+from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
@@ -28,7 +27,6 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, GOOD, PLAIN, STRONG, line
 from lora_tui.widgets.picture import Picture
 
-FIRST_SEED = 42
 WEIGHT_STEP = 0.1
 LOOK_SECONDS = 0.5
 
@@ -104,25 +102,13 @@ class ResultsPage(FormPage):
         self.query_one("#about", Lines).show(self._about())
 
     def _told(self, path: Path) -> str:
-        """Epoch, step and size of a LoRA."""
+        """Epoch, step and size of a LoRA; its file is read once."""
         if path not in self._facts:
-            facts: dict[str, str] = {}
-            with contextlib.suppress(UserError, OSError):
-                facts = read_header(path)[1]
-            epoch, step = facts.get("ss_epoch", ""), facts.get("ss_steps", "")
-            known = f"epoch {epoch}, step {step}   " if epoch and step else ""
-            with contextlib.suppress(OSError):
-                known += size(path.stat().st_size)
-            self._facts[path] = inert(known)
+            self._facts[path] = facts_of(path)
         return self._facts[path]
 
     def _guide_prompt(self) -> str:
-        prompts = self.draft.value("sample_prompts")
-        if isinstance(prompts, list | tuple) and prompts:
-            return str(prompts[0])
-        project = self.draft.project
-        kind = f", a photo of a {project.class_name}" if project.class_name else ""
-        return f"{project.trigger}{kind}"
+        return guide_prompt(self.draft)
 
     def _export_name(self) -> str:
         return self.export_name or (self.chosen.stem if self.chosen is not None else "")
@@ -184,14 +170,7 @@ class ResultsPage(FormPage):
         self.say("ok", "Starting the engine…")
 
         def work() -> RunFolder:
-            from engine.runs.folder import create
-            from lora_tui.follow import project_job, start
-
-            arguments = {"prompts": [prompt], "seeds": [seed], "weights": [0.0, weight], "lora": str(lora)}
-            job = project_job("compare", draft.project, draft.settings(), "auto", **arguments)
-            run = create(draft.project.runs_dir, job)
-            start(run)
-            return run
+            return start_comparison(draft, lora, prompt, seed, weight)
 
         aside(lambda: or_error(work, "The engine could not be started"), self._started)
 
@@ -273,11 +252,8 @@ class ResultsPage(FormPage):
         self.show_all()
 
     def _set_weight(self, text: str) -> None:
-        try:
-            weight = float(text)
-        except ValueError:
-            weight = 99.0
-        if not -2 <= weight <= 2:
+        weight = weight_of(text)
+        if weight is None:
             self.say("x", "The weight is a number from -2 to 2. It was left as it was.")
             return
         self.weight = weight
@@ -318,11 +294,3 @@ class ResultsPage(FormPage):
         self._copied = copied
         self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
         self.show_all()
-
-
-def loras_of(folder: Path) -> list[Path]:
-    """The LoRAs in a project's model folder, oldest first."""
-    with contextlib.suppress(OSError):
-        found = [path for path in folder.glob("*.safetensors") if path.is_file() and not path.name.startswith(".")]
-        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
-    return []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,9 +14,11 @@ from engine.plan.steps import Steps
 from engine.runs.folder import RunFolder
 from engine.runs.job import DRY_RUN_STEPS
 from lora_tui.aside import aside, or_error
-from lora_tui.screens.found import finding_lines, typed_findings
-from lora_tui.screens.sentences import Says, size
+from lora_tui.option_texts import typed_findings
+from lora_tui.screens.found import finding_lines
+from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.starting import as_command, disk_sentence, fact, hindrance, launch, lora_name
 from lora_tui.steps import STEPS, Standing, StepName
 from lora_tui.survey import Survey
 from lora_tui.widgets.lines import Lines
@@ -62,44 +62,20 @@ class ReviewPage(WizardPage):
     def _checklist(self) -> list[Text]:
         rows = []
         standings = self.wizard.standings()
-        for number, step in enumerate(STEPS[:6], 1):
+        for step in STEPS[:6]:
             stands = standings[step.name]
             sign, style = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("x", BAD)}[stands.mark]
-            rows.append(line((f" {sign} ", style), (f"{step.title:<16}", STRONG), (self._what(number), PLAIN)))
+            rows.append(
+                line((f" {sign} ", style), (f"{step.title:<16}", STRONG), (fact(step.name, self.wizard), PLAIN))
+            )
         return rows
 
-    def _what(self, number: int) -> str:
-        """One fact of a step, in a few words."""
-        project, survey = self.draft.project, self.wizard.survey
-        if number == 1:
-            return inert(f"{project.trigger or '(no trigger)'} {project.class_name}")
-        if survey is None or (survey.dataset is None and number in (2, 3, 4)):
-            return "" if survey is None or survey.pictures_error is None else survey.pictures_error.message
-        if number == 5:
-            return inert(str(self.draft.value("pretrained_model_name_or_path")) or "not chosen yet")
-        if number == 6:
-            changed = len(project.settings) - ("pretrained_model_name_or_path" in project.settings)
-            return (f"preset {project.preset}" if project.preset else "the guide's values") + (
-                f", {plural(changed, 'change')}" if changed else ""
-            )
-        assert survey.dataset is not None
-        train, steps = survey.dataset.used_of("train"), survey.dataset.steps
-        if number == 2:
-            return f"{plural(len(train), 'picture')}, {steps.num_train_images:,} in an epoch"
-        if number == 3:
-            return f"{plural(steps.num_reg_on_disk, 'picture')}" if steps.num_reg_on_disk else "none"
-        written = sum(picture.caption_path is not None for picture in train)
-        return f"{written} of {len(train)} written"
-
     def _files(self, survey: Survey) -> list[Text]:
-        name = str(self.draft.value("output_name") or self.draft.project.name)
+        name = lora_name(self.draft)
         rows = [line((" The LoRA will be called ", DIM), (f"{inert(name)}.safetensors", STRONG))]
         if survey.disk is not None:
-            free = shutil.disk_usage(self.draft.path).free
-            use = f" It takes {size(survey.disk.lora)}, the whole training at most {size(survey.disk.most)}"
-            rows.append(line((f"{use}; {size(free)} are free.", DIM)))
-        command = f"lora-tui train {shlex.quote(str(self.draft.path))}"
-        return [*rows, line((" As a command: ", DIM), (inert(command), PLAIN))]
+            rows.append(line((f" {disk_sentence(self.draft, survey.disk)}", DIM)))
+        return [*rows, line((" As a command: ", DIM), (inert(as_command(self.draft)), PLAIN))]
 
     def sentence(self, standing: Standing) -> Says:
         survey = self.wizard.survey
@@ -130,17 +106,13 @@ class ReviewPage(WizardPage):
         if survey is None or self.wizard.looking:
             self.say("!", "The project is being checked; in a moment it can start.")
             return
-        hard = [finding for finding in survey.blocking if not finding.overridable]
-        if self.draft.trouble is not None:
-            self.say("x", f"project.toml has to be mended first. {self.draft.trouble}")
-        elif hard:
-            self.say("x", str(hard[0]))
-        elif survey.blocking:
-            self._ask("This will not come out well.", str(survey.blocking[0]), arguments)
-        elif typed := typed_findings(self.draft.typed):
-            self._ask("What you typed is not used.", str(typed[0]), arguments)
-        else:
+        found = hindrance(self.draft, survey)
+        if found is None:
             self._launch(arguments)
+        elif found.final:
+            self.say("x", found.why)
+        else:
+            self._ask(found.title, found.why, arguments)
 
     def _ask(self, title: str, why: str, arguments: dict[str, object]) -> None:
         from lora_tui.screens.dialogs import Choice, Question
@@ -158,12 +130,7 @@ class ReviewPage(WizardPage):
         draft = self.draft
 
         def work() -> RunFolder:
-            from lora_tui.commands.train import new_run
-            from lora_tui.follow import start
-
-            run = new_run(draft.project, draft.settings(), "auto", **arguments)
-            start(run, "" if arguments else None)
-            return run
+            return launch(draft, **arguments)
 
         aside(lambda: or_error(work, "The engine could not be started"), self._launched)
 

@@ -20,8 +20,9 @@ from engine.plan.errors import inert
 from engine.runs.events import SLICE_EVENTS
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.state import Observation, RunView
+from lora_tui.readable import at
 from lora_tui.screens.page import Page
-from lora_tui.screens.sentences import SIGNS, at
+from lora_tui.screens.sentences import SIGNS
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BACKGROUND, DIM, STRONG, WARN, Part, line

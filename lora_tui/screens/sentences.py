@@ -6,7 +6,6 @@ Pure functions of an observation. Keys are named by whoever knows the bindings, 
 from __future__ import annotations
 
 import textwrap
-import time
 from collections.abc import Callable
 
 from rich.style import Style
@@ -16,6 +15,7 @@ from engine.plan.errors import inert
 from engine.runs.log import ENDED_AT_ONCE
 from engine.runs.state import Observation, State, last_progress
 from lora_tui.progress import activity
+from lora_tui.readable import ago, at, size
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, GOOD, STRONG, WARN, Part, line
 
 SIGNS: dict[State, tuple[str, Style]] = {
@@ -35,36 +35,6 @@ LOOKED_AT = 40  # lines at the end of a log, for a traceback
 FRESH_SECONDS = 120.0  # a warning stays in the status line so long, and then in the log
 Says = tuple[str, str]  # mark ("ok", "!" or "x") and sentence
 KeyOf = Callable[[str], str]  # the key that does an action, as people read it
-
-
-def size(count: float | None) -> str:
-    """`511 MB`, `2.0 GB`; decimal, as disks and files are sold."""
-    if count is None:
-        return "?"
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            number = count / factor
-            return f"{number:.1f} {unit}" if number < 10 or unit in ("GB", "TB") else f"{number:.0f} {unit}"
-    return f"{count:.0f} bytes"
-
-
-def at(when: float, now: float) -> str:
-    """A moment on the clock on the wall: `16:20`, `Tue 16:20` within a week, else `22 Nov 16:20`."""
-    there, here = time.localtime(when), time.localtime(now)
-    if there[:3] == here[:3]:
-        return time.strftime("%H:%M", there)
-    return time.strftime("%a %H:%M" if abs(when - now) < 6 * 86400 else "%d %b %H:%M", there)
-
-
-def ago(seconds: float) -> str:
-    """How long ago in steps so coarse that a screen seldom changes for it."""
-    if seconds < 10:
-        return "just now"
-    if seconds < 60:
-        return f"{seconds // 10 * 10:.0f} s ago"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min ago"
-    return f"{seconds // 3600:.0f} h ago"
 
 
 def state_word(seen: Observation) -> list[Part]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from typing import ClassVar
 
@@ -11,20 +10,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.plan import presets
-from engine.plan.errors import Finding, UserError, inert
+from engine.plan.errors import Finding
 from engine.plan.option import Option, Page
 from engine.plan.options import by_name, options
-from engine.plan.settings import parse_text, resolve
+from lora_tui import option_texts
 from lora_tui.draft import DEFAULT_PRESET
+from lora_tui.option_texts import PAGES, complaint, finding_of, shown_value, stepped, typed_value
 from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
-from lora_tui.steps import StepName, findings_of
+from lora_tui.steps import StepName
 from lora_tui.widgets.form import Form, Kind, Row
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, PLAIN, WARN, line
 from lora_tui.widgets.tabs import Tabs
 
-PAGES: dict[str, str] = {"basic": "Basic", "advanced": "Advanced", "samples": "Samples"}
-ELSEWHERE = ("pretrained_model_name_or_path",)  # has a step of its own
+ELSEWHERE = option_texts.ELSEWHERE
 _KINDS: dict[str, Kind] = {"switch": "switch", "integer": "number", "number": "number", "choice": "choice"}
 
 
@@ -78,9 +77,7 @@ class SettingsPage(FormPage):
         )
 
     def _finding(self, option: Option) -> Finding | None:
-        survey = self.wizard.survey
-        found = findings_of("settings", survey) if survey is not None else []
-        return next((finding for finding in found if finding.option == option.name and finding.level != "note"), None)
+        return finding_of(option, self.wizard.survey)
 
     # ------------------------------------------------------------------------------------------------- the pane below
     def _about(self, width: int) -> list[Text]:
@@ -176,52 +173,3 @@ class SettingsPage(FormPage):
         now = self.draft.project.preset
         at = names.index(now) if now in names else names.index(DEFAULT_PRESET) - by
         self.done(self.draft.choose_preset(names[(at + by) % len(names)]))
-
-
-def shown_value(option: Option, value: object) -> str:
-    """A value as people read it."""
-    if option.name == "sample_prompts" and not value:
-        return "the guide's: TRIGGER, a photo of a CLASS"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, list | tuple):
-        texts = [str(item) for item in value]
-        return inert(" ".join(texts) if option.name == "optimizer_args" else " | ".join(texts)) or "(none)"
-    if isinstance(value, float):
-        return f"{value:g}" if not value.is_integer() else f"{value:.1f}"
-    return inert(value) if str(value) else "(empty)"
-
-
-def typed_value(option: Option, value: object) -> str:
-    """A value as it is edited."""
-    if isinstance(value, list | tuple):
-        texts = [str(item) for item in value]
-        return " ".join(texts) if option.name == "optimizer_args" or len(texts) < 2 else str(list(texts))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def complaint(option: Option, text: str) -> str:
-    """What is wrong with a text as the value of an option; "" for nothing."""
-    try:
-        resolve({option.name: parse_text(option.name, text)})
-    except UserError as error:
-        return str(error)
-    return ""
-
-
-def stepped(option: Option, value: object, by: int) -> object:
-    """The value one step further: the other side of a switch, the next choice, the next multiple of a number's step."""
-    if isinstance(value, bool):
-        return not value
-    if option.choices:
-        return option.choices[(option.choices.index(str(value)) + by) % len(option.choices)]
-    if not isinstance(value, int | float):
-        return value
-    step = option.step
-    places = (math.floor if by > 0 else math.ceil)(value / step + (1e-9 if by > 0 else -1e-9))
-    found = round((places + by) * step, 6)
-    if option.minimum is not None:
-        found = max(found, option.minimum)
-    if option.maximum is not None:
-        found = min(found, option.maximum)
-    return int(found) if option.kind == "integer" else float(found)

@@ -1,0 +1,63 @@
+"""The LoRAs of a project: which there are, what their files say of themselves, and drawing with and without one."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from engine.plan.errors import UserError, inert
+from engine.plan.safetensors_header import read_header
+from engine.runs.folder import RunFolder, create
+from lora_tui.draft import Draft
+from lora_tui.follow import project_job, start
+from lora_tui.readable import size
+
+FIRST_SEED = 42
+
+
+def loras_of(folder: Path) -> list[Path]:
+    """The LoRAs in a project's model folder, oldest first."""
+    with contextlib.suppress(OSError):
+        found = [path for path in folder.glob("*.safetensors") if path.is_file() and not path.name.startswith(".")]
+        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
+    return []
+
+
+def facts_of(path: Path) -> str:
+    """Epoch, step and size of a LoRA."""
+    facts: dict[str, str] = {}
+    with contextlib.suppress(UserError, OSError):
+        facts = read_header(path)[1]
+    epoch, step = facts.get("ss_epoch", ""), facts.get("ss_steps", "")
+    known = f"epoch {epoch}, step {step}   " if epoch and step else ""
+    with contextlib.suppress(OSError):
+        known += size(path.stat().st_size)
+    return inert(known)
+
+
+def guide_prompt(draft: Draft) -> str:
+    """The project's first sample prompt, or else the guide's."""
+    prompts = draft.value("sample_prompts")
+    if isinstance(prompts, list | tuple) and prompts:
+        return str(prompts[0])
+    project = draft.project
+    kind = f", a photo of a {project.class_name}" if project.class_name else ""
+    return f"{project.trigger}{kind}"
+
+
+def weight_of(text: str) -> float | None:
+    """The weight of a LoRA that was typed; None where it is none."""
+    try:
+        weight = float(text)
+    except ValueError:
+        return None
+    return weight if -2 <= weight <= 2 else None
+
+
+def start_comparison(draft: Draft, lora: Path, prompt: str, seed: int, weight: float) -> RunFolder:
+    """Have an engine draw the prompt without and with the LoRA. Raises UserError as `follow.start` does."""
+    arguments = {"prompts": [prompt], "seeds": [seed], "weights": [0.0, weight], "lora": str(lora)}
+    job = project_job("compare", draft.project, draft.settings(), "auto", **arguments)
+    run = create(draft.project.runs_dir, job)
+    start(run)
+    return run

@@ -1,0 +1,36 @@
+"""Edits of [project] in project.toml: its name and words, and the repeats of its folders. Folders are never renamed."""
+
+from __future__ import annotations
+
+from engine.plan.option_values import is_plain_name
+from engine.plan.project import Project
+from lora_tui.draft import Change
+
+MOST_REPEATS = 100_000
+
+
+def refusal(what: str, text: str) -> str:
+    """Why a text cannot be the "name", the "trigger", the "class" or the "repeats"; "" where it can."""
+    if what == "repeats":
+        if text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= MOST_REPEATS:
+            return ""
+        return f"Repeats are a whole number from 1 to {MOST_REPEATS:,}. They were left as they were."
+    if what == "name" and not is_plain_name(text):
+        return "The name becomes a file's name: letters, digits and spaces, please. It was left as it was."
+    if what == "trigger" and not text:
+        return "Without a trigger word nothing calls the LoRA up. It was left as it was."
+    if what in ("trigger", "class") and text and not is_plain_name(text):
+        return "Letters, digits and spaces, please. It was left as it was."
+    return ""
+
+
+def change_of(what: str, text: str, folder: str = "") -> Change:
+    """The edit that gives it this text, which is not refused. folder: of which the repeats are."""
+
+    def change(project: Project) -> None:
+        if what == "repeats":
+            project.repeats[folder] = int(text)
+        else:
+            setattr(project, {"class": "class_name"}.get(what, what), text)
+
+    return change
