@@ -14,13 +14,13 @@ def refusal(what: str, text: str) -> str:
     if what == "repeats":
         if text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= MOST_REPEATS:
             return ""
-        return f"Repeats are a whole number from 1 to {MOST_REPEATS:,}. They were left as they were."
+        return f"Repeats are a whole number from 1 to {MOST_REPEATS:,}."
     if what == "name" and not is_plain_name(text):
-        return "The name becomes a file's name: letters, digits and spaces, please. It was left as it was."
+        return "The name becomes a file's name: letters, digits and spaces, please."
     if what == "trigger" and not text:
-        return "Without a trigger word nothing calls the LoRA up. It was left as it was."
+        return "Without a trigger word nothing calls the LoRA up."
     if what in ("trigger", "class") and text and not is_plain_name(text):
-        return "Letters, digits and spaces, please. It was left as it was."
+        return "Letters, digits and spaces, please."
     return ""
 
 

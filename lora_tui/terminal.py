@@ -123,6 +123,11 @@ def ask_tmux() -> Tmux:
     return Tmux(version, utf8 == "1" if utf8 in ("0", "1") else None, said[1], said[2])
 
 
+def ask_tmux_for(name: str) -> str:
+    """`NAME=value` of the environment that tmux gives to new windows, renewed at each attach; "" where it has none."""
+    return _tmux("show-environment", name)
+
+
 def _tmux(*arguments: str) -> str:
     try:
         done = subprocess.run(

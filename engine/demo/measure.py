@@ -24,12 +24,12 @@ from torch.nn import functional as F
 from engine.demo import descriptions
 from engine.demo.pictures import Subject, draw
 from engine.demo.pretrain import held_out_pictures, normalised, psnr, to_tensor
-from engine.generate.prompts import default_prompt
 from engine.generate.sampler import Sampler, encode
 from engine.generate.sheets import comparison, save_png
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan.base_model import BaseModel, recognise
+from engine.plan.sample_prompts import default_prompt
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "kind": descriptions.KINDS,

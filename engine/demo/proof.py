@@ -20,11 +20,11 @@ from PIL import Image
 from engine import device as devices
 from engine.context import JobContext
 from engine.demo.descriptions import TRIGGER
-from engine.generate.prompts import SamplePrompt, default_prompt
 from engine.generate.sheets import comparison, save_png
 from engine.generate.studio import Studio
 from engine.lora import weights
 from engine.plan.base_model import recognise
+from engine.plan.sample_prompts import SamplePrompt, default_prompt
 
 FIRST_SEED = 1000
 ROWS_SHOWN = 6

@@ -10,13 +10,13 @@ from PIL import Image
 
 from engine import device as devices
 from engine.context import JobContext
-from engine.generate import prompts
-from engine.generate.prompts import SamplePrompt
 from engine.generate.sheets import comparison, save_png
 from engine.generate.studio import Studio
 from engine.lora import weights
+from engine.plan import sample_prompts
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
+from engine.plan.sample_prompts import SamplePrompt
 
 UNSAID = -1  # no line can ask for this seed
 
@@ -32,9 +32,9 @@ def run(context: JobContext) -> dict[str, Any]:
     file = weights.read(lora_path)
     context.announce(devices.describe(device))
     width, height = job.settings.size
-    default = prompts.default_prompt(base.size, width, height, seed=UNSAID)
+    default = sample_prompts.default_prompt(base.size, width, height, seed=UNSAID)
     trigger = job.trigger or file.metadata.get("modelspec.trigger_phrase", "")
-    lines = list(job.arguments.get("prompts") or []) or [prompts.guide_prompt(trigger, job.class_name)]
+    lines = list(job.arguments.get("prompts") or []) or [sample_prompts.guide_prompt(trigger, job.class_name)]
     seeds = [int(s) for s in job.arguments.get("seeds") or [42, 43, 44, 45]]
     strengths = [float(w) for w in job.arguments.get("weights") or [0.0, 1.0]]
     asked = _asked(lines, default, seeds, given=bool(job.arguments.get("seeds")))
@@ -73,7 +73,7 @@ def _asked(lines: list[str], default: SamplePrompt, seeds: list[int], *, given: 
     """Each line with its own seed, or with each of `seeds`. Raises UserError where seeds were `given` beside one."""
     asked: list[SamplePrompt] = []
     for line in lines:
-        prompt = prompts.parse(line, default)
+        prompt = sample_prompts.parse(line, default)
         if prompt.seed == UNSAID:
             asked += [replace(prompt, seed=seed) for seed in seeds]
         elif given:

@@ -18,7 +18,7 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPi
 from PIL import Image
 from torch import Tensor
 
-from engine.generate.prompts import SamplePrompt
+from engine.plan.sample_prompts import SamplePrompt
 
 OnStep = Callable[[int, int], None]
 """Called after each denoising step with the steps done and all there are; may raise to interrupt."""

@@ -10,13 +10,13 @@ from PIL import Image
 
 from engine.context import JobContext
 from engine.data.cache import Texts
-from engine.generate.prompts import SamplePrompt
 from engine.generate.sampler import Sampler, encode
 from engine.lora import weights
 from engine.lora.network import LoraNetwork, attach, detach
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.base_model import BaseModel
+from engine.plan.sample_prompts import SamplePrompt
 
 BATCH_ON_CPU = 8
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from engine.plan.errors import UserError
 from engine.plan.option import Option, describe, option
 from engine.plan.option_values import is_plain_name, parse_optimizer_args, parse_resolution
+from engine.plan.sample_prompts import parse as parse_prompt
 
 PRODIGY_ARGS = ("weight_decay=0.01", "decouple=True", "d0=0.0001", "use_bias_correction=True")
 """The guide's arguments for Prodigy."""
@@ -281,6 +282,13 @@ class Settings(BaseModel):
         if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
             return tuple(line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
         return tuple(lines) if isinstance(lines, list) else lines
+
+    @field_validator("sample_prompts")
+    @classmethod
+    def _readable_prompts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for line in value:
+            parse_prompt(line)
+        return value
 
     @field_validator("resolution", mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from engine.context import JobContext
-from engine.generate.prompts import SamplePrompt
+from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
 from engine.train.meter import Meter

@@ -16,18 +16,18 @@ from engine import device as devices
 from engine.context import JobContext
 from engine.data.cache import Latents, Texts
 from engine.data.samples import Samples
-from engine.generate import prompts
-from engine.generate.prompts import SamplePrompt
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
 from engine.lora.metadata import short_hash
 from engine.lora.network import LoraNetwork, attach
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
+from engine.plan import sample_prompts
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.buckets import size_conditioning
 from engine.plan.dataset import Dataset, scan
 from engine.plan.errors import UserError
 from engine.plan.project import Project
+from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
 from engine.train.dry_run import DryRun, shortened
@@ -93,7 +93,7 @@ def run(context: JobContext) -> dict[str, Any]:
         context,
         sampler,
         encoded[:1] if job.dry_run else encoded,
-        prompts.default_prompt(base.size, *settings.size, settings.seed),
+        sample_prompts.default_prompt(base.size, *settings.size, settings.seed),
         lambda prompt: encode_one(context, model, prompt, device),
     )
     dry_run = DryRun(context, settings, dataset.steps, steps.total, asked, device) if job.dry_run else None
@@ -215,9 +215,9 @@ def read_dataset(context: JobContext, settings: Settings) -> Dataset:
 def sample_prompts(settings: Settings, base: BaseModel, trigger: str, class_name: str) -> list[SamplePrompt]:
     """What to draw while training; without own prompts the guide's "TRIGGER, a photo of a CLASS"."""
     width, height = settings.size
-    lines = settings.sample_prompts or (prompts.guide_prompt(trigger, class_name),)
-    default = prompts.default_prompt(base.size, width, height, settings.seed)
-    return [prompts.parse(line, default) for line in lines]
+    lines = settings.sample_prompts or (sample_prompts.guide_prompt(trigger, class_name),)
+    default = sample_prompts.default_prompt(base.size, width, height, settings.seed)
+    return [sample_prompts.parse(line, default) for line in lines]
 
 
 def encode_everything(

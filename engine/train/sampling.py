@@ -9,11 +9,11 @@ from pathlib import Path
 from PIL import Image
 
 from engine.context import JobContext, Stopped
-from engine.generate import prompts
-from engine.generate.prompts import SamplePrompt
 from engine.generate.sampler import EncodedPrompt, Sampler
 from engine.generate.sheets import save_png
+from engine.plan import sample_prompts
 from engine.plan.errors import inert
+from engine.plan.sample_prompts import SamplePrompt
 
 
 @dataclass
@@ -55,9 +55,9 @@ class SampleMaker:
         """
         seeded = f" --d {seed}" if seed is not None else ""
         if prompt is not None and prompt.strip():
-            wanted: Sequence[EncodedPrompt] = [self.encode(prompts.parse(prompt + seeded, self.default))]
+            wanted: Sequence[EncodedPrompt] = [self.encode(sample_prompts.parse(prompt + seeded, self.default))]
         elif seed is not None:
-            wanted = [self.encode(prompts.with_seed(usual.asked, seed)) for usual in self.prompts]
+            wanted = [self.encode(sample_prompts.with_seed(usual.asked, seed)) for usual in self.prompts]
         else:
             wanted = self.prompts
         paths = []

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from engine.plan.errors import Finding, UserError
 from engine.plan.folders import find_folders
 from engine.plan.trigger import judge
-from lora_tui.project_edits import change_of, refusal
+from lora_tui.project_edits import MOST_REPEATS, change_of, refusal
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import FormPage
 from lora_tui.steps import Standing, StepName
@@ -56,18 +56,17 @@ class ProjectPage(FormPage):
     def on_form_edited(self, event: Form.Edited) -> None:
         text = event.text.strip()
         name, _, folder = event.key.partition(" ")
-        self._set(name, folder, text)
+        if refused := refusal(name, text):
+            self.form.reject(event.key, event.text)
+            self.say("x", refused)
+        else:
+            self.done(self.draft.edit(change_of(name, text, folder)))
 
     def on_form_stepped(self, event: Form.Stepped) -> None:
         row = self.form.row
         if row is not None and row.value.isdecimal():
-            self._set("repeats", event.key.partition(" ")[2], str(max(1, int(row.value) + event.by)))
-
-    def _set(self, name: str, folder: str, text: str) -> None:
-        if refused := refusal(name, text):
-            self.say("x", refused)
-        else:
-            self.done(self.draft.edit(change_of(name, text, folder)))
+            repeats = str(max(1, min(MOST_REPEATS, int(row.value) + event.by)))
+            self.done(self.draft.edit(change_of("repeats", repeats, event.key.partition(" ")[2])))
 
 
 def judge_of(finding: Finding | UserError | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,11 +13,14 @@ from textual.containers import Horizontal
 
 from engine.plan.errors import UserError, inert
 from engine.plan.export import Destination, export, prompt_text, usual_folders
+from engine.plan.sample_prompts import parse as parse_prompt
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Sample
 from engine.runs.state import RunView
 from lora_tui.aside import aside, or_error
+from lora_tui.clipboard import copy
+from lora_tui.fetch_home import FetchLine, connection, fetch_line
 from lora_tui.loras import FIRST_SEED, facts_of, guide_prompt, loras_of, start_comparison, weight_of
 from lora_tui.progress import activity
 from lora_tui.screens.sentences import Says
@@ -26,6 +30,7 @@ from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, GOOD, PLAIN, STRONG, line
 from lora_tui.widgets.picture import Picture
+from lora_tui.words import paragraph
 
 WEIGHT_STEP = 0.1
 LOOK_SECONDS = 0.5
@@ -48,6 +53,7 @@ class ResultsPage(FormPage):
         self.chosen: Path | None = None
         self.prompt, self.seed, self.weight = "", FIRST_SEED, 1.0
         self.export_name = ""
+        self._remembered()
         self.destinations: list[Destination] = []
         self._loras: list[Path] = []
         self._facts: dict[Path, str] = {}
@@ -56,6 +62,7 @@ class ResultsPage(FormPage):
         self._pictures: list[Sample] = []
         self._copied: Path | None = None
         self._export_to = Path()
+        self._connection = ""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="pictures"):
@@ -69,6 +76,15 @@ class ResultsPage(FormPage):
         super().on_mount()
         aside(usual_folders, self._found)
         self.set_interval(LOOK_SECONDS, self._look)
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        aside(connection, self._connected)  # over which of several, may have changed
+
+    def _connected(self, connection: str) -> None:
+        self._connection = connection
+        if self.is_attached:
+            self.show_all()
 
     def _found(self, destinations: list[Destination]) -> None:
         self.destinations = destinations
@@ -97,6 +113,10 @@ class ResultsPage(FormPage):
         for number, place in enumerate(self.destinations):
             rows.append(Row(f"to {number}", f"Copy to {place.program}", aside=inert(place.folder), kind="action"))
         rows.append(Row("folder", "Copy to a folder", text="", kind="path"))
+        if self.chosen is not None:
+            rows.append(Row("words", "Copy the words for a prompt", aside=inert(self._words()), kind="action"))
+            if self._fetch is not None:
+                rows.append(Row("home", "Fetch it to your computer", aside="the command for it", kind="action"))
         self.form.show(rows)
         self._show_pictures()
         self.query_one("#about", Lines).show(self._about())
@@ -113,7 +133,16 @@ class ResultsPage(FormPage):
     def _export_name(self) -> str:
         return self.export_name or (self.chosen.stem if self.chosen is not None else "")
 
+    @property
+    def _fetch(self) -> FetchLine | None:
+        return fetch_line(self.chosen, self._connection) if self.chosen is not None else None
+
+    def _words(self) -> str:
+        return prompt_text(self._export_name())
+
     def _about(self) -> list[Text]:
+        if self.form.here == "home" and self._fetch is not None:
+            return fetch_lines(self._fetch, self.room)
         if self._copied is not None:
             word = prompt_text(self._copied.stem)
             rows = [line((" Copied: ", DIM), (inert(self._copied), GOOD))]
@@ -219,6 +248,10 @@ class ResultsPage(FormPage):
             self.show_all()
         elif what == "compare":
             self.action_compare()
+        elif what == "words":
+            self._copy(self._words())
+        elif what == "home" and self._fetch is not None:
+            self._copy(self._fetch.command)
         elif what == "to":
             self._export(self.destinations[int(rest)].folder)
 
@@ -227,6 +260,7 @@ class ResultsPage(FormPage):
             self.seed = max(0, self.seed + event.by)
         elif event.key == "weight":
             self.weight = round(max(-2.0, min(2.0, self.weight + event.by * WEIGHT_STEP)), 2)
+        self._keep()
         self.show_all()
 
     def on_form_edited(self, event: Form.Edited) -> None:
@@ -234,30 +268,53 @@ class ResultsPage(FormPage):
 
         text = event.text.strip()
         if event.key == "prompt":
+            try:
+                parse_prompt(text)
+            except UserError as error:
+                self._reject(event, str(error))
+                return
             self.prompt = text
         elif event.key == "name":
             self.export_name = text
         elif event.key == "seed":
             if not (text.isascii() and text.isdecimal() and len(text) < 19):
-                self.say("x", "A seed is a whole number. It was left as it was.")
+                self._reject(event, "A seed is a whole number, such as 42.")
                 return
             self.seed = int(text)
         elif event.key == "weight":
-            self._set_weight(text)
-            return
+            weight = weight_of(text)
+            if weight is None:
+                self._reject(event, "The weight is a number from -2 to 2.")
+                return
+            self.weight = weight
         elif event.key == "folder":
             if place := clean(event.text):
                 self._export(Path(place))
             return
+        self._keep()
         self.show_all()
 
-    def _set_weight(self, text: str) -> None:
-        weight = weight_of(text)
-        if weight is None:
-            self.say("x", "The weight is a number from -2 to 2. It was left as it was.")
-            return
-        self.weight = weight
-        self.show_all()
+    def _reject(self, event: Form.Edited, why: str) -> None:
+        self.form.reject(event.key, event.text)
+        self.say("x", why)
+
+    def _keep(self) -> None:
+        """Also after the app was left."""
+        words = {"prompt": self.prompt, "seed": str(self.seed), "weight": f"{self.weight:g}", "as": self.export_name}
+        self.draft.remember("results", words)
+
+    def _remembered(self) -> None:
+        said = {name: text for name, text in self.draft.remembered("results").items() if isinstance(text, str)}
+        self.prompt, self.export_name = said.get("prompt", ""), said.get("as", "")
+        seed, weight = said.get("seed", ""), weight_of(said.get("weight", ""))
+        self.seed = int(seed) if seed.isascii() and seed.isdecimal() and len(seed) < 19 else FIRST_SEED
+        self.weight = 1.0 if weight is None else weight
+
+    def _copy(self, text: str) -> None:
+        try:
+            self.say("ok", copy(self.app, text, self.draft.own_folder))
+        except UserError as error:
+            self.say("x", f"The terminal was asked to copy it. {error}")
 
     def _export(self, folder: Path) -> None:
         if self.chosen is None:
@@ -294,3 +351,11 @@ class ResultsPage(FormPage):
         self._copied = copied
         self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
         self.show_all()
+
+
+def fetch_lines(fetch: FetchLine, width: int) -> list[Text]:
+    """The command that fetches a file, and where it is typed."""
+    unknown = " The address and the port are those that you log in with." if not fetch.sure else ""
+    said = paragraph(f"Type this on your own computer; Enter copies it.{unknown}", width)
+    parts = textwrap.wrap(inert(fetch.command), max(20, width - 2), break_on_hyphens=False)
+    return [*said, *(line((f" {part}", STRONG)) for part in parts)]

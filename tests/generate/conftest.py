@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from engine.data.cache import Texts
-from engine.generate.prompts import SamplePrompt
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
+from engine.plan.sample_prompts import SamplePrompt
 from tests.micro_model import base_of
 
 CPU = torch.device("cpu")

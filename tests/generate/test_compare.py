@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from engine.context import JobContext
-from engine.generate.prompts import SamplePrompt
 from engine.generate.sheets import PAPER, comparison, save_png
 from engine.generate.studio import Studio
 from engine.lora import weights
@@ -19,6 +18,7 @@ from engine.lora.network import attach
 from engine.models.checkpoint import load
 from engine.plan.base_model import recognise
 from engine.plan.errors import inert
+from engine.plan.sample_prompts import SamplePrompt
 from engine.runs import folder as folders
 from engine.runs.events import EventWriter, read_all
 from engine.runs.job import Job

@@ -163,3 +163,17 @@ def test_the_fingerprint_depends_on_values_and_not_on_how_they_were_written():
 def test_plain_values_read_back_as_the_same_settings():
     settings = resolve({"sample_prompts": ["a", "b"], "seed": 7})
     assert resolve(to_dict(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ohwx --w ten", "--w ten is not a usable value"),
+        ("ohwx --x 3", "--x is not known"),
+        ("ohwx --s", "--s"),
+    ],
+)
+def test_a_prompt_line_that_cannot_be_drawn_is_refused_as_it_is_typed(line: str, words: str):
+    with pytest.raises(UserError, match="In the sample prompt") as refused:
+        resolve({"sample_prompts": ["ohwx, a photo of a man --w 512", line]})
+    assert words in str(refused.value)

@@ -13,8 +13,8 @@ import torch
 
 import engine.train.dry_run as dry_run_module
 import engine.train.loop as loop_module
-from engine.generate.prompts import SamplePrompt
 from engine.plan.errors import UserError
+from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.steps import Steps
 from engine.runs import control
 from engine.runs.resume import prepare, resumable

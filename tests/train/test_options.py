@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.generate import prompts
+from engine.plan import sample_prompts as prompts
 from engine.plan.dataset import Dataset, scan
 from engine.plan.project import Project
 from engine.plan.settings import options

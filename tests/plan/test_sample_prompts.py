@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.generate.prompts import SamplePrompt, default_prompt, guide_prompt, parse
 from engine.plan.errors import UserError
+from engine.plan.sample_prompts import SamplePrompt, default_prompt, guide_prompt, parse
 
 DEFAULT = SamplePrompt("", 1024, 768, 42, steps=30, guidance=7.0)
 

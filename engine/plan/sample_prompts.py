@@ -29,6 +29,9 @@ class SamplePrompt:
     guidance: float = 7.5
 
 
+_ANY = SamplePrompt("", 1024, 1024, 42)
+
+
 def default_prompt(size: str, width: int, height: int, seed: int) -> SamplePrompt:
     """An empty prompt with what a base model of `size` ("sdxl" or "micro") needs; sides down to multiples of 8 px."""
     steps, guidance = STEPS_AND_GUIDANCE[size]
@@ -47,7 +50,7 @@ def guide_prompt(trigger: str, class_name: str) -> str:
     return f"{trigger}, a photo of a {class_name or 'person'}".removeprefix(", ")
 
 
-def parse(line: str, default: SamplePrompt) -> SamplePrompt:
+def parse(line: str, default: SamplePrompt = _ANY) -> SamplePrompt:
     """The picture that `line` asks for; what it does not say comes from `default`.
 
     sd-scripts drops flags it does not know (`line_to_prompt_dict`); here they are named, since a mistyped one would
