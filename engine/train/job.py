@@ -57,7 +57,7 @@ def run(context: JobContext) -> dict[str, Any]:
     base = recognise(settings.pretrained_model_name_or_path)
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     check_precision(settings, device)
-    asked = sample_prompts(settings, base, job.trigger, job.class_name)
+    asked = prompts_to_draw(settings, base, job.trigger, job.class_name)
     make_optimizer(settings, [torch.nn.Parameter(torch.zeros(1))])  # wrong arguments are said before any work
     dataset = read_dataset(context, settings)
     earlier = newest(context)
@@ -212,7 +212,7 @@ def read_dataset(context: JobContext, settings: Settings) -> Dataset:
     return dataset
 
 
-def sample_prompts(settings: Settings, base: BaseModel, trigger: str, class_name: str) -> list[SamplePrompt]:
+def prompts_to_draw(settings: Settings, base: BaseModel, trigger: str, class_name: str) -> list[SamplePrompt]:
     """What to draw while training; without own prompts the guide's "TRIGGER, a photo of a CLASS"."""
     width, height = settings.size
     lines = settings.sample_prompts or (sample_prompts.guide_prompt(trigger, class_name),)

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.plan import sample_prompts as prompts
 from engine.plan.dataset import Dataset, scan
 from engine.plan.project import Project
 from engine.plan.settings import options
-from engine.train.job import sample_prompts
+from engine.train.job import prompts_to_draw
 from tests.micro_model import base_of
 from tests.training import Trained, Trainer, make_project, picture, settings
 
@@ -150,7 +149,7 @@ def test_option_sample_prompts(sampled: Trained) -> None:
     assert Image.open(sampled.run.samples_dir / "step00000000_00_5.png").size == (64, 96)
     assert Image.open(sampled.run.samples_dir / "step00000000_01_7.png").size == (64, 64)
     base = base_of(sampled.project)
-    (default,) = sample_prompts(settings(resolution="96,64", seed=3), base, "ohwx", "man")
+    (default,) = prompts_to_draw(settings(resolution="96,64", seed=3), base, "ohwx", "man")
     expected = prompts.SamplePrompt("ohwx, a photo of a man", 96, 64, 3, "", *prompts.STEPS_AND_GUIDANCE["micro"])
     assert default == expected
 
