@@ -103,7 +103,8 @@ def with_command(given: list[str]) -> list[str]:
     first = next((part for part in given if not part.startswith("-")), None)
     if first is None:
         asks = any(part in ("-h", "--help", "--version") for part in given)
-        return given if asks or not (sys.stdin.isatty() and sys.stdout.isatty()) else ["open", *given]
+        shown = "--plain" in given or (sys.stdin.isatty() and sys.stdout.isatty())
+        return ["open", *given] if shown and not asks else given
     if first in COMMANDS or not (os.sep in first or first in (".", "..", "~") or os.path.isdir(first)):
         return given
     return ["open", *given]

@@ -143,12 +143,13 @@ def _changed(seen: Observation) -> str:
 def ending(run: RunFolder, seen: Observation) -> str:
     """How it ended, and what to do about it."""
     end = seen.snapshot.end
-    step = f"at step {seen.snapshot.step} of {seen.snapshot.total_steps}"
+    snapshot = seen.snapshot
+    step = f" at step {snapshot.step} of {snapshot.total_steps}" if snapshot.total_steps else ""  # drawing has none
     if seen.state == "died":
         how = f" To go on: lora-tui resume {run.path}" if resumable(run, seen) else ""
-        return f"died {step}: the engine was killed without a last word.{how}"
+        return f"died{step}: the engine was killed without a last word.{how}"
     said = f": {end.message} {end.hint}".rstrip(": ") if end is not None else ""
-    return f"{seen.state} {step}{said}"
+    return f"{seen.state}{step}{said}"
 
 
 def as_object(run: RunFolder, seen: Observation) -> dict[str, object]:

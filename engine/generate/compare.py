@@ -15,7 +15,7 @@ from engine.generate.studio import Studio
 from engine.lora import weights
 from engine.plan import sample_prompts
 from engine.plan.base_model import recognise
-from engine.plan.errors import UserError
+from engine.plan.errors import UserError, plural
 from engine.plan.sample_prompts import SamplePrompt
 
 UNSAID = -1  # no line can ask for this seed
@@ -64,7 +64,7 @@ def run(context: JobContext) -> dict[str, Any]:
         "prompts": lines,
         "seeds": list(dict.fromkeys(prompt.seed for prompt in asked)),
         "weights": strengths,
-        "message": f"{len(asked)} pairs of pictures are in {path.name}.",
+        "message": f"{plural(len(asked), 'pair')} of pictures in {path.name}.",
         "complete": True,
     }
 

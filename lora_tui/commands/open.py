@@ -16,19 +16,34 @@ from lora_tui.options import theme_option
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII letters only.")
 @click.option("--no-images", is_flag=True, help="Show where pictures lie instead of drawing them.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.option("--plain", is_flag=True, help="The same steps as questions and answers, a line each: for screen readers.")
 @theme_option
 @click.pass_context
 def command(
-    context: click.Context, directory: str, ascii_only: bool, no_images: bool, no_mouse: bool, theme: str | None
+    context: click.Context,
+    directory: str,
+    ascii_only: bool,
+    no_images: bool,
+    no_mouse: bool,
+    plain: bool,
+    theme: str | None,
 ) -> None:
     """Open the app, on the project DIR or on the list of projects. The word `open` may be left out."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserError("no-terminal", "The app needs a terminal.", "In scripts use the commands: lora-tui --help.")
+    if not plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(
+            "no-terminal",
+            "The app needs a terminal.",
+            "lora-tui --plain does without; lora-tui --help names the commands.",
+        )
     project = None
     if directory:
         from engine.plan.project import Project
 
         project = Project.open(directory).path  # what is no project is told before the screen is taken
+    if plain:
+        from lora_tui.prompts.welcome import run
+
+        context.exit(run(project))
     context.exit(show(project, ascii_only, not no_images, not no_mouse, theme))
 
 

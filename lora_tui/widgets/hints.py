@@ -10,8 +10,9 @@ from textual import events
 from textual.app import App
 from textual.binding import Binding
 
+from lora_tui.letters import in_ascii
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import ACCENT, DIM, Part, in_ascii, line
+from lora_tui.widgets.paint import ACCENT, DIM, Part, line
 
 GAP = "  "
 _NAMES = {"enter": "Enter", "escape": "Esc", "tab": "Tab", "shift+tab": "Shift+Tab", "space": "Space"}

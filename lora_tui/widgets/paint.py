@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rich.style import Style
 from rich.text import Text
 
+from lora_tui.letters import in_ascii
 from lora_tui.widgets.colours import DARK
 
 BACKGROUND, RAISED = DARK.ground, DARK.raised
@@ -25,14 +26,6 @@ BAD = Style(color=DARK.bad, bold=True)
 
 MARKS = {"ok": GOOD, "!": WARN, "x": BAD}  # every sentence of the status line begins with one of these
 
-# What a terminal without UTF-8 gets instead. Text from files may hold more; such a terminal shows that as it can.
-_ASCII = str.maketrans(
-    {
-        "·": "-", "…": "...", "–": "-", "×": "x", "●": "*", "○": "o", "◐": "!", "‖": "=", "✓": "+", "✗": "x",
-        "▸": ">", "█": "#", "░": ".", "▁": "_", "▂": "_", "▃": ".", "▄": "-", "▅": "-", "▆": "=", "▇": "*",
-        "←": "<", "→": ">", "↑": "^", "↓": "v", "│": "|", "─": ".", "━": "#", "◂": "<", "°": " ",
-    }
-)  # fmt: skip
 _STEPS = "▁▂▃▄▅▆▇█"
 
 Part = str | tuple[str, Style]
@@ -47,11 +40,6 @@ def line(*parts: Part) -> Text:
         else:
             text.append(part[0], part[1])
     return text
-
-
-def in_ascii(text: str) -> str:
-    """`text` with our own signs spelt in ASCII."""
-    return text.translate(_ASCII)
 
 
 def text_in_ascii(text: Text) -> Text:

@@ -10,8 +10,9 @@ from engine.runs.fold import fold
 from engine.runs.lock import LockInfo
 from engine.runs.log import ENDED_AT_ONCE
 from engine.runs.state import Observation, State, derive
+from lora_tui.letters import in_ascii
 from lora_tui.screens.sentences import SIGNS, ago, at, header, sentence, size, what_happened
-from lora_tui.widgets.paint import in_ascii, sparkline
+from lora_tui.widgets.paint import sparkline
 
 HELD, FREE = LockInfo("held", pid=1, acquired=100.0), LockInfo("free", pid=1, acquired=100.0)
 ELSEWHERE = LockInfo("held", pid=1, host="their\x1bhost", acquired=100.0, elsewhere=True)

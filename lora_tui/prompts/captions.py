@@ -1,0 +1,101 @@
+"""Captions by prompts: one picture after the other, its caption read, and typed anew where it is to be another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.captions import NotUTF8Error, has_word
+from engine.plan.dataset import Picture
+from engine.plan.errors import UserError, plural
+from lora_tui.prompts.step import PlainStep
+from lora_tui.steps import StepName
+
+
+class CaptionsStep(PlainStep):
+    NAME: ClassVar[StepName] = "captions"
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "m": "write those that are missing, or without the trigger word, one after the other",
+        "all": "go through all captions, one after the other",
+        "read": "read all captions",
+    }
+
+    def tell(self) -> None:
+        pictures = self._pictures()
+        missing = sum(self._is_missing(picture) for picture in pictures)
+        self.talk.say(f"{plural(len(pictures), 'picture')}, {missing} without a caption or without the trigger word.")
+        trigger = self.draft.project.trigger
+        self.explain(
+            f"A caption says what the picture shows. Begin with the trigger word, {trigger or 'which is missing'}, and "
+            "say what is not the subject itself: clothes, place, light. What you name stays changeable later."
+        )
+
+    def choose(self, number: int) -> None:
+        pictures = self._pictures()
+        if 1 <= number <= len(pictures):
+            self._write(pictures[number - 1 : number])
+        else:
+            self.talk.say(f"There is no picture {number}; there are {len(pictures)}.")
+
+    def do_m(self, rest: str) -> None:
+        self._write([picture for picture in self._pictures() if self._is_missing(picture)])
+
+    def do_all(self, rest: str) -> None:
+        self._write(self._pictures())
+
+    def do_read(self, rest: str) -> None:
+        for number, picture in enumerate(self._pictures(), 1):
+            words = picture.caption if picture.caption_path is not None else "no caption"
+            self.talk.say(f"{number}. {picture.path.name}: {words}")
+
+    def _pictures(self) -> list[Picture]:
+        dataset = self.survey.dataset
+        return list(dataset.used_of("train")) if dataset is not None else []
+
+    def _is_missing(self, picture: Picture) -> bool:
+        trigger = self.draft.project.trigger
+        if picture.caption_path is None or not picture.caption:
+            return True
+        return bool(trigger and not has_word(picture.caption, trigger))
+
+    def _write(self, pictures: list[Picture]) -> None:
+        if not pictures:
+            self.talk.say("There is none to write.")
+            return
+        self.talk.say("Type a caption and Enter; Enter alone keeps what is there. A line :q ends this, :b goes back.")
+        at = 0
+        while at < len(pictures):
+            at = max(0, at + self._one(pictures[at], f"{at + 1} of {len(pictures)}"))
+        self.walk.wizard.look_again()
+        self.talk.say("All are saved.")
+
+    def _one(self, picture: Picture, where: str) -> int:
+        """Ask for one caption; how many pictures to go on by."""
+        extension = str(self.draft.value("caption_extension"))
+        try:
+            now = read_for_editing(picture.path, extension)
+        except NotUTF8Error as error:
+            self.talk.say(
+                f"Error: {error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first."
+            )
+            return 1
+        self.talk.say(f"{where}: {picture.path}, {picture.width} by {picture.height}. {now or 'No caption yet.'}")
+        while text := self.talk.ask("Caption>"):
+            if text == ":q":
+                return 1_000_000_000
+            if text == ":b":
+                return -1
+            if text.startswith(":"):
+                self.talk.say(":q ends this, :b goes back to the picture before. Anything else is a caption.")
+                continue
+            try:
+                write_caption(self.draft.path, picture.path, text, extension)
+            except UserError as error:
+                self.talk.say(f"Error: {error}")
+                continue
+            trigger = self.draft.project.trigger
+            if trigger and not has_word(text, trigger):
+                self.talk.say(f"Saved. The trigger word {trigger} is not in it; :b goes back to it.")
+            return 1
+        return 1

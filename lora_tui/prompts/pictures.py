@@ -1,0 +1,144 @@
+"""The pictures and the regularisation pictures by prompts: what becomes of each, and taking more over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
+
+from engine.plan.dataset import Picture
+from engine.plan.errors import UserError, plural
+from engine.plan.files import absolute_path
+from engine.plan.folders import Kind
+from engine.plan.project import Project
+from engine.plan.take_over import Taken, take_over
+from lora_tui.aside import or_error
+from lora_tui.explanations import ABOUT
+from lora_tui.follow import count_interrupts
+from lora_tui.prompts.step import PlainStep
+from lora_tui.steps import StepName
+
+SHOWN = 20  # rows that are read aloud without being asked for
+
+
+class PicturesStep(PlainStep):
+    NAME: ClassVar[StepName] = "pictures"
+    KIND: ClassVar[Kind] = "train"
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "add": "take pictures over from a folder",
+        "all": "read every picture, not only those with something to remark",
+    }
+
+    def tell(self) -> None:
+        dataset = self.survey.dataset
+        if dataset is None:
+            self.explain(ABOUT["images"])
+            return
+        used = dataset.used_of("train")
+        self.talk.say(f"{plural(len(used), 'picture')}, seen {dataset.steps.num_train_images} times in an epoch.")
+        shapes = Counter(picture.bucket for picture in used)
+        said = ", ".join(f"{count} at {width} by {height}" for (width, height), count in shapes.most_common())
+        self.talk.say(f"They are trained in these sizes: {said}.")
+        self._say_remarkable()
+
+    def _say_remarkable(self) -> None:
+        told = [picture for picture in self._pictures() if picture.problems or picture.left_out]
+        if not told:
+            self.talk.say("There is nothing to remark of any of them." if self._pictures() else "There are none.")
+        elif len(told) > SHOWN:
+            self.talk.say(f"{len(told)} of them have something to remark; the first {SHOWN} follow.")
+        for picture in told[:SHOWN]:
+            self.talk.say(self._line(picture))
+
+    def _pictures(self) -> list[Picture]:
+        dataset = self.survey.dataset
+        return [p for p in dataset.pictures if p.kind == self.KIND] if dataset is not None else []
+
+    def _line(self, picture: Picture) -> str:
+        number = self._pictures().index(picture) + 1
+        left = " It is left out." if picture.left_out else ""
+        return f"Picture {number}, {picture.path.name}: {' '.join(str(problem) for problem in picture.problems)}{left}"
+
+    def choose(self, number: int) -> None:
+        pictures = self._pictures()
+        if not 1 <= number <= len(pictures):
+            self.talk.say(f"There is no picture {number}; there are {len(pictures)}.")
+            return
+        picture = pictures[number - 1]
+        self.talk.say(f"{picture.path.name}, {picture.width} by {picture.height}. {self._fate(picture)}")
+        if self.talk.sure("Train it again?" if picture.left_out else "Leave it out of the training?"):
+            path = self.draft.project.relative(picture.path)
+
+            def change(project: Project) -> None:
+                if path in project.left_out:
+                    project.left_out.remove(path)
+                else:
+                    project.left_out.append(path)
+
+            self.edited(self.draft.edit(change))
+
+    def _fate(self, picture: Picture) -> str:
+        if picture.left_out:
+            return "It is left out."
+        trained = f"It is trained at {picture.bucket[0]} by {picture.bucket[1]}." if picture.bucket[0] else ""
+        return f"{trained} {' '.join(str(problem) for problem in picture.problems)}".strip()
+
+    def do_all(self, rest: str) -> None:
+        pictures = self._pictures()
+        for begin in range(0, len(pictures), SHOWN):
+            for number, picture in enumerate(pictures[begin : begin + SHOWN], begin + 1):
+                self.talk.say(f"{number}. {picture.path.name}. {self._fate(picture)}")
+            more = len(pictures) - begin - SHOWN
+            if more > 0 and self.talk.ask(f"{more} more: Enter reads on, any word stops.>"):
+                return
+        self.talk.say("The number of a picture leaves it out, or takes it back." if pictures else "There are none.")
+
+    def do_add(self, rest: str) -> None:
+        folder = self.ask_folder("From which folder? Type its path, or Enter to leave it:")
+        if folder is None:
+            return
+        self.explain(ABOUT["link"])
+        link = self.talk.ask("Type link to link them; Enter copies them:").casefold() == "link"
+        project = self.draft.project
+        with count_interrupts() as presses:
+            self.talk.say("Taking pictures over. Ctrl-C stops that.")
+            done = or_error(
+                partial(
+                    take_over, project, absolute_path(folder), self.KIND, link=link,
+                    progress=lambda done, total: self.talk.say_sometimes(f"{done} of {total} pictures."),
+                    cancelled=lambda: presses() > 0,
+                ),
+                "The pictures could not be taken over",
+            )  # fmt: skip
+            stopped = presses() > 0
+        self._taken(done, stopped)
+
+    def _taken(self, done: Taken | UserError, stopped: bool) -> None:
+        if isinstance(done, UserError):
+            self.talk.say(f"Error: {done}")
+            return
+        here = f" {done.skipped} were here already." if done.skipped else ""
+        captions = f" and {plural(done.captions, 'caption')}" if done.captions else ""
+        self.talk.say(f"{plural(done.added, 'picture')}{captions} taken over.{here}" + (" Stopped." if stopped else ""))
+        self.walk.wizard.look_again()
+        self.tell()
+
+
+class RegularisationStep(PicturesStep):
+    NAME: ClassVar[StepName] = "regularisation"
+    KIND: ClassVar[Kind] = "reg"
+
+    def tell(self) -> None:
+        self.explain(ABOUT["reg"])
+        dataset = self.survey.dataset
+        if dataset is None:
+            return
+        steps = dataset.steps
+        self.talk.say(f"As many as your own with their repeats are used: {steps.num_train_images}.")
+        if steps.num_reg_on_disk:
+            times = steps.num_reg_images / steps.num_reg_on_disk
+            self.talk.say(f"{steps.num_reg_on_disk} are here; each is seen about {times:.1f} times an epoch.")
+            self._say_remarkable()
+        else:
+            self.talk.say(f"None are here. {min(steps.num_train_images, 200)} are plenty: they are repeated as needed.")

@@ -1,0 +1,144 @@
+"""The results by prompts: without and with the LoRA, which epoch to keep, and taking it to where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from engine.plan.errors import UserError
+from engine.plan.export import export, prompt_text, usual_folders
+from engine.plan.sample_prompts import parse as parse_prompt
+from lora_tui.aside import or_error
+from lora_tui.fetch_home import connection, fetch_line
+from lora_tui.loras import FIRST_SEED, facts_of, guide_prompt, loras_of, start_comparison, weight_of
+from lora_tui.paths import clean
+from lora_tui.prompts.step import PlainStep, Row
+from lora_tui.prompts.watching import watch
+from lora_tui.steps import StepName
+
+_T = TypeVar("_T")
+
+
+class ResultsStep(PlainStep):
+    NAME: ClassVar[StepName] = "results"
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "compare": "draw the same prompt without and with the chosen LoRA",
+        "export": "copy the chosen LoRA to where you use it",
+        "home": "how to fetch it to your own computer over ssh",
+    }
+    _chosen: Path | None = None
+
+    @property
+    def chosen(self) -> Path | None:
+        """The LoRA that is compared and copied: the newest, unless another was chosen."""
+        known = loras_of(self.draft.project.model_dir)
+        return self._chosen if self._chosen in known else known[-1] if known else None
+
+    def tell(self) -> None:
+        chosen = self.chosen
+        if chosen is None:
+            self.talk.say("There is no LoRA yet: they come with the training.")
+        else:
+            self.talk.say(f"Chosen: {chosen.stem}. A number chooses another one.")
+
+    def rows(self) -> list[Row]:
+        known = reversed(loras_of(self.draft.project.model_dir))
+        return [Row(f"{path.stem}: {facts_of(path)}", partial(self._choose, path)) for path in known]
+
+    def _choose(self, path: Path) -> None:
+        self._chosen = path
+        self.talk.say(f"Chosen: {path.stem}.")
+
+    def do_compare(self, rest: str) -> None:
+        lora = self.chosen
+        if lora is None:
+            self.talk.say("There is no LoRA yet.")
+            return
+        prompt = self._ask("Prompt", guide_prompt(self.draft), _read_prompt)
+        seed = self._ask("Seed", FIRST_SEED, _read_seed)
+        weight = self._ask("Weight of the LoRA", 1.0, _read_weight)
+        run = or_error(partial(start_comparison, self.draft, lora, prompt, seed, weight), "It could not be drawn")
+        if isinstance(run, UserError):
+            self.talk.say(f"Error: {run}")
+            return
+        watch(run, self.talk)
+        sheet = run.output_dir / "comparison.png"
+        if sheet.is_file():
+            self.talk.say(f"Without and with, side by side: {sheet}")
+
+    def _ask(self, label: str, usual: _T, read: Callable[[str], _T | UserError]) -> _T:
+        """A value that `read` takes, or the usual one."""
+        while text := self.talk.ask(f"{label}; Enter takes {usual}:"):
+            found = read(text)
+            if not isinstance(found, UserError):
+                return found
+            self.talk.say(f"Error: {found}")
+        return usual
+
+    def do_export(self, rest: str) -> None:
+        lora = self.chosen
+        if lora is None:
+            self.talk.say("There is no LoRA yet.")
+            return
+        name = self.talk.ask(f"Under which name? Enter takes {lora.stem}:") or lora.stem
+        places = usual_folders()
+        for number, place in enumerate(places, 1):
+            self.talk.say(f"{number}. {place.program}: {place.folder}")
+        which = "The number of a program, or the path of a folder" if places else "The path of a folder"
+        text = self.talk.ask(f"{which}; Enter leaves it:")
+        if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= len(places):
+            self._export(lora, places[int(text[:9]) - 1].folder, name)
+        elif text:
+            self._export(lora, Path(clean(text)), name)
+
+    def _export(self, lora: Path, folder: Path, name: str) -> None:
+        copied = or_error(partial(export, lora, folder, name), "It could not be copied")
+        if isinstance(copied, UserError) and copied.code == "no-such-folder":
+            self.talk.say(f"There is no folder {folder}.")
+            if not self.talk.sure("Make it, and copy the LoRA there?"):
+                return
+            try:
+                folder.expanduser().mkdir(parents=True, exist_ok=True)
+            except (OSError, ValueError) as error:
+                self.talk.say(f"Error: the folder could not be made: {error}")
+                return
+            copied = or_error(partial(export, lora, folder, name), "It could not be copied")
+        if isinstance(copied, UserError):
+            self.talk.say(f"Error: {copied}")
+            return
+        self.talk.say(f"Copied: {copied}")
+        self.talk.say(f"In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
+
+    def do_home(self, rest: str) -> None:
+        lora = self.chosen
+        found = fetch_line(lora, connection()) if lora is not None else None
+        if lora is None:
+            self.talk.say("There is no LoRA yet.")
+        elif found is None:
+            self.talk.say(f"Nobody is connected by ssh here. The file is {lora}")
+        else:
+            self.talk.say("Type this on your own computer:")
+            self.talk.say(found.command)
+            if not found.sure:
+                self.talk.say("The address and the port are those that you log in with.")
+
+
+def _read_prompt(text: str) -> str | UserError:
+    try:
+        parse_prompt(text)
+    except UserError as error:
+        return error
+    return text
+
+
+def _read_seed(text: str) -> int | UserError:
+    if text.isascii() and text.isdecimal() and len(text) < 19:
+        return int(text)
+    return UserError("bad-value", "A seed is a whole number, such as 42.")
+
+
+def _read_weight(text: str) -> float | UserError:
+    weight = weight_of(text)
+    return UserError("bad-value", "The weight is a number from -2 to 2.") if weight is None else weight

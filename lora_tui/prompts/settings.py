@@ -1,0 +1,119 @@
+"""The settings by prompts: a preset, then Basic, Advanced and Samples as the guide has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from engine.plan import presets
+from engine.plan.option import Option
+from engine.plan.options import options
+from lora_tui.option_texts import ELSEWHERE, PAGES, complaint, finding_of, shown_value
+from lora_tui.prompts.step import PlainStep
+from lora_tui.steps import StepName
+
+FIRST = 2  # the number of the first option; before it stands the preset
+
+
+def listed() -> list[Option]:
+    """The options in the order of their rows."""
+    shown = [option for option in options() if option.name not in ELSEWHERE]
+    return [option for page in PAGES for option in shown if option.page == page]
+
+
+class SettingsStep(PlainStep):
+    NAME: ClassVar[StepName] = "settings"
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "advanced": "read the advanced options",
+        "samples": "read the options of the sample pictures",
+        "changed": "read those that differ from the preset",
+    }
+
+    def tell(self) -> None:
+        self.talk.say("Preset and basic options. What you do not change is as the preset says.")
+        self.talk.say(f"1. Start from: {self._preset()}")
+        self._read("basic")
+        for number, option in enumerate(listed(), FIRST):
+            if (found := finding_of(option, self.survey)) is not None:
+                self.talk.say(f"Warning, row {number}: {found}")
+
+    def do_advanced(self, rest: str) -> None:
+        self._read("advanced")
+
+    def do_samples(self, rest: str) -> None:
+        self._read("samples")
+
+    def do_changed(self, rest: str) -> None:
+        found = [self._line(n, o) for n, o in enumerate(listed(), FIRST) if self._changed(o)]
+        self.talk.say("\n".join(found) or "None: all is as the preset says.")
+
+    def _read(self, page: str) -> None:
+        for number, option in enumerate(listed(), FIRST):
+            if option.page == page:
+                self.talk.say(self._line(number, option))
+
+    def _changed(self, option: Option) -> bool:
+        return option.name in self.draft.typed or self.draft.changed(option.name)
+
+    def _line(self, number: int, option: Option) -> str:
+        value = shown_value(option, self.draft.value(option.name))
+        changed = self.draft.changed(option.name)
+        usual = f", changed; the preset says {shown_value(option, self.draft.usual(option.name))}" if changed else ""
+        typed = self.draft.typed.get(option.name)
+        kept = f". You typed {typed}, which cannot be used" if typed is not None else ""
+        return f"{number}. {option.title}: {value}{usual}{kept}"
+
+    def _preset(self) -> str:
+        name = self.draft.project.preset
+        return presets.load(str(name)).title if name in presets.names() else "none: each option's own default"
+
+    def choose(self, number: int) -> None:
+        found = listed()
+        if number == 1:
+            self._choose_preset()
+        elif FIRST <= number < FIRST + len(found):
+            self._edit(found[number - FIRST])
+        else:
+            self.talk.say(f"There is no row {number}. They go from 1 to {FIRST + len(found) - 1}.")
+
+    def _choose_preset(self) -> None:
+        names = presets.names()
+        for number, name in enumerate(names, 1):
+            preset = presets.load(name)
+            self.talk.say(f"{number}. {preset.title}. {preset.when}")
+        self.talk.say("With another preset what you set by hand is forgotten, but for the base model and names.")
+        while text := self.talk.ask("Its number, or Enter to keep it as it is:"):
+            if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= len(names):
+                name = names[int(text[:9]) - 1]
+                self.edited(self.draft.choose_preset(name), f"The settings start from {presets.load(name).title} now.")
+                for note in presets.load(name).notes:
+                    self.explain(note)
+                return
+            self.talk.say(f"Error: a number from 1 to {len(names)}, please.")
+
+    def _edit(self, option: Option) -> None:
+        self.explain(option.help)
+        guide = f" The guide: {option.guide}." if option.guide else ""
+        usual = shown_value(option, self.draft.usual(option.name))
+        self.explain(f"Usual: {option.usual}.{guide} The preset says {usual}. Its name is {option.name}.")
+        found = finding_of(option, self.survey)
+        if found is not None:
+            self.talk.say(f"Warning: {found}")
+        mends = f", m for {found.value}" if found is not None and found.value is not None else ""
+        now = shown_value(option, self.draft.value(option.name))
+        choices = f" ({', '.join(option.choices)})" if option.choices else ""
+        question = f"New value{choices}; Enter keeps {now}, d takes the preset's{mends}:"
+        while text := self.talk.ask(question):
+            if text.casefold() == "d" and "d" not in option.choices:
+                self.edited(self.draft.reset(option.name), f"{option.title} is {usual}, as the preset says.")
+                return
+            if text.casefold() == "m" and mends and found is not None:
+                self.edited(self.draft.set_value(found.option or option.name, found.value), f"Now {found.value}.")
+                return
+            word = {"on": "true", "off": "false"}.get(text.casefold(), text) if option.kind == "switch" else text
+            trouble = self.draft.set(option.name, word)
+            if trouble is None or trouble is self.draft.trouble:
+                now = shown_value(option, self.draft.value(option.name))
+                self.edited(trouble, f"{option.title} is {now} now.")
+                return
+            self.talk.say(f"Error: {complaint(option, word) or trouble} It is kept here and not used.")

@@ -1,0 +1,245 @@
+"""Each step by prompts: what is said, what is changed, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from engine.plan import presets
+from engine.plan.export import Destination
+from engine.plan.project import Project
+from lora_tui import wish as wishes
+from lora_tui.prompts import welcome
+from lora_tui.prompts.settings import FIRST, listed
+from lora_tui.prompts.talk import LeaveError
+from tests.prompts.conversation import Answers, converse, talk
+
+
+def row(name: str) -> str:
+    return str(next(n for n, option in enumerate(listed(), FIRST) if option.name == name))
+
+
+# -------------------------------------------------------------------------------------------------------------- welcome
+def begin(monkeypatch: pytest.MonkeyPatch, *answers: str) -> tuple[int, str]:
+    """`lora-tui --plain` with these answers: the exit code and all that was said."""
+    said = io.StringIO()
+    stdin = type("Stdin", (), {"buffer": Answers(list(answers), said)})()
+    monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.setattr("sys.stdout", said)
+    return welcome.run(None), said.getvalue()
+
+
+def test_a_new_project_is_asked_for_and_opened(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = next((folder / "img").iterdir())
+    answers = ["new", "", "ze/bra", "zibo", "", "dog", "", "/nowhere", f"'{pictures}'", "", "many", "7", "", "q"]
+    code, said = begin(monkeypatch, *answers)
+    assert code == 0
+    assert "letters, digits and spaces" in said
+    assert "is no folder that is there" in said
+    assert "Repeats are a whole number" in said
+    project = Project.open(tmp_path / "zibo")
+    assert (project.trigger, project.class_name, project.preset) == ("zibo", "dog", "guide")
+    assert (project.image_dir / "7_zibo dog").is_dir()
+    assert wishes.remembered() == wishes.Wish()
+
+
+def test_what_was_answered_is_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(monkeypatch, "new", "zibo", ":q", "q")
+    assert wishes.remembered().trigger == "zibo"
+    _, said = begin(monkeypatch, "new", "", ":q", "q")
+    assert "Trigger word, Enter takes zibo:" in said
+
+
+def test_a_word_that_the_model_knows_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, said = begin(monkeypatch, "new", "woman", ":q", "q")
+    assert "Warning: " in said
+
+
+def test_known_projects_are_numbered_and_others_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, said = begin(monkeypatch, "9", "nonsense", "open", "/nowhere", f"open {folder}", "q")
+    assert "That is none of these." in said
+    assert "Error: " in said
+    assert f"Project {Project.open(folder).name}" in said
+    _, said = begin(monkeypatch, "1", "q")
+    assert f"1. {folder.name}: not trained yet, {folder}" in said
+    assert "Step 1 of 9" in said
+
+
+def test_ctrl_c_leaves_with_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def press() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lora_tui.prompts.welcome.known_projects", press)
+    code, said = begin(monkeypatch)
+    assert code == 130
+    assert said.endswith("Everything is saved. A training goes on.\n")
+
+
+# ---------------------------------------------------------------------------------------------------- project, pictures
+def test_a_name_and_repeats_are_changed_and_nonsense_is_asked_again(folder: Path) -> None:
+    said = converse(folder, "g 1", "1", "../x", "my LoRA", "4", "0", "12", "2", "")
+    project = Project.open(folder)
+    assert project.name == "my LoRA"
+    assert list(project.repeats.values()) == [12]
+    assert said.count("Error:") == 2
+    assert said.rstrip().endswith("Kept.\nProject>")
+
+
+def test_a_picture_is_left_out_and_taken_back(folder: Path) -> None:
+    said = converse(folder, "g 2", "1", "yes", "l", "1", "no", "99")
+    (left,) = Project.open(folder).left_out
+    assert left.endswith("00.png")
+    assert "It is left out." in said
+    assert "There is no picture 99" in said
+    converse(folder, "g 2", "1", "yes")
+    assert Project.open(folder).left_out == []
+
+
+def test_pictures_are_taken_over_with_their_captions(folder: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more pictures"
+    more.mkdir()
+    Image.new("RGB", (120, 90), "red").save(more / "red.png")
+    (more / "red.txt").write_text("ohwx in red")
+    said = converse(folder, "g 2", "add", "/nowhere", f"'{more}'", "", "all")
+    assert "1 picture and 1 caption taken over." in said
+    assert "red.png. It is trained at" in said
+    said = converse(folder, "g 3", "add", str(more), "link")
+    assert "1 picture and 1 caption taken over." in said
+    assert any(path.is_symlink() for path in (folder / "reg").rglob("red.png"))
+
+
+# ------------------------------------------------------------------------------------------------------------- captions
+def captions(folder: Path) -> dict[str, str]:
+    return {path.stem: path.read_text().strip() for path in sorted((folder / "img").rglob("*.txt"))}
+
+
+def test_captions_are_kept_changed_and_gone_back_to(folder: Path) -> None:
+    before = captions(folder)
+    said = converse(folder, "g 4", "all", "", "a hat", ":b", "ohwx, a hat", ":x", ":q", "read")
+    after = captions(folder)
+    assert after == {**before, "01": "ohwx, a hat"}
+    assert "The trigger word ohwx is not in it" in said
+    assert "2. 01.png: ohwx, a hat" in said
+
+
+def test_only_missing_captions_are_asked_for(folder: Path) -> None:
+    (folder / "img").rglob("03.txt").__next__().unlink()
+    said = converse(folder, "g 4", "m", "ohwx, a coat", "m")
+    assert captions(folder)["03"] == "ohwx, a coat"
+    assert "There is none to write." in said
+
+
+def test_a_caption_that_is_no_utf8_is_not_touched(folder: Path) -> None:
+    file = next((folder / "img").rglob("02.txt"))
+    file.write_bytes(b"caf\xe9")
+    said = converse(folder, "g 4", "all", "", "", "", ":q")
+    assert file.read_bytes() == b"caf\xe9"
+    assert "UTF-8" in said
+
+
+# ------------------------------------------------------------------------------------------------------ model, settings
+def test_a_model_is_chosen_by_number_or_path_and_brings_its_preset(folder: Path) -> None:
+    said = converse(folder, "g 5", "path /nowhere/model.safetensors", "l")
+    assert "Warning: " in said
+    assert "It is noted down all the same." in said
+    said = converse(folder, "g 5", "1", "l")
+    assert "Chosen: micro." in said
+    assert Project.open(folder).preset == "demo"
+
+
+def test_a_setting_shows_all_that_is_known_of_it(folder: Path) -> None:
+    said = converse(folder, "g 6", row("network_dim"), "")
+    assert "Usual: " in said
+    assert "The guide: 96" in said
+    assert "The preset says 96" in said
+    assert "Its name is network_dim." in " ".join(said.split())
+
+
+def test_a_value_that_is_none_is_kept_and_not_used(folder: Path) -> None:
+    before = Project.open(folder).settings
+    said = converse(folder, "g 6", row("train_batch_size"), "two", "", "l")
+    assert "Error: train_batch_size must be a whole number" in said
+    assert "You typed two, which cannot be used" in said
+    assert Project.open(folder).settings == before
+    assert json.loads((folder / ".lora-tui" / "typed.json").read_text()) == {"train_batch_size": "two"}
+
+
+def test_values_are_set_switched_and_taken_back(folder: Path) -> None:
+    rank, buckets, optimizer = row("network_dim"), row("enable_bucket"), row("optimizer_type")
+    converse(folder, "g 6", rank, "32", buckets, "off", optimizer, "adamw")
+    settings = Project.open(folder).settings
+    assert (settings["network_dim"], settings["enable_bucket"], settings["optimizer_type"]) == (32, False, "AdamW")
+    said = converse(folder, "g 6", "changed", rank, "d", "advanced", "samples")
+    assert "network_dim" not in Project.open(folder).settings
+    assert f"{rank}. Rank: 32, changed; the preset says 96" in said
+
+
+def test_another_preset_is_chosen(folder: Path) -> None:
+    number = presets.names().index("demo") + 1
+    said = converse(folder, "g 6", "1", "77", str(number), "l")
+    assert "Error: a number from 1 to" in said
+    assert Project.open(folder).preset == "demo"
+    assert f"1. Start from: {presets.load('demo').title}" in said
+
+
+# -------------------------------------------------------------------------------------------- review, training, results
+def test_what_cannot_start_says_why(folder: Path) -> None:
+    converse(folder, "g 5", "path /nowhere/model.safetensors")
+    said = converse(folder, "g 7", "start")
+    assert said.count("Error:") == 2
+    assert "Starting the engine" not in said
+    assert not (folder / "runs").exists()
+
+
+def test_a_value_that_is_not_used_asks_before_the_start(folder: Path) -> None:
+    said = converse(folder, "g 6", row("train_batch_size"), "two", "", "g 7", "start", "no")
+    assert "What you typed is not used." in said
+    assert "Not started." in said
+    assert not (folder / "runs").exists()
+
+
+def test_without_a_training_or_a_lora_that_is_said(folder: Path) -> None:
+    said = converse(folder, "g 8", "stop", "pause", "resume", "g 9", "compare", "export", "home")
+    assert said.count("There is no training.") == 3
+    assert said.count("There is no LoRA yet.\n") == 4  # also how the step stands
+
+
+def test_a_lora_is_chosen_and_exported_to_a_program(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.recorded import record
+
+    run = record(folder / "runs" / "2026-11-22_153012", 300, "finished", samples=False)
+    whole = (run.output_dir / "zibo-portrait.safetensors").read_bytes()
+    (folder / "model").mkdir(exist_ok=True)
+    for name in ("ohwx-000001", "ohwx"):
+        (folder / "model" / f"{name}.safetensors").write_bytes(whole)
+    program = tmp_path / "ComfyUI" / "models" / "loras"
+    program.mkdir(parents=True)
+    monkeypatch.setattr("lora_tui.prompts.results.usual_folders", lambda: [Destination("ComfyUI", program)])
+    monkeypatch.setenv("SSH_CONNECTION", "8.8.8.8 5 9.9.9.9 2222")
+    said = converse(folder, "g 9", "2", "export", "mine", "1", "export", "", str(tmp_path / "new"), "yes", "home")
+    assert (program / "mine.safetensors").read_bytes() == whole
+    assert (tmp_path / "new" / "ohwx-000001.safetensors").read_bytes() == whole
+    assert "<lora:mine:1>" in said
+    assert "scp -P 2222 " in said
+
+
+def test_numbers_for_comparing_are_asked_again_until_they_are_some(folder: Path) -> None:
+    (folder / "model").mkdir(exist_ok=True)
+    (folder / "model" / "broken.safetensors").write_bytes(b"no LoRA")
+    said = converse(folder, "g 9", "compare", "a man --w ten", "a man", "x", "7", "3", "0.5")
+    assert said.count("Error: ") >= 3
+    assert "The weight is a number from -2 to 2." in said
+
+
+def test_leaving_is_an_error_that_says_so(folder: Path) -> None:
+    given, _ = talk("q")
+    from lora_tui.prompts.walk import Walk
+
+    with pytest.raises(LeaveError):
+        Walk(folder, given).run()
