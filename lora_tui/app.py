@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 
 from lora_tui import themes
+from lora_tui.key_order import KeysInOrder
 from lora_tui.widgets.colours import PREFIX, textual_theme
 from lora_tui.widgets.scrollbar import draw_bars
 
@@ -54,7 +54,7 @@ class Look:
     theme: str = "dark"  # one of lora_tui.themes
 
 
-class LoraTui(App[None]):
+class LoraTui(KeysInOrder):
     """Shows `start` first; `log_path` is where a fault of the app is written down."""
 
     TITLE = "lora-tui"
