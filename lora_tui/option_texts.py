@@ -7,13 +7,18 @@ from collections.abc import Mapping
 
 from engine.plan.errors import Finding, UserError, inert
 from engine.plan.option import Option
-from engine.plan.options import by_name
+from engine.plan.options import by_name, options
 from engine.plan.settings import parse_text, resolve
 from lora_tui.steps import findings_of
 from lora_tui.survey import Survey
 
 PAGES: dict[str, str] = {"basic": "Basic", "advanced": "Advanced", "samples": "Samples"}
 ELSEWHERE = ("pretrained_model_name_or_path",)  # has a step of its own
+
+
+def listed(page: str) -> list[Option]:
+    """The options of a page of the settings, in the order of its rows."""
+    return [option for option in options() if option.page == page and option.name not in ELSEWHERE]
 
 
 def shown_value(option: Option, value: object) -> str:

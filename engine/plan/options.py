@@ -231,7 +231,7 @@ class Settings(BaseModel):
         words="snr loss weighting speed", step=0.5,
     )
     prior_loss_weight: float = option(
-        1.0, "Weight of regularisation pictures", "Noise and loss",
+        1.0, "Regularisation weight", "Noise and loss",
         "How much regularisation pictures count beside your own: less learns your subject faster and forgets the plain "
         "class sooner.",
         usual="0.5 to 1", guide="1.0", limits=(0.0, 100.0),
@@ -246,7 +246,7 @@ class Settings(BaseModel):
         page="samples", words="preview pictures time", step=50,
     )
     sample_at_first: bool = option(
-        False, "Sample before the first step", "Samples",
+        False, "Sample before training", "Samples",
         "Also draws the pictures before training starts, which shows what the base model does with the words alone.",
         usual="off", guide="off",
         page="samples", words="preview pictures",

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from engine.plan import presets
 from engine.plan.option import Option
-from engine.plan.options import options
-from lora_tui.option_texts import ELSEWHERE, PAGES, complaint, finding_of, shown_value
+from lora_tui.option_texts import PAGES, complaint, finding_of, shown_value
+from lora_tui.option_texts import listed as options_of
 from lora_tui.prompts.step import PlainStep
 from lora_tui.steps import StepName
 
@@ -17,8 +17,7 @@ FIRST = 2  # the number of the first option; before it stands the preset
 
 def listed() -> list[Option]:
     """The options in the order of their rows."""
-    shown = [option for option in options() if option.name not in ELSEWHERE]
-    return [option for page in PAGES for option in shown if option.page == page]
+    return [option for page in PAGES for option in options_of(page)]
 
 
 class SettingsStep(PlainStep):

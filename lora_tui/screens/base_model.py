@@ -72,7 +72,7 @@ class BaseModelPage(FormPage):
         return Row("path", "File or folder", now or "(none yet)", text=now, mark="x" if wrong else "", kind="path")
 
     def _about(self, now: str) -> list[Text]:
-        width = self.room
+        width = self.about_room
         survey = self.wizard.survey
         base: BaseModel | None = survey.base if survey is not None else None
         if self.form.here.startswith("found ") and self._found:

@@ -42,7 +42,7 @@ class ProjectPage(FormPage):
                 key = f"repeats {found.name}"
                 rows.append(Row(key, label, str(found.repeats), kind="number", changed=changed, aside=found.name))
         self.form.show(rows)
-        self.query_one("#about", Lines).show(about(self._key(), self.room, judge_of(warned)))
+        self.query_one("#about", Lines).show(about(self._key(), self.about_room, judge_of(warned)))
 
     def _key(self) -> str:
         return self.form.here.partition(" ")[0]

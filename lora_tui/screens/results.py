@@ -142,7 +142,7 @@ class ResultsPage(FormPage):
 
     def _about(self) -> list[Text]:
         if self.form.here == "home" and self._fetch is not None:
-            return fetch_lines(self._fetch, self.room)
+            return fetch_lines(self._fetch, self.about_room)
         if self._copied is not None:
             word = prompt_text(self._copied.stem)
             rows = [line((" Copied: ", DIM), (inert(self._copied), GOOD))]

@@ -12,10 +12,10 @@ from textual.binding import Binding, BindingType
 from engine.plan import presets
 from engine.plan.errors import Finding
 from engine.plan.option import Option, Page
-from engine.plan.options import by_name, options
+from engine.plan.options import by_name
 from lora_tui import option_texts
 from lora_tui.draft import DEFAULT_PRESET
-from lora_tui.option_texts import PAGES, complaint, finding_of, shown_value, stepped, typed_value
+from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
 from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
 from lora_tui.steps import StepName
 from lora_tui.widgets.form import Form, Kind, Row
@@ -50,10 +50,16 @@ class SettingsPage(FormPage):
 
     def update(self) -> None:
         self.query_one(Tabs).choose(self.part)
-        rows = [self._preset_row()] if self.part == "basic" else []
-        rows += [self._row(option) for option in options() if option.page == self.part and option.name not in ELSEWHERE]
+        rows: list[Row] = []
+        for part, title in PAGES.items():
+            if self.has_class("-huge"):  # all parts at once
+                rows.append(Row(f"heading {part}", title, kind="heading"))
+            elif part != self.part:
+                continue
+            rows += [self._preset_row()] if part == "basic" else []
+            rows += [self._row(option) for option in listed(part)]
         self.form.show(rows)
-        self.query_one("#about", Lines).show(self._about(self.room - 2))
+        self.query_one("#about", Lines).show(self._about(self.about_room - 2))
 
     def _preset_row(self) -> Row:
         name = self.draft.project.preset
@@ -91,7 +97,8 @@ class SettingsPage(FormPage):
         facts = "   ".join(filter(None, (f"usual: {option.usual}", guide, option.name)))
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(facts, width)]
         if (typed := self.draft.typed.get(option.name)) is not None:
-            rows.append(line((f" {complaint(option, typed)} It is kept here, and not used.", BAD)))
+            why = f"{complaint(option, typed)} It is kept here, and not used."
+            rows += [line((f" {part}", BAD)) for part in textwrap.wrap(why, width)]
         elif (found := self._finding(option)) is not None:
             rows += [line((f" {part}", WARN)) for part in textwrap.wrap(found.message, width)]
             if found.value is not None:
@@ -111,13 +118,22 @@ class SettingsPage(FormPage):
 
     # ----------------------------------------------------------------------------------------------------------- keys
     def action_page(self, by: int) -> None:
-        names: list[Page] = ["basic", "advanced", "samples"]
-        self.part = names[(names.index(self.part) + by) % len(names)]
-        self.show_all()
+        names = list(PAGES)
+        self._show_part(names[(names.index(self.part) + by) % len(names)])
 
     def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
-        self.part = event.name  # type: ignore[assignment]
+        self._show_part(event.name)
+
+    def _show_part(self, part: str) -> None:
+        self.part = part  # type: ignore[assignment]
         self.show_all()
+        if self.has_class("-huge"):
+            self.form.choose("preset" if part == "basic" else listed(part)[0].name)
+
+    def on_form_moved(self, event: Form.Moved) -> None:
+        if event.key in by_name() and self.has_class("-huge"):
+            self.part = by_name()[event.key].page
+        super().on_form_moved(event)
 
     def show_option(self, option: Option) -> None:
         """Bring an option into sight, for those who looked for it."""

@@ -55,7 +55,7 @@ class TrainingPage(FormPage):
             )
         self.form.show(rows or [Row("none", "No training has been started yet.", kind="note")])
         text = "Each training is a program of its own and goes on when you leave. Enter opens its dashboard."
-        self.query_one("#about", Lines).show(paragraph(text, self.room))
+        self.query_one("#about", Lines).show(paragraph(text, self.about_room))
 
     def sentence(self, standing: Standing) -> Says:
         if standing.mark == "done":

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 RAIL_COLUMNS = 96  # from here on the steps stand at the left; below, in one row at the top
 RAIL_CELLS = 25
+HUGE_COLUMNS, HUGE_ROWS = 150, 45  # from here on a form's explanations stand at its right
+BESIDE_CELLS = 60
 _SIGNS: dict[Mark, tuple[str, Style]] = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", DIM)}
 
 WIZARD_KEYS: list[BindingType] = [
@@ -119,7 +121,9 @@ class WizardPage(Page):
         self.call_after_refresh(self.show_all)
 
     def _arrange(self) -> None:
-        self.set_class(self.app.size.width < RAIL_COLUMNS, "-small")
+        width, height = self.app.size
+        self.set_class(width < RAIL_COLUMNS, "-small")
+        self.set_class(width >= HUGE_COLUMNS and height >= HUGE_ROWS, "-huge")
         self.set_class(getattr(self.app, "ascii_only", False), "-ascii")
 
     def show_all(self) -> None:
@@ -258,6 +262,11 @@ class FormPage(WizardPage):
     @property
     def form(self) -> Form:
         return self.query_one(Form)
+
+    @property
+    def about_room(self) -> int:
+        """Cells across for the explanations of a row."""
+        return BESIDE_CELLS - 3 if self.has_class("-huge") else self.room
 
     def action_row(self, by: int) -> None:
         self._news = None

@@ -177,3 +177,9 @@ def test_a_prompt_line_that_cannot_be_drawn_is_refused_as_it_is_typed(line: str,
     with pytest.raises(UserError, match="In the sample prompt") as refused:
         resolve({"sample_prompts": ["ohwx, a photo of a man --w 512", line]})
     assert words in str(refused.value)
+
+
+def test_titles_fit_into_the_rows_of_a_form():
+    from engine.plan.options import options
+
+    assert [option.title for option in options() if len(option.title) > 27] == []

@@ -1,4 +1,4 @@
-"""Keys that arrive together, in the whole app."""
+"""The whole app again: keys that arrive together, and large terminals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from engine.plan.project import Project
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, settle  # noqa: F401
+from tests.screens.test_wizard import drive, folder, own_state, press, settle  # noqa: F401
 
 
 def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path) -> None:  # noqa: F811
@@ -41,3 +41,24 @@ def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path)
     drive(folder, act)
     settings = Project.open(folder).settings
     assert (settings["train_batch_size"], settings["max_train_epochs"]) == (7, 9)
+
+
+def test_a_large_terminal_shows_all_settings_at_once_and_tab_goes_between_their_parts(folder: Path) -> None:  # noqa: F811
+    from lora_tui.widgets.form import Form
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        shown = text(pilot)
+        assert "Batch size" in shown
+        assert "Noise offset" in shown
+        assert "Prompts for samples" in shown
+        form = pilot.app.screen.query_one(Form)
+        places = []
+        for _ in range(3):
+            await press(pilot, "tab")
+            places.append(form.here)
+        assert places == ["output_name", "sample_every_n_steps", "preset"]
+        await press(pilot, *["down"] * 16)
+        assert "[Advanced]" in text(pilot)
+
+    drive(folder, act, "huge")
