@@ -7,6 +7,8 @@ from pathlib import Path
 
 from engine.plan.errors import UserError, inert
 from engine.plan.safetensors_header import read_header
+from engine.plan.sample_prompts import guide_prompt
+from engine.plan.sample_prompts import parse as parse_prompt
 from engine.runs.folder import RunFolder, create
 from lora_tui.draft import Draft
 from lora_tui.follow import project_job, start
@@ -35,23 +37,34 @@ def facts_of(path: Path) -> str:
     return inert(known)
 
 
-def guide_prompt(draft: Draft) -> str:
+def first_prompt(draft: Draft) -> str:
     """The project's first sample prompt, or else the guide's."""
     prompts = draft.value("sample_prompts")
     if isinstance(prompts, list | tuple) and prompts:
         return str(prompts[0])
     project = draft.project
-    kind = f", a photo of a {project.class_name}" if project.class_name else ""
-    return f"{project.trigger}{kind}"
+    return guide_prompt(project.trigger, project.class_name) if project.class_name else project.trigger
 
 
-def weight_of(text: str) -> float | None:
-    """The weight of a LoRA that was typed; None where it is none."""
-    try:
-        weight = float(text)
-    except ValueError:
-        return None
-    return weight if -2 <= weight <= 2 else None
+def prompt_of(text: str) -> str:
+    """A prompt that was typed. Raises UserError where it cannot be drawn."""
+    parse_prompt(text)
+    return text
+
+
+def seed_of(text: str) -> int:
+    """A seed that was typed. Raises UserError where it is none."""
+    if text.isascii() and text.isdecimal() and len(text) < 19:
+        return int(text)
+    raise UserError("bad-value", "A seed is a whole number, such as 42.")
+
+
+def weight_of(text: str) -> float:
+    """The weight of a LoRA that was typed. Raises UserError where it is none."""
+    with contextlib.suppress(ValueError):
+        if -2 <= (weight := float(text)) <= 2:
+            return weight
+    raise UserError("bad-value", "The weight is a number from -2 to 2.")
 
 
 def start_comparison(draft: Draft, lora: Path, prompt: str, seed: int, weight: float) -> RunFolder:

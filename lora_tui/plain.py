@@ -44,9 +44,28 @@ def _say(text: str) -> None:
 
 
 def follow(
-    run: RunFolder, say: Callable[[str], None], left: Callable[[], bool], poll_seconds: float = POLL_SECONDS
+    run: RunFolder,
+    say: Callable[[str], None],
+    left: Callable[[], bool],
+    poll_seconds: float = POLL_SECONDS,
+    step_seconds: float = 0.0,
 ) -> Observation:
-    """Say what happens until the run is over or `left()`; the last observation."""
+    """Say what happens until the run is over or `left()`; the last observation.
+
+    `step_seconds`: at least this long between two lines that only say that another step is done.
+    """
+    said = float("-inf")
+
+    def tell_new() -> None:
+        nonlocal said
+        while new := reader.read():
+            for event, line in told(new, view.snapshot):
+                if event["kind"] == "step":
+                    if time.monotonic() - said < step_seconds:
+                        continue
+                    said = time.monotonic()
+                say(line)
+
     view, reader = RunView(run), EventReader(run.events_path)
     while reader.read():  # before the summary is made: what comes in between is told twice and not lost
         pass
@@ -56,21 +75,15 @@ def follow(
     while not (seen.over or left()):
         time.sleep(poll_seconds)
         seen = view.refresh()
-        _tell_new(reader, view.snapshot, say)
+        tell_new()
         if seen.state != state:
             state = seen.state
             if not seen.over:
                 say(_changed(seen))
-    _tell_new(reader, view.snapshot, say)
+    tell_new()
     if seen.over:
         say(ending(run, seen))
     return seen
-
-
-def _tell_new(reader: EventReader, snapshot: Snapshot, say: Callable[[str], None]) -> None:
-    while new := reader.read():
-        for line in told(new, snapshot):
-            say(line)
 
 
 def summary(run: RunFolder, seen: Observation) -> str:
@@ -89,15 +102,15 @@ def summary(run: RunFolder, seen: Observation) -> str:
     return ", ".join(parts)
 
 
-def told(events: Iterable[Event], snapshot: Snapshot) -> Iterable[str]:
-    """A line for each event that says something to people."""
+def told(events: Iterable[Event], snapshot: Snapshot) -> Iterable[tuple[Event, str]]:
+    """Each event that says something to people, with its line."""
     for event in events:
         teller = _TELLERS.get(event["kind"])
         line = teller(event, snapshot) if teller is not None else ""
         if line:
             when = number(event.get("time"))
             clock = time.strftime("%H:%M:%S ", time.localtime(when)) if when is not None else ""
-            yield clock + line
+            yield event, clock + line
 
 
 def _step(event: Event, snapshot: Snapshot) -> str:

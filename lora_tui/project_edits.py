@@ -1,6 +1,11 @@
-"""Edits of [project] in project.toml: its name and words, and the repeats of its folders. Folders are never renamed."""
+"""Edits of [project] in project.toml: its name and words, the repeats of its folders, which pictures are left out.
+
+Folders are never renamed, and pictures never touched.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from engine.plan.option_values import is_plain_name
 from engine.plan.project import Project
@@ -32,5 +37,18 @@ def change_of(what: str, text: str, folder: str = "") -> Change:
             project.repeats[folder] = int(text)
         else:
             setattr(project, {"class": "class_name"}.get(what, what), text)
+
+    return change
+
+
+def left_out_or_not(picture: Path) -> Change:
+    """The edit that leaves a picture out of the training, or takes it back."""
+
+    def change(project: Project) -> None:
+        path = project.relative(picture)
+        if path in project.left_out:
+            project.left_out.remove(path)
+        else:
+            project.left_out.append(path)
 
     return change

@@ -52,6 +52,11 @@ class Survey:
         """What is worth a look and blocks nothing."""
         return [f for f in self.findings if f.level == "warning" and not f.stops_training()]
 
+    @property
+    def notes(self) -> list[Finding]:
+        """What is only to be known."""
+        return [f for f in self.findings if f.level == "note" and not f.stops_training()]
+
 
 def survey(project: Project, measures: Measures, progress: Callable[[int, int], None] | None = None) -> Survey:
     """Look at everything. Never raises; a `progress` that raises ends it."""

@@ -14,7 +14,7 @@ from engine.plan.option_values import is_plain_name
 from engine.plan.project import Project
 from engine.runs.places import state_dir
 from lora_tui.draft import DEFAULT_PRESET
-from lora_tui.project_edits import MOST_REPEATS
+from lora_tui.project_edits import refusal
 
 
 @dataclass
@@ -47,9 +47,8 @@ class Wish:
         for row, folder in (("images", self.images), ("reg", self.reg)):
             if folder and not os.path.isdir(os.path.expanduser(folder)):
                 return row, f"{folder} is no folder that is there."
-        if not (self.repeats.isascii() and self.repeats.isdecimal() and 0 < int(self.repeats[:9]) <= MOST_REPEATS):
-            return "repeats", f"Repeats are a whole number from 1 to {MOST_REPEATS:,}."
-        return "", ""
+        refused = refusal("repeats", self.repeats)
+        return ("repeats", refused) if refused else ("", "")
 
     def looked_over(self) -> tuple[str, str]:
         """`missing`, also where a folder cannot even be looked at."""

@@ -10,7 +10,6 @@ from engine.plan.found_models import Found, found_models
 from lora_tui.model_choice import OPTION, name_of, take_model, used_lately
 from lora_tui.paths import clean
 from lora_tui.prompts.step import PlainStep, Row
-from lora_tui.prompts.talk import Talk
 from lora_tui.readable import size
 from lora_tui.steps import Standing, StepName
 
@@ -32,12 +31,12 @@ class BaseModelStep(PlainStep):
         return standing.missing if str(self.draft.value(OPTION)) else "No base model is chosen."
 
     def rows(self) -> list[Row]:
-        return [Row(told(model), partial(self._use, str(model.path))) for model in self._models(self.talk)]
+        return [Row(told(model), partial(self._use, str(model.path))) for model in self._models()]
 
-    def _models(self, talk: Talk) -> list[Found]:
+    def _models(self) -> list[Found]:
         """Those on this machine; looked for once."""
         if self._found is None:
-            talk.say("Looking for models on this machine.")
+            self.talk.say("Looking for models on this machine.")
             self._found = found_models(self.draft.path, used_lately())
         return self._found
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from engine.plan.caption_files import read_for_editing, write_caption
-from engine.plan.captions import NotUTF8Error, has_word
+from engine.plan.captions import NotUTF8Error, has_word, is_missing
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, plural
 from lora_tui.prompts.step import PlainStep
@@ -54,10 +54,8 @@ class CaptionsStep(PlainStep):
         return list(dataset.used_of("train")) if dataset is not None else []
 
     def _is_missing(self, picture: Picture) -> bool:
-        trigger = self.draft.project.trigger
-        if picture.caption_path is None or not picture.caption:
-            return True
-        return bool(trigger and not has_word(picture.caption, trigger))
+        caption = picture.caption if picture.caption_path is not None else ""
+        return is_missing(caption, self.draft.project.trigger)
 
     def _write(self, pictures: list[Picture]) -> None:
         if not pictures:

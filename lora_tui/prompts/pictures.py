@@ -11,14 +11,15 @@ from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, plural
 from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
-from engine.plan.project import Project
 from engine.plan.take_over import Taken, take_over
 from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.follow import count_interrupts
+from lora_tui.project_edits import left_out_or_not
 from lora_tui.prompts.step import PlainStep
 from lora_tui.steps import StepName
 
+LEFT_OUT = " It is left out."
 SHOWN = 20  # rows that are read aloud without being asked for
 
 
@@ -43,22 +44,19 @@ class PicturesStep(PlainStep):
         self._say_remarkable()
 
     def _say_remarkable(self) -> None:
-        told = [picture for picture in self._pictures() if picture.problems or picture.left_out]
+        pictures = self._pictures()
+        told = [(n, picture) for n, picture in enumerate(pictures, 1) if picture.problems or picture.left_out]
         if not told:
-            self.talk.say("There is nothing to remark of any of them." if self._pictures() else "There are none.")
+            self.talk.say("There is nothing to remark of any of them." if pictures else "There are none.")
         elif len(told) > SHOWN:
             self.talk.say(f"{len(told)} of them have something to remark; the first {SHOWN} follow.")
-        for picture in told[:SHOWN]:
-            self.talk.say(self._line(picture))
+        for number, picture in told[:SHOWN]:
+            words = " ".join(str(problem) for problem in picture.problems)
+            self.talk.say(f"Picture {number}, {picture.path.name}: {words}" + (LEFT_OUT if picture.left_out else ""))
 
     def _pictures(self) -> list[Picture]:
         dataset = self.survey.dataset
         return [p for p in dataset.pictures if p.kind == self.KIND] if dataset is not None else []
-
-    def _line(self, picture: Picture) -> str:
-        number = self._pictures().index(picture) + 1
-        left = " It is left out." if picture.left_out else ""
-        return f"Picture {number}, {picture.path.name}: {' '.join(str(problem) for problem in picture.problems)}{left}"
 
     def choose(self, number: int) -> None:
         pictures = self._pictures()
@@ -68,19 +66,11 @@ class PicturesStep(PlainStep):
         picture = pictures[number - 1]
         self.talk.say(f"{picture.path.name}, {picture.width} by {picture.height}. {self._fate(picture)}")
         if self.talk.sure("Train it again?" if picture.left_out else "Leave it out of the training?"):
-            path = self.draft.project.relative(picture.path)
-
-            def change(project: Project) -> None:
-                if path in project.left_out:
-                    project.left_out.remove(path)
-                else:
-                    project.left_out.append(path)
-
-            self.edited(self.draft.edit(change))
+            self.edited(self.draft.edit(left_out_or_not(picture.path)))
 
     def _fate(self, picture: Picture) -> str:
         if picture.left_out:
-            return "It is left out."
+            return LEFT_OUT.strip()
         trained = f"It is trained at {picture.bucket[0]} by {picture.bucket[1]}." if picture.bucket[0] else ""
         return f"{trained} {' '.join(str(problem) for problem in picture.problems)}".strip()
 

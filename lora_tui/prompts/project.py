@@ -29,9 +29,6 @@ class ProjectStep(PlainStep):
         return rows
 
     def tell(self) -> None:
-        self._warn()
-
-    def _warn(self) -> None:
         if warned := judge(self.draft.project.trigger, self.draft.project.class_name):
             self.talk.say(f"Warning: {warned}")
 

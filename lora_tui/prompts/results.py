@@ -9,12 +9,21 @@ from typing import ClassVar, TypeVar
 
 from engine.plan.errors import UserError
 from engine.plan.export import export, prompt_text, usual_folders
-from engine.plan.sample_prompts import parse as parse_prompt
 from lora_tui.aside import or_error
 from lora_tui.fetch_home import connection, fetch_line
-from lora_tui.loras import FIRST_SEED, facts_of, guide_prompt, loras_of, start_comparison, weight_of
+from lora_tui.loras import (
+    FIRST_SEED,
+    facts_of,
+    first_prompt,
+    loras_of,
+    prompt_of,
+    seed_of,
+    start_comparison,
+    weight_of,
+)
 from lora_tui.paths import clean
 from lora_tui.prompts.step import PlainStep, Row
+from lora_tui.prompts.talk import number_in
 from lora_tui.prompts.watching import watch
 from lora_tui.steps import StepName
 
@@ -56,9 +65,9 @@ class ResultsStep(PlainStep):
         if lora is None:
             self.talk.say("There is no LoRA yet.")
             return
-        prompt = self._ask("Prompt", guide_prompt(self.draft), _read_prompt)
-        seed = self._ask("Seed", FIRST_SEED, _read_seed)
-        weight = self._ask("Weight of the LoRA", 1.0, _read_weight)
+        prompt = self._ask("Prompt", first_prompt(self.draft), prompt_of)
+        seed = self._ask("Seed", FIRST_SEED, seed_of)
+        weight = self._ask("Weight of the LoRA", 1.0, weight_of)
         run = or_error(partial(start_comparison, self.draft, lora, prompt, seed, weight), "It could not be drawn")
         if isinstance(run, UserError):
             self.talk.say(f"Error: {run}")
@@ -68,13 +77,13 @@ class ResultsStep(PlainStep):
         if sheet.is_file():
             self.talk.say(f"Without and with, side by side: {sheet}")
 
-    def _ask(self, label: str, usual: _T, read: Callable[[str], _T | UserError]) -> _T:
+    def _ask(self, label: str, usual: _T, read: Callable[[str], _T]) -> _T:
         """A value that `read` takes, or the usual one."""
         while text := self.talk.ask(f"{label}; Enter takes {usual}:"):
-            found = read(text)
-            if not isinstance(found, UserError):
-                return found
-            self.talk.say(f"Error: {found}")
+            try:
+                return read(text)
+            except UserError as error:
+                self.talk.say(f"Error: {error}")
         return usual
 
     def do_export(self, rest: str) -> None:
@@ -88,8 +97,8 @@ class ResultsStep(PlainStep):
             self.talk.say(f"{number}. {place.program}: {place.folder}")
         which = "The number of a program, or the path of a folder" if places else "The path of a folder"
         text = self.talk.ask(f"{which}; Enter leaves it:")
-        if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= len(places):
-            self._export(lora, places[int(text[:9]) - 1].folder, name)
+        if (chosen := number_in(text)) is not None and 1 <= chosen <= len(places):
+            self._export(lora, places[chosen - 1].folder, name)
         elif text:
             self._export(lora, Path(clean(text)), name)
 
@@ -123,22 +132,3 @@ class ResultsStep(PlainStep):
             self.talk.say(found.command)
             if not found.sure:
                 self.talk.say("The address and the port are those that you log in with.")
-
-
-def _read_prompt(text: str) -> str | UserError:
-    try:
-        parse_prompt(text)
-    except UserError as error:
-        return error
-    return text
-
-
-def _read_seed(text: str) -> int | UserError:
-    if text.isascii() and text.isdecimal() and len(text) < 19:
-        return int(text)
-    return UserError("bad-value", "A seed is a whole number, such as 42.")
-
-
-def _read_weight(text: str) -> float | UserError:
-    weight = weight_of(text)
-    return UserError("bad-value", "The weight is a number from -2 to 2.") if weight is None else weight

@@ -10,6 +10,7 @@ from engine.plan.option import Option
 from lora_tui.option_texts import PAGES, complaint, finding_of, shown_value
 from lora_tui.option_texts import listed as options_of
 from lora_tui.prompts.step import PlainStep
+from lora_tui.prompts.talk import number_in
 from lora_tui.steps import StepName
 
 FIRST = 2  # the number of the first option; before it stands the preset
@@ -77,13 +78,13 @@ class SettingsStep(PlainStep):
 
     def _choose_preset(self) -> None:
         names = presets.names()
-        for number, name in enumerate(names, 1):
+        for place, name in enumerate(names, 1):
             preset = presets.load(name)
-            self.talk.say(f"{number}. {preset.title}. {preset.when}")
+            self.talk.say(f"{place}. {preset.title}. {preset.when}")
         self.talk.say("With another preset what you set by hand is forgotten, but for the base model and names.")
         while text := self.talk.ask("Its number, or Enter to keep it as it is:"):
-            if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= len(names):
-                name = names[int(text[:9]) - 1]
+            if (number := number_in(text)) is not None and 1 <= number <= len(names):
+                name = names[number - 1]
                 self.edited(self.draft.choose_preset(name), f"The settings start from {presets.load(name).title} now.")
                 for note in presets.load(name).notes:
                     self.explain(note)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.plan.errors import UserError
+from lora_tui.paths import clean
 from lora_tui.steps import Standing, StepName
 
 if TYPE_CHECKING:
@@ -83,14 +84,10 @@ class PlainStep:
             self.talk.say(said or "Saved.")
 
     def explain(self, text: str) -> None:
-        explain(self.talk, text)
+        self.talk.explain(text)
 
     def ask_folder(self, question: str) -> str | None:
         """A folder that is there; None where somebody would rather not."""
-        from pathlib import Path
-
-        from lora_tui.paths import clean
-
         while text := self.talk.ask(question):
             folder = clean(text)
             try:
@@ -100,9 +97,3 @@ class PlainStep:
                 pass
             self.talk.say(f"Error: {folder} is no folder that is there. Type another one, or Enter to leave it.")
         return None
-
-
-def explain(talk: Talk, text: str) -> None:
-    """An explanation, in lines that a braille display can take."""
-    for part in textwrap.wrap(text, 78):
-        talk.say(part)

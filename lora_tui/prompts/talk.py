@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import BinaryIO, TextIO
 
@@ -37,6 +38,10 @@ class Talk:
             self._told = now
             self.say(text)
 
+    def explain(self, text: str) -> None:
+        """An explanation, in lines that a braille display can take."""
+        self.say("\n".join(textwrap.wrap(text, 78)))
+
     def ask(self, question: str) -> str:
         """The answer without spaces around it. Bytes that are no UTF-8 come as Python has them in file names.
 
@@ -53,3 +58,8 @@ class Talk:
     def sure(self, question: str) -> bool:
         """Whether somebody says yes; anything else is no."""
         return self.ask(f"{question} yes or no:").casefold() in ("y", "yes")
+
+
+def number_in(text: str) -> int | None:
+    """The number that an answer is; None where it is something else."""
+    return int(text[:9]) if text.isascii() and text.isdecimal() else None

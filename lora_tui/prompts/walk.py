@@ -15,7 +15,7 @@ from lora_tui.prompts.results import ResultsStep
 from lora_tui.prompts.review import ReviewStep
 from lora_tui.prompts.settings import FIRST, SettingsStep, listed
 from lora_tui.prompts.step import PlainStep
-from lora_tui.prompts.talk import LeaveError, Talk
+from lora_tui.prompts.talk import LeaveError, Talk, number_in
 from lora_tui.prompts.training import TrainingStep
 from lora_tui.steps import STEPS, Mark, Standing, StepName, neighbour, number
 from lora_tui.survey import Survey
@@ -107,12 +107,10 @@ class Walk:
         word, _, rest = answer.partition(" ")
         word = word.casefold()
         step = self.steps[self.here]
-        if word.isascii() and word.isdecimal() and not rest:
-            step.choose(int(word[:9]))
+        if (chosen := number_in(word)) is not None and not rest:
+            step.choose(chosen)
             return False
-        if step.do(word, rest.strip()):
-            return False
-        return self._obey(word, rest.strip())
+        return not step.do(word, rest.strip()) and self._obey(word, rest.strip())
 
     def _obey(self, word: str, rest: str) -> bool:
         """A word that works everywhere; whether the step is to be told again."""
@@ -156,8 +154,9 @@ class Walk:
         self._say_steps()
 
     def _say_steps(self) -> None:
+        standings = self.standings()
         for place, step in enumerate(STEPS, 1):
-            stands = self.standings()[step.name]
+            stands = standings[step.name]
             here = ", you are here" if step.name == self.here else ""
             missing = f": {stands.missing}" if stands.missing else "."
             self.talk.say(f"{place} {step.title}{here}: {MARKS[stands.mark]}{missing}")
@@ -167,7 +166,7 @@ class Walk:
         found = [("Error", finding) for finding in survey.blocking]
         found += [("Error", finding) for finding in typed_findings(self.wizard.draft.typed)]
         found += [("Warning", finding) for finding in survey.warnings]
-        found += [("Note", f) for f in survey.findings if f.level == "note" and not f.stops_training()]
+        found += [("Note", finding) for finding in survey.notes]
         for kind, finding in found:
             self.talk.say(f"{kind}: {finding}")
         self.talk.say(f"That was {plural(len(found), 'thing')}." if found else "Nothing: all is in order.")
@@ -191,16 +190,13 @@ class Walk:
         for line in found:
             self.talk.say(line)
         if found:
-            if number := self.talk.ask("Type the number of one to change it, or Enter to leave it:"):
-                self._change(number)
+            answer = self.talk.ask("Type the number of one to change it, or Enter to leave it:")
+            if (chosen := number_in(answer)) is not None:
+                self.steps["settings"].choose(chosen)
+            elif answer:
+                self.talk.say("That is no number.")
         else:
             self.talk.say("No option is found by that. Try one word, such as / memory or / overfitting.")
-
-    def _change(self, number: str) -> None:
-        if number.isascii() and number.isdecimal():
-            self.steps["settings"].choose(int(number[:9]))
-        else:
-            self.talk.say("That is no number.")
 
     def _help(self) -> None:
         own = self.steps[self.here].WORDS

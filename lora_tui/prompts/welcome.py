@@ -13,8 +13,7 @@ from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.known_projects import known_projects
 from lora_tui.paths import clean
-from lora_tui.prompts.step import explain
-from lora_tui.prompts.talk import LeaveError, Talk
+from lora_tui.prompts.talk import LeaveError, Talk, number_in
 from lora_tui.prompts.walk import open_project
 
 SHOWN = 12
@@ -64,8 +63,8 @@ def _choose(talk: Talk) -> Path:
     while True:
         answer = talk.ask("A number or a word, or q to leave:" if known else "new, open or demo, or q to leave:")
         word, _, rest = answer.partition(" ")
-        if word.isascii() and word.isdecimal() and 1 <= int(word[:9]) <= len(known):
-            return known[int(word[:9]) - 1].path
+        if (chosen := number_in(word)) is not None and 1 <= chosen <= len(known):
+            return known[chosen - 1].path
         if word == "q":
             raise LeaveError
         if word == "new" and (made := _new(talk)) is not None:
@@ -88,7 +87,7 @@ def _new(talk: Talk) -> Path | None:
     at = 0
     while at < len(QUESTIONS):
         key, field, label = QUESTIONS[at]
-        explain(talk, ABOUT[key])
+        talk.explain(ABOUT[key])
         now = wish.folder if field == "where" else getattr(wish, field)
         answer = talk.ask(
             f"{label}" + (f", Enter takes {now}:" if now else ", may come later:" if key in OPTIONAL else ":")

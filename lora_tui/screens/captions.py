@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from engine.plan.caption_files import read_for_editing, write_caption
-from engine.plan.captions import NotUTF8Error, has_word
+from engine.plan.captions import NotUTF8Error, has_word, is_missing
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
 from lora_tui.screens.pictures import LIST_KEYS, PREVIEW_COLUMNS
@@ -87,8 +87,7 @@ class CaptionsPage(WizardPage):
         return entry.caption if entry.caption_path is not None else ""
 
     def _is_missing(self, entry: Entry) -> bool:
-        caption, trigger = self._caption(entry), self.draft.project.trigger
-        return not caption or bool(trigger and not has_word(caption, trigger))
+        return is_missing(self._caption(entry), self.draft.project.trigger)
 
     def _row(self, index: int) -> Text:
         entry = self._shown[index]

@@ -32,10 +32,9 @@ class FoundScreen(Reading):
         survey = self._pages.wizard.survey
         if survey is None:
             return [line((" The project is still being looked at.", PLAIN))]
-        notes = [finding for finding in survey.findings if finding.level == "note" and not finding.stops_training()]
         rows: list[Text] = []
         typed = typed_findings(self._pages.wizard.draft.typed)
-        for finding in [*survey.blocking, *typed, *survey.warnings, *notes]:
+        for finding in [*survey.blocking, *typed, *survey.warnings, *survey.notes]:
             rows += [*finding_lines(finding, width), line()]
         return rows or [line((" Nothing: all is in order.", PLAIN))]
 

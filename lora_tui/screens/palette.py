@@ -12,7 +12,7 @@ from textual.command import CommandInput, CommandPalette, Hit, Hits, Provider, S
 
 from engine.plan.errors import inert
 from engine.plan.options import options
-from lora_tui.screens.settings import ELSEWHERE
+from lora_tui.option_texts import ELSEWHERE
 from lora_tui.steps import STEPS
 from lora_tui.themes import THEMES
 from lora_tui.widgets.hints import Hint, Hints, key_name
@@ -87,7 +87,7 @@ def find_command(app: LoraTui, page: Page) -> None:
         binding = active.binding
         if binding.tooltip and binding.action not in ("palette", "help"):
             title = f"{binding.description.rstrip('…')}  [{key_name(app, binding)}]"
-            run = partial(page.run_action, binding.action)
+            run = partial(app.run_action, binding.action, active.node)
             found.append((title, binding.tooltip, binding.id or binding.action, partial(_later, app, run)))
     found += [(f"Theme: {name}", what, "colours", partial(app.choose_theme, name)) for name, what in THEMES.items()]
     app.push_screen(Palette([_provider(found)], placeholder="A command, a step or a theme…"))

@@ -16,8 +16,8 @@ from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, few, inert, plural
 from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
-from engine.plan.project import Project
 from lora_tui.aside import aside, or_error
+from lora_tui.project_edits import left_out_or_not
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
@@ -147,15 +147,7 @@ class PicturesPage(WizardPage):
     def action_leave_out(self) -> None:
         if not self._shown:
             return
-        path = self.draft.project.relative(self._shown[self.listing.here].path)
-
-        def change(project: Project) -> None:
-            if path in project.left_out:
-                project.left_out.remove(path)
-            else:
-                project.left_out.append(path)
-
-        self.done(self.draft.edit(change))
+        self.done(self.draft.edit(left_out_or_not(self._shown[self.listing.here].path)))
 
     def action_large(self) -> None:
         from lora_tui.screens.large import LargePicture

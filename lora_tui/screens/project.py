@@ -57,7 +57,7 @@ class ProjectPage(FormPage):
         text = event.text.strip()
         name, _, folder = event.key.partition(" ")
         if refused := refusal(name, text):
-            self.form.reject(event.key, event.text)
+            self.form.edit(event.key, event.text)  # to be mended
             self.say("x", refused)
         else:
             self.done(self.draft.edit(change_of(name, text, folder)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,6 @@ from textual.containers import Horizontal
 
 from engine.plan.errors import UserError, inert
 from engine.plan.export import Destination, export, prompt_text, usual_folders
-from engine.plan.sample_prompts import parse as parse_prompt
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Sample
@@ -21,7 +21,17 @@ from engine.runs.state import RunView
 from lora_tui.aside import aside, or_error
 from lora_tui.clipboard import copy
 from lora_tui.fetch_home import FetchLine, connection, fetch_line
-from lora_tui.loras import FIRST_SEED, facts_of, guide_prompt, loras_of, start_comparison, weight_of
+from lora_tui.loras import (
+    FIRST_SEED,
+    facts_of,
+    first_prompt,
+    loras_of,
+    prompt_of,
+    seed_of,
+    start_comparison,
+    weight_of,
+)
+from lora_tui.paths import clean
 from lora_tui.progress import activity
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
@@ -103,7 +113,7 @@ class ResultsPage(FormPage):
             rows.append(Row("none", "none yet: they come with the training", kind="note"))
         rows += [
             Row("h2", "Compare", kind="heading"),
-            Row("prompt", "Prompt", self.prompt or self._guide_prompt(), text=self.prompt or self._guide_prompt()),
+            Row("prompt", "Prompt", self.prompt or self._usual_prompt, text=self.prompt or self._usual_prompt),
             Row("seed", "Seed", str(self.seed), kind="number"),
             Row("weight", "LoRA weight", f"{self.weight:g}", kind="number", aside="1 is the whole of it"),
             Row("compare", "Draw without and with", aside="the same prompt and seed", kind="action"),
@@ -127,8 +137,9 @@ class ResultsPage(FormPage):
             self._facts[path] = facts_of(path)
         return self._facts[path]
 
-    def _guide_prompt(self) -> str:
-        return guide_prompt(self.draft)
+    @property
+    def _usual_prompt(self) -> str:
+        return first_prompt(self.draft)
 
     def _export_name(self) -> str:
         return self.export_name or (self.chosen.stem if self.chosen is not None else "")
@@ -195,7 +206,7 @@ class ResultsPage(FormPage):
             self.say("!", "It is being drawn already." if self._view is not None else "There is no LoRA yet.")
             return
         draft, lora = self.draft, self.chosen
-        prompt, seed, weight = self.prompt or self._guide_prompt(), self.seed, self.weight
+        prompt, seed, weight = self.prompt or self._usual_prompt, self.seed, self.weight
         self.say("ok", "Starting the engine…")
 
         def work() -> RunFolder:
@@ -264,39 +275,26 @@ class ResultsPage(FormPage):
         self.show_all()
 
     def on_form_edited(self, event: Form.Edited) -> None:
-        from lora_tui.paths import clean
-
-        text = event.text.strip()
-        if event.key == "prompt":
-            try:
-                parse_prompt(text)
-            except UserError as error:
-                self._reject(event, str(error))
-                return
-            self.prompt = text
-        elif event.key == "name":
-            self.export_name = text
-        elif event.key == "seed":
-            if not (text.isascii() and text.isdecimal() and len(text) < 19):
-                self._reject(event, "A seed is a whole number, such as 42.")
-                return
-            self.seed = int(text)
-        elif event.key == "weight":
-            weight = weight_of(text)
-            if weight is None:
-                self._reject(event, "The weight is a number from -2 to 2.")
-                return
-            self.weight = weight
-        elif event.key == "folder":
+        if event.key == "folder":
             if place := clean(event.text):
                 self._export(Path(place))
             return
+        text = event.text.strip()
+        try:
+            if event.key == "prompt":
+                self.prompt = prompt_of(text)
+            elif event.key == "seed":
+                self.seed = seed_of(text)
+            elif event.key == "weight":
+                self.weight = weight_of(text)
+            elif event.key == "name":
+                self.export_name = text
+        except UserError as error:
+            self.form.edit(event.key, event.text)  # to be mended
+            self.say("x", str(error))
+            return
         self._keep()
         self.show_all()
-
-    def _reject(self, event: Form.Edited, why: str) -> None:
-        self.form.reject(event.key, event.text)
-        self.say("x", why)
 
     def _keep(self) -> None:
         """Also after the app was left."""
@@ -306,9 +304,10 @@ class ResultsPage(FormPage):
     def _remembered(self) -> None:
         said = {name: text for name, text in self.draft.remembered("results").items() if isinstance(text, str)}
         self.prompt, self.export_name = said.get("prompt", ""), said.get("as", "")
-        seed, weight = said.get("seed", ""), weight_of(said.get("weight", ""))
-        self.seed = int(seed) if seed.isascii() and seed.isdecimal() and len(seed) < 19 else FIRST_SEED
-        self.weight = 1.0 if weight is None else weight
+        with contextlib.suppress(UserError):
+            self.seed = seed_of(said.get("seed", ""))
+        with contextlib.suppress(UserError):
+            self.weight = weight_of(said.get("weight", ""))
 
     def _copy(self, text: str) -> None:
         try:

@@ -13,7 +13,6 @@ from engine.plan import presets
 from engine.plan.errors import Finding
 from engine.plan.option import Option, Page
 from engine.plan.options import by_name
-from lora_tui import option_texts
 from lora_tui.draft import DEFAULT_PRESET
 from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
 from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
@@ -23,7 +22,6 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, PLAIN, WARN, line
 from lora_tui.widgets.tabs import Tabs
 
-ELSEWHERE = option_texts.ELSEWHERE
 _KINDS: dict[str, Kind] = {"switch": "switch", "integer": "number", "number": "number", "choice": "choice"}
 
 

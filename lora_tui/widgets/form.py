@@ -255,10 +255,6 @@ class Form(VerticalScroll):
         editor.cursor_position = len(text)
         editor.focus()
 
-    def reject(self, key: str, text: str) -> None:
-        """What was typed for a row will not do: it stands in the editor again, to be mended or left with Esc."""
-        self.edit(key, text)
-
     def close(self) -> None:
         """Put the editor away; what was in it is gone."""
         self._editing = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from textual import events
 from textual.pilot import Pilot
 
@@ -62,3 +63,12 @@ def test_a_large_terminal_shows_all_settings_at_once_and_tab_goes_between_their_
         assert "[Advanced]" in text(pilot)
 
     drive(folder, act, "huge")
+
+
+@pytest.mark.parametrize(("words", "screen"), [("machine", "MachineScreen"), ("warnings", "FoundScreen")])
+def test_the_palette_does_what_keys_of_the_app_and_of_the_screen_do(folder: Path, words: str, screen: str) -> None:  # noqa: F811
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "1", "colon", *words, "enter")
+        assert type(pilot.app.screen).__name__ == screen
+
+    drive(folder, act)
