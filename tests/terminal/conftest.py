@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,30 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -
     run = small_run.start(project, env=env)
     assert small_run.wait_for_end(run) == "finished"
     return run
+
+
+@pytest.fixture
+def my_pictures(tmp_path: Path) -> Path:
+    """A folder of pictures as people have them; one has no caption."""
+    made = small_run.make_project(tmp_path / "source")
+    pictures = tmp_path / "my pictures"
+    shutil.copytree(next((made / "img").iterdir()), pictures)
+    sorted(pictures.glob("*.txt"))[0].unlink()
+    shutil.rmtree(made)
+    return pictures
+
+
+@pytest.fixture
+def own_home(env: dict[str, str], tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A home folder that nobody has used yet, and the environment for it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return home, {
+        **env,
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+    }
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import small_run
@@ -19,17 +17,13 @@ from tests.terminal.conftest import Opened
 UNPRINTABLE = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f-\xff]")
 
 
-def test_from_nothing_to_an_exported_lora_through_a_pipe(env: Mapping[str, str], tmp_path: Path) -> None:
-    made = small_run.make_project(tmp_path / "source")
-    pictures = tmp_path / "my pictures"
-    shutil.copytree(next((made / "img").iterdir()), pictures)
-    sorted(pictures.glob("*.txt"))[0].unlink()
-    shutil.rmtree(made)
-    home, target = tmp_path / "home", tmp_path / "Lora"
-    home.mkdir()
-    own = {**env, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
+def test_from_nothing_to_an_exported_lora_through_a_pipe(
+    own_home: tuple[Path, dict[str, str]], my_pictures: Path, tmp_path: Path
+) -> None:
+    home, own = own_home
+    target = tmp_path / "Lora"
     answers = [
-        *("new", "ohwx", "man", "", f"'{pictures}'", "", "4", ""),
+        *("new", "ohwx", "man", "", f"'{my_pictures}'", "", "4", ""),
         *("n", "n", "n", "m", "ohwx, face", "n"),
         *("path micro", "n", "/ epochs", "4", "1", "n", "try", "start", "n"),
         *("compare", "", "7", "0.8", "export", "mine", str(target), "yes", "q"),

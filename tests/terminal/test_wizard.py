@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import small_run
@@ -34,16 +32,12 @@ class Hands:
         time.sleep(0.2)
 
 
-def test_from_nothing_to_an_exported_lora(env: Mapping[str, str], tmp_path: Path) -> None:
-    made = small_run.make_project(tmp_path / "source")
-    pictures = tmp_path / "my pictures"
-    shutil.copytree(next((made / "img").iterdir()), pictures)
-    sorted(pictures.glob("*.txt"))[0].unlink()
-    shutil.rmtree(made)
-    home, target = tmp_path / "home", tmp_path / "webui" / "models" / "Lora"
-    home.mkdir()
+def test_from_nothing_to_an_exported_lora(
+    own_home: tuple[Path, dict[str, str]], my_pictures: Path, tmp_path: Path
+) -> None:
+    home, own = own_home
+    target = tmp_path / "webui" / "models" / "Lora"
     target.mkdir(parents=True)
-    own = {**env, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
     terminal = Terminal(small_run.command(), own, home, 30, 100)
     hands = Hands(terminal)
     try:
@@ -53,7 +47,7 @@ def test_from_nothing_to_an_exported_lora(env: Mapping[str, str], tmp_path: Path
         hands.press(ENTER)
         hands.press(*"ohwx", ENTER, DOWN, ENTER)
         hands.press(*"man", ENTER, DOWN, DOWN, ENTER)
-        hands.paste(f"'{pictures}'")
+        hands.paste(f"'{my_pictures}'")
         hands.press(ENTER, DOWN, DOWN, ENTER, "\x15", "4", ENTER)  # repeats
         hands.press("m")
         hands.see("6 pictures")
