@@ -40,6 +40,7 @@ COMMANDS = {
     "doctor": "doctor",
 }
 """Command to its module in `lora_tui.commands`, and its name there where that is not `command`."""
+OWN_OPTIONS = ("-h", "--help", "--version")  # of `lora-tui` itself; all others before a command are the app's
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -99,12 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def with_command(given: list[str]) -> list[str]:
-    """`lora-tui`, `lora-tui DIR` and `lora-tui --ascii DIR` mean `open`; without a terminal `lora-tui` is its help."""
-    first = next((part for part in given if not part.startswith("-")), None)
-    if first is None:
-        asks = any(part in ("-h", "--help", "--version") for part in given)
-        shown = "--plain" in given or (sys.stdin.isatty() and sys.stdout.isatty())
-        return ["open", *given] if shown and not asks else given
+    """`lora-tui`, `lora-tui DIR` and `lora-tui --ascii …` mean `open`; without a terminal `lora-tui` is its help."""
+    if not given:
+        return ["open"] if sys.stdin.isatty() and sys.stdout.isatty() else given
+    first = given[0]
+    if first.startswith("-"):
+        return given if first in OWN_OPTIONS else ["open", *given]
     if first in COMMANDS or not (os.sep in first or first in (".", "..", "~") or os.path.isdir(first)):
         return given
     return ["open", *given]
