@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 
+from engine.plan.errors import UserError
 from lora_tui import themes
 from lora_tui.key_order import KeysInOrder
 from lora_tui.widgets.colours import PREFIX, textual_theme
@@ -176,20 +177,44 @@ class LoraTui(KeysInOrder):
                 self.action_leave()
 
     def open_project(self, path: Path, step: StepName | None = None) -> None:
-        """Show a project in the wizard, at `step` or where it was left. Raises UserError as `Project.open` does."""
+        """Show a project in the wizard, at `step` or where it was left.
+
+        Raises UserError as `Project.open` does, and `unsaved` where changes of the open one would be lost.
+        """
         from lora_tui.pages import Pages
 
+        if unsaved := self._unsaved():
+            raise UserError("unsaved", unsaved)
         pages = Pages(self, path)
         if self.pages is not None:
             self.pages.close()
         self.pages = pages
         pages.go(step or pages.wizard.left_at)
 
+    def _unsaved(self) -> str:
+        """Why changes of the open project would be lost with it; "" where none would."""
+        draft = self.pages.wizard.draft if self.pages is not None else None
+        return draft.trouble_words if draft is not None and draft.unkept else ""
+
     def action_leave(self) -> None:
         """Leave the app. Twice is as good as once."""
-        if not self._leaving:
+        if (unsaved := self._unsaved()) and not self.ended_by:
+            self._ask_to_lose(unsaved)
+        elif not self._leaving:
             self._leaving = True
             self.exit()
+
+    def _ask_to_lose(self, why: str) -> None:
+        from lora_tui.screens.dialogs import Choice, Question
+
+        def answered(answer: str | None) -> None:
+            if answer and not self._leaving:
+                self._leaving = True
+                self.exit()
+
+        if not isinstance(self.screen, Question):
+            choices = [Choice("", "Stay", why), Choice("yes", "Leave, and lose the changes")]
+            self.push_screen(Question("Your changes are not saved.", choices), answered)
 
     def action_help(self) -> None:
         from lora_tui.screens.help import Help

@@ -1,46 +1,37 @@
 """The project that the wizard's screens edit: one plain object, saved as it is edited, safe beside a text editor.
 
-Every edit is made on the project.toml that is on the disk now, so that what somebody wrote there a moment ago stays. A
-file that cannot be read or written keeps the edit waiting here; nothing that was typed is lost.
+Every edit is made on the project.toml that is on the disk now, so that what somebody wrote there a moment ago stays.
+While that file cannot be read or written the edits wait, beside the project, also for the next start of the app.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from pathlib import Path
 
 from engine.plan import presets
 from engine.plan.errors import UserError
-from engine.plan.files import atomic_write
 from engine.plan.options import by_name
 from engine.plan.project import Project
 from engine.plan.settings import Settings, parse_text, resolve
+from lora_tui import patch
+from lora_tui.beside import Beside
+from lora_tui.patch import Patch
 
 Change = Callable[[Project], None]
-OWN_FOLDER = ".lora-tui"
 DEFAULT_PRESET = "guide"
 MOST_UNDONE = 100  # edits
-EDITED = ("name", "trigger", "class_name", "preset", "settings", "repeats", "left_out")
-_WORDS = {
-    "name": "the name",
-    "trigger": "the trigger word",
-    "class_name": "the class",
-    "preset": "the preset",
-    "repeats": "the repeats",
-    "left_out": "which pictures are left out",
-}
 LONGEST_TYPED = 20_000  # characters of a value that is kept although it is none
 
 
 class Draft:
     """An open project. `project` is what it will be once everything is written.
 
-    `trouble`: why project.toml cannot be read or written now, else None; edits wait until it can. `typed`: by option,
-    texts that are no value for it (yet); they never get into the project file, and are kept beside it.
+    `trouble`: why project.toml cannot be read or written now, else None; edits wait until it can. `unkept`: whether
+    edits wait only here, as no disk takes them. `recovered`: what edits of an earlier start of the app did now, in
+    words. `typed`: by option, texts that are no value for it (yet); they never get into the project file, and are kept
+    beside it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,18 +40,27 @@ class Draft:
         self.path = self.project.path
         self.trouble: UserError | None = None
         self.edits = 0  # how often anything changed, here or on the disk
-        self._waiting: list[Change] = []
-        self._past: list[dict[str, object]] = []  # what was before each edit
+        self.beside = Beside(self.path)
+        self.unkept = False
+        self._waiting: Patch = patch.from_json(self.beside.remembered("waiting").get("edits"))
+        self._past: list[Patch] = []  # what takes back each edit
         self._seen = self._stamp()
-        self.typed: dict[str, str] = self._read_typed()
+        self.recovered = patch.words(self._waiting)
+        if self._waiting and self._write() is not None:
+            patch.make(self._waiting, self.project)
+            self.recovered = []
+        typed = self.beside.remembered("typed")
+        self.typed = {name: text for name, text in typed.items() if name in by_name() and isinstance(text, str)}
 
     # ------------------------------------------------------------------------------------------------------ edits
     def edit(self, change: Change) -> UserError | None:
         """Make a change and save it; what kept it from being saved, or None. It is not lost either way."""
-        before = _facts(self.project)
-        error = self._apply(change)
-        if _facts(self.project) != before:
-            self._past.append(before)
+        before = patch.facts(self.project)
+        change(self.project)
+        after = patch.facts(self.project)
+        error = self._apply(patch.difference(before, after))
+        if patch.facts(self.project) != before:
+            self._past.append(patch.difference(after, before))
             del self._past[:-MOST_UNDONE]
         return error
 
@@ -68,19 +68,22 @@ class Draft:
         """Take back the last edit that was made here: (what, in words; what kept that from being saved, or None)."""
         if not self._past:
             return "", None
-        facts, now = self._past.pop(), _facts(self.project)
-        error = self._apply(lambda project: project.__dict__.update(deepcopy(facts)))
-        return ", ".join(_changed_words(now, facts)), error
+        back = self._past.pop()
+        patch.make(back, self.project)
+        return ", ".join(patch.words(back)), self._apply(back)
 
     @property
     def undoable(self) -> bool:
         return bool(self._past)
 
-    def _apply(self, change: Change) -> UserError | None:
-        change(self.project)
-        self._waiting.append(change)
+    def _apply(self, edit: Patch) -> UserError | None:
+        waited, self._waiting = self._waiting, self._waiting | edit
         self.edits += 1
-        return self._write()
+        error = self._write()
+        if error is not None and error.code == "not-utf8":  # it never could be written: refused, not kept waiting
+            self._waiting = waited
+            self._write()
+        return error
 
     def set(self, name: str, text: str) -> UserError | None:
         """Give an option the value that was typed. What is wrong with it, or None; then the text is kept as typed."""
@@ -137,6 +140,15 @@ class Draft:
             return True
         return False
 
+    @property
+    def trouble_words(self) -> str:
+        """Why project.toml is not written now, and what becomes of the edits; "" while all is well."""
+        if self.trouble is None:
+            return ""
+        if self.unkept:
+            return f"{self.trouble} Nor can your changes be kept beside it: they are lost if you leave before."
+        return f"{self.trouble} What you change is kept and written once that is mended."
+
     # ----------------------------------------------------------------------------------------------------- values
     def settings(self) -> Settings:
         """What a training would use. Raises UserError where the file holds a value that does not fit."""
@@ -166,19 +178,19 @@ class Draft:
         """Read the file anew, make the changes that wait, and write it."""
         try:
             project = Project.open(self.path)
-            for change in self._waiting:
-                change(project)
+            patch.make(self._waiting, project)
             if self._waiting:
                 project.save()
         except UserError as error:
-            if error.code == "not-utf8":  # it never could be written: refused, not kept waiting
-                self._waiting.pop()
-                self._write()
-                return error
-            self.trouble = error
+            if error.code != "not-utf8":
+                self.trouble = error
+                if self._waiting:
+                    self.unkept = not self.beside.remember("waiting", {"edits": patch.to_json(self._waiting)})
             self._seen = self._stamp()
             return error
-        self._waiting.clear()
+        if self._waiting:
+            self.beside.forget("waiting")
+        self._waiting, self.unkept = {}, False
         self.project, self.trouble = project, None
         self._seen = self._stamp()
         return None
@@ -191,18 +203,6 @@ class Draft:
             return None
         return about.st_ino, about.st_size, about.st_mtime_ns
 
-    @property
-    def own_folder(self) -> Path:
-        """Where the app keeps what is no part of the project."""
-        return self.path / OWN_FOLDER
-
-    def _read_typed(self) -> dict[str, str]:
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            said = json.loads((self.own_folder / "typed.json").read_bytes())
-            if isinstance(said, dict):
-                return {name: text for name, text in said.items() if name in by_name() and isinstance(text, str)}
-        return {}
-
     def _keep_typed(self, name: str, text: str | None) -> None:
         before = dict(self.typed)
         if text is None:
@@ -211,36 +211,7 @@ class Draft:
             self.typed[name] = text[:LONGEST_TYPED]
         if self.typed != before:
             self.edits += 1
-            self.remember("typed", self.typed)
-
-    def remember(self, what: str, value: Mapping[str, object]) -> None:
-        """Keep something of the app's beside the project. A disk that refuses is not worth a word here."""
-        with contextlib.suppress(UserError, OSError):
-            self.own_folder.mkdir(exist_ok=True)
-            atomic_write(self.own_folder / f"{what}.json", json.dumps(value, ensure_ascii=True) + "\n")
-
-    def remembered(self, what: str) -> dict[str, object]:
-        """What was kept; empty where there is nothing that can be read."""
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            said = json.loads((self.own_folder / f"{what}.json").read_bytes())
-            if isinstance(said, dict):
-                return said
-        return {}
-
-
-def _facts(project: Project) -> dict[str, object]:
-    """What an edit may change."""
-    return {name: deepcopy(getattr(project, name)) for name in EDITED}
-
-
-def _changed_words(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """What differs between two states of a project, as people call it."""
-    found = [_WORDS[name] for name in EDITED if name in _WORDS and before[name] != after[name]]
-    old, new = (state["settings"] for state in (before, after))
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-        found += [by_name()[name].title for name in names if name in by_name()]
-    return found
+            self.beside.remember("typed", self.typed)
 
 
 def preset_values(name: str | None) -> Mapping[str, object]:

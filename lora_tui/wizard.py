@@ -89,12 +89,12 @@ class Wizard:
     @property
     def left_at(self) -> StepName:
         """The step that was open when the app was left; the first one for a project that is new here."""
-        step = self.draft.remembered("wizard").get("step")
+        step = self.draft.beside.remembered("wizard").get("step")
         if isinstance(step, str) and any(step == known.name for known in STEPS):
             return step  # type: ignore[return-value]
         return "project"
 
     def leave_at(self, step: StepName) -> None:
         """Note down where somebody is, so that the app opens there again."""
-        if self.draft.remembered("wizard").get("step") != step:
-            self.draft.remember("wizard", {"step": step})
+        if self.draft.beside.remembered("wizard").get("step") != step:
+            self.draft.beside.remember("wizard", {"step": step})

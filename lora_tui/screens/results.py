@@ -299,10 +299,10 @@ class ResultsPage(FormPage):
     def _keep(self) -> None:
         """Also after the app was left."""
         words = {"prompt": self.prompt, "seed": str(self.seed), "weight": f"{self.weight:g}", "as": self.export_name}
-        self.draft.remember("results", words)
+        self.draft.beside.remember("results", words)
 
     def _remembered(self) -> None:
-        said = {name: text for name, text in self.draft.remembered("results").items() if isinstance(text, str)}
+        said = {name: text for name, text in self.draft.beside.remembered("results").items() if isinstance(text, str)}
         self.prompt, self.export_name = said.get("prompt", ""), said.get("as", "")
         with contextlib.suppress(UserError):
             self.seed = seed_of(said.get("seed", ""))
@@ -311,7 +311,7 @@ class ResultsPage(FormPage):
 
     def _copy(self, text: str) -> None:
         try:
-            self.say("ok", copy(self.app, text, self.draft.own_folder))
+            self.say("ok", copy(self.app, text, self.draft.beside.folder))
         except UserError as error:
             self.say("x", f"The terminal was asked to copy it. {error}")
 

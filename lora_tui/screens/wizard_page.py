@@ -114,6 +114,9 @@ class WizardPage(Page):
 
     def on_screen_resume(self) -> None:
         self._news = None
+        if self.draft.recovered:  # edits that waited for a broken file when the app was left
+            changed = ", ".join(self.draft.recovered)
+            self._news, self.draft.recovered = ("ok", f"Written now what waited since the last time: {changed}."), []
         self.call_after_refresh(self.show_all)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -167,9 +170,8 @@ class WizardPage(Page):
     def show_status(self, standing: Standing | None = None) -> None:
         """The line at the bottom: news, trouble with the file, or how the step stands."""
         status = self.query_one(Status)
-        trouble = self.draft.trouble
-        if trouble is not None:
-            status.say("x", f"{trouble} What you change is kept and written once that is mended.")
+        if trouble := self.draft.trouble_words:
+            status.say("x", trouble)
         elif self._news is not None:
             status.say(*self._news)
         elif self.typing:

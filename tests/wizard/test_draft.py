@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from engine.plan.project import Project
+from engine.runs.places import state_dir
 from lora_tui.draft import Draft, preset_values
 
 
@@ -90,6 +92,55 @@ def test_a_file_that_somebody_breaks_loses_nothing(folder: Path) -> None:
     assert Project.open(folder).settings["max_train_epochs"] == 9
 
 
+def test_edits_that_wait_for_a_broken_file_outlive_the_app(folder: Path) -> None:
+    good = toml(folder)
+    draft = Draft(folder)
+    draft.edit(lambda project: project.left_out.append("img/25_ohwx man/1.png"))
+    kept = toml(folder)
+    (folder / "project.toml").write_text(kept + "\n= = 3\n", encoding="utf-8")
+    draft.set("max_train_epochs", "9")
+    draft.edit(lambda project: project.left_out.clear())
+    draft.edit(lambda project: project.repeats.update({"25_ohwx man": 7}))
+    draft.set("seed", "5")
+    draft.undo()
+    (folder / "project.toml").write_text(good + "# mended by hand\n", encoding="utf-8")
+    again = Draft(folder)
+    assert again.recovered == ["Epochs", "which pictures are left out", "the repeats", "Seed"]
+    found = Project.open(folder)
+    assert (found.settings["max_train_epochs"], found.repeats, found.left_out) == (9, {"25_ohwx man": 7}, [])
+    assert found.settings.get("seed") != 5
+    assert "# mended by hand" in toml(folder)
+    assert Draft(folder).recovered == []  # once
+
+
+@pytest.mark.parametrize("nonsense", ["[]", "{}", '{"edits": [["settings", "network_dim", "wide"], ["name"], 3]}'])
+def test_nonsense_among_the_edits_that_wait_is_passed_over(folder: Path, nonsense: str) -> None:
+    (folder / ".lora-tui").mkdir()
+    (folder / ".lora-tui" / "waiting.json").write_text(nonsense, encoding="utf-8")
+    before = toml(folder)
+    assert Draft(folder).recovered == []
+    assert toml(folder) == before
+
+
+def test_edits_that_no_folder_takes_are_said_to_be_lost_on_leaving(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    draft = Draft(folder)
+    (folder / "project.toml").write_text("= =", encoding="utf-8")
+    draft.set("seed", "5")
+    assert (draft.unkept, "is kept and written" in draft.trouble_words) == (False, True)
+    (folder / ".lora-tui").rename(tmp_path / "away")
+    (folder / ".lora-tui").touch()  # no folder any more: the user's own state folder is used
+    draft.set("seed", "6")
+    assert (draft.unkept, "is kept and written" in draft.trouble_words) == (False, True)
+    shutil.rmtree(state_dir() / "projects")
+    (state_dir() / "projects").touch()
+    draft.set("seed", "7")
+    assert draft.unkept
+    assert "they are lost if you leave before" in draft.trouble_words
+
+
 def test_a_disk_that_refuses_keeps_the_edit_for_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draft = Draft(folder)
 
@@ -121,7 +172,7 @@ def test_nonsense_beside_the_project_is_passed_over(folder: Path, nonsense: byte
     (own / "wizard.json").write_bytes(nonsense)
     draft = Draft(folder)
     assert draft.typed == {}
-    assert isinstance(draft.remembered("wizard"), dict)
+    assert isinstance(draft.beside.remembered("wizard"), dict)
 
 
 def test_a_value_that_is_not_utf8_is_refused_and_keeps_nothing_waiting(folder: Path) -> None:
