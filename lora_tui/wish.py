@@ -28,6 +28,8 @@ class Wish:
     images: str = ""
     link: str = "copy"
     reg: str = ""
+    row: str = ""  # the one that is being typed,
+    half: str = ""  # and what stands there
 
     @property
     def folder(self) -> str:

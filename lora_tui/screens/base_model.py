@@ -16,8 +16,8 @@ from lora_tui.aside import aside
 from lora_tui.model_choice import OPTION, name_of, take_model, used_lately
 from lora_tui.paths import clean
 from lora_tui.readable import size
+from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.screens.sentences import Says
-from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines

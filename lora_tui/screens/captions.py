@@ -26,6 +26,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.paint import DIM, GOOD, PLAIN, WARN, line
 from lora_tui.widgets.picture import Picture
+from lora_tui.words import paragraph
 
 NAME_CELLS = 20
 SAVE_SECONDS = 0.8  # after the last letter: a lost connection costs at most a word
@@ -103,8 +104,9 @@ class CaptionsPage(WizardPage):
             return [line((" There are no pictures yet; they are the second step.", DIM))]
         trigger = self.draft.project.trigger
         if self._open is not None:
-            said = f" Enter saves and goes on, Esc stops. Begin with {trigger}, and say what is not the subject itself:"
-            return [line((said, DIM)), line((" clothes, place, light. What you name stays changeable later.", DIM))]
+            begin = f"Begin with {inert(trigger)}, then say" if trigger else "Say"
+            said = f"{begin} what is not the subject itself: clothes, place, light. What you name can be changed later."
+            return paragraph(said, self.room)
         caption = self._caption(entry)
         if not caption:
             words = entry.caption or "nothing"
@@ -113,7 +115,9 @@ class CaptionsPage(WizardPage):
             return [line((f' The trigger word "{inert(trigger)}" is not in it.', WARN))]
         return [line((f" {inert(caption)}", PLAIN))]
 
-    while_typing = "Enter saves and goes to the next, Esc stops; what you typed is saved."
+    @property
+    def while_typing(self) -> str:
+        return "Enter saves and goes to the next, Esc stops; what you typed is saved."
 
     def sentence(self, standing: Standing) -> Says:
         if self._shown and standing.mark != "done":

@@ -16,9 +16,9 @@ from lora_tui.aside import aside
 from lora_tui.known_projects import Known, known_projects
 from lora_tui.progress import activity
 from lora_tui.readable import at
+from lora_tui.screens.form_page import FORM_KEYS, candidates
 from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import SIGNS
-from lora_tui.screens.wizard_page import FORM_KEYS, candidates
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
@@ -136,6 +136,9 @@ class Home(Page):
             if self.known
             else f"First time? {self.key('demo')} opens a small project, and there 7 and s train it."
         )
+
+    def typing_changed(self) -> None:
+        self._paint()
 
     def say(self, mark: str, sentence: str) -> None:
         self._said = (mark, sentence)

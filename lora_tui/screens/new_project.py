@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import UserError
 from engine.plan.trigger import judge
 from lora_tui.aside import aside, or_error
+from lora_tui.screens.form_page import FORM_KEYS, candidates
 from lora_tui.screens.page import Page
 from lora_tui.screens.project import judge_of
-from lora_tui.screens.wizard_page import FORM_KEYS, candidates
-from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.form import EDITABLE, Form, Row
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, STRONG, line
@@ -48,9 +48,21 @@ class NewProjectPage(Page):
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
-        what = line((" A project is a folder that holds everything of one LoRA; your own files stay as they are.", DIM))
+        what = line((" A project is a folder for all of one LoRA. Your own files stay as they are.", DIM))
         self.query_one("#header", Lines).show([line((" New project", STRONG)), what])
         self.paint()
+        form = self.query_one(Form)
+        form.keep = self._keep_half_typed
+        if any(row.key == self.wish.row and row.kind in EDITABLE for row in form.rows):
+            self.call_after_refresh(form.edit, self.wish.row, self.wish.half)
+
+    def typing_changed(self) -> None:
+        self.paint()
+
+    def _keep_half_typed(self, row: str, text: str) -> None:
+        if (row, text) != (self.wish.row, self.wish.half):
+            self.wish.row, self.wish.half = row, text
+            remember(self.wish)
 
     def on_resize(self) -> None:
         self.paint()
@@ -73,7 +85,10 @@ class NewProjectPage(Page):
         )
         self.query_one("#about", Lines).show(about(form.here, self.app.size.width - 4, judge_of(warned)))
         _, missing = self.wish.looked_over()
-        self.query_one(Status).say("!" if missing else "ok", missing or f"{self.key('make')} makes it: {where}")
+        if self.typing:
+            self.say("ok", "Type, and take it with Enter; Esc leaves it as it was.")
+        else:
+            self.say("!" if missing else "ok", missing or f"{self.key('make')} makes it: {where}")
         self.show_hints()
 
     def say(self, mark: str, sentence: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from textual.binding import Binding
 from textual.screen import Screen
 
 from lora_tui.widgets.hints import Hint, Hints, key_name
+from lora_tui.widgets.line_input import LineInput
 
 PINNED = ("help", "leave")  # the app's own bindings that every hint line ends with
+TYPING = ("submit", "complete", "give_up")  # what works while a line is typed
 
 
 class Page(Screen[None]):
@@ -29,8 +29,26 @@ class Page(Screen[None]):
         """The key that does `action` (a binding's id), as people read it."""
         return next((key_name(self.app, found) for found in self._bound() if found.id == action), "")
 
+    @property
+    def typing(self) -> bool:
+        """Whether letters go into an editor now."""
+        return isinstance(self.focused, LineInput)
+
+    def typing_changed(self) -> None:
+        """An editor was opened or closed: other keys work now."""
+        self.show_hints()
+
+    def on_descendant_focus(self) -> None:
+        self.call_after_refresh(self.typing_changed)
+
+    def on_descendant_blur(self) -> None:
+        self.call_after_refresh(self.typing_changed)
+
     def hints(self) -> list[Hint]:
         """Those of this screen, in the order of its bindings."""
+        if self.typing:
+            found = {binding.id: binding for binding in self._bound()}
+            return [self._hint(found[name]) for name in TYPING if name in found]
         own = [binding for binding in self._bound() if binding.id not in PINNED]
         return [
             self._hint(binding)
@@ -39,8 +57,16 @@ class Page(Screen[None]):
         ]
 
     def pinned(self) -> list[Hint]:
-        found = {binding.id: binding for binding in self._bound()}
-        return [self._hint(found[name]) for name in PINNED if name in found]
+        """The app's own keys; while a line is typed, with the key that ends that before them."""
+        bound = self._bound()
+        if self.typing:  # letters belong to the editor, so they are not among what is bound now
+            first = "".join(f"{key_name(self.app, binding)} " for binding in bound if binding.id == "give_up")
+            bound = [binding for binding in type(self.app).BINDINGS if isinstance(binding, Binding)] if first else []
+        else:
+            first = ""
+        found = {binding.id: binding for binding in bound}
+        hints = [self._hint(found[name]) for name in PINNED if name in found]
+        return [Hint(f"{first}{hint.key}", hint.label, hint.action) for hint in hints]
 
     def show_hints(self) -> None:
         """Bring the hint line up to date; sends nothing while it says the same."""
@@ -59,7 +85,7 @@ class Page(Screen[None]):
     def _hint(self, binding: Binding) -> Hint:
         return Hint(key_name(self.app, binding), self.label(binding), binding.action)
 
-    def _bound(self) -> Iterable[Binding]:
+    def _bound(self) -> list[Binding]:
         """What works here now: this screen's bindings in the order they are written in, then the app's."""
         order = {
             binding.id: place

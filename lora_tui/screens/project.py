@@ -10,8 +10,8 @@ from engine.plan.errors import Finding, UserError
 from engine.plan.folders import find_folders
 from engine.plan.trigger import judge
 from lora_tui.project_edits import MOST_REPEATS, change_of, refusal
+from lora_tui.screens.form_page import FormPage
 from lora_tui.screens.sentences import Says
-from lora_tui.screens.wizard_page import FormPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
@@ -57,8 +57,7 @@ class ProjectPage(FormPage):
         text = event.text.strip()
         name, _, folder = event.key.partition(" ")
         if refused := refusal(name, text):
-            self.form.edit(event.key, event.text)  # to be mended
-            self.say("x", refused)
+            self.to_be_mended(event.key, event.text, refused)
         else:
             self.done(self.draft.edit(change_of(name, text, folder)))
 

@@ -33,8 +33,8 @@ from lora_tui.loras import (
 )
 from lora_tui.paths import clean
 from lora_tui.progress import activity
+from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.screens.sentences import Says
-from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
@@ -290,8 +290,7 @@ class ResultsPage(FormPage):
             elif event.key == "name":
                 self.export_name = text
         except UserError as error:
-            self.form.edit(event.key, event.text)  # to be mended
-            self.say("x", str(error))
+            self.to_be_mended(event.key, event.text, str(error))
             return
         self._keep()
         self.show_all()

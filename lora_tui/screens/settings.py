@@ -15,7 +15,7 @@ from engine.plan.option import Option, Page
 from engine.plan.options import by_name
 from lora_tui.draft import DEFAULT_PRESET
 from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
-from lora_tui.screens.wizard_page import FORM_KEYS, FormPage
+from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.steps import StepName
 from lora_tui.widgets.form import Form, Kind, Row
 from lora_tui.widgets.lines import Lines
@@ -142,6 +142,12 @@ class SettingsPage(FormPage):
             self.form.choose(option.name)
 
         self.call_after_refresh(choose)
+
+    def go_on_typing(self, row: str, text: str) -> None:
+        if row in by_name():
+            self.part = by_name()[row].page
+            self.show_all()
+        super().go_on_typing(row, text)
 
     def action_usual(self) -> None:
         if self.form.here in by_name():

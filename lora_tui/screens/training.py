@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from engine.plan.errors import inert
 from engine.runs.folder import RunFolder
 from engine.runs.state import RunView
+from lora_tui.screens.form_page import FormPage
 from lora_tui.screens.sentences import SIGNS, Says
-from lora_tui.screens.wizard_page import FormPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines

@@ -17,12 +17,9 @@ from engine.plan.option import Option
 from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import STEPS, Mark, Standing, StepName, neighbour, number
-from lora_tui.widgets.form import Form
-from lora_tui.widgets.hints import Hint, Hints
-from lora_tui.widgets.line_input import LineInput
+from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, GOOD, STRONG, WARN, Part, line
-from lora_tui.widgets.path_input import PathInput
 from lora_tui.widgets.status import Status
 
 if TYPE_CHECKING:
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 RAIL_COLUMNS = 96  # from here on the steps stand at the left; below, in one row at the top
 RAIL_CELLS = 25
 HUGE_COLUMNS, HUGE_ROWS = 150, 45  # from here on a form's explanations stand at its right
-BESIDE_CELLS = 60
 _SIGNS: dict[Mark, tuple[str, Style]] = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", DIM)}
 
 WIZARD_KEYS: list[BindingType] = [
@@ -47,13 +43,6 @@ WIZARD_KEYS: list[BindingType] = [
     ),
     Binding("u", "undo", "undo", show=False, id="undo", tooltip="Take back the last change of the project."),
     Binding("escape", "home", "home", show=False, id="home", tooltip="Back to the list of projects."),
-]
-FORM_KEYS: list[BindingType] = [
-    Binding("up", "row(-1)", "row", show=False, tooltip="The row above or below."),
-    Binding("down", "row(1)", "row", show=False, tooltip="The row above or below."),
-    Binding("enter", "enter", "edit", id="enter", tooltip="Edit the row, or do what it says."),
-    Binding("left", "step_value(-1)", "change", show=False, tooltip="The value before or after."),
-    Binding("right", "step_value(1)", "change", show=False, tooltip="The value before or after."),
 ]
 
 
@@ -90,7 +79,10 @@ class WizardPage(Page):
     def update(self) -> None:
         """Show what is so now. Called whenever anything may have changed; what is the same costs nothing."""
 
-    while_typing = "Type, and take it with Enter; Esc leaves it as it was."
+    @property
+    def while_typing(self) -> str:
+        """What the line at the bottom says while something is typed."""
+        return "Type, and take it with Enter; Esc leaves it as it was."
 
     def sentence(self, standing: Standing) -> Says:
         """How this step stands and what to do."""
@@ -182,18 +174,8 @@ class WizardPage(Page):
         else:
             status.say(*self.sentence(standing or self.wizard.standings()[self.STEP]))
 
-    @property
-    def typing(self) -> bool:
-        """Whether letters go into an editor now."""
-        return isinstance(self.focused, LineInput)
-
-    def hints(self) -> list[Hint]:
-        if self.typing:
-            return [self._hint(found) for found in self._bound() if found.id in ("submit", "complete", "give_up")]
-        return super().hints()
-
-    def pinned(self) -> list[Hint]:
-        return [] if self.typing else super().pinned()
+    def typing_changed(self) -> None:
+        self.show_all()
 
     def say(self, mark: str, sentence: str) -> None:
         """News, in place of how things stand, until something else is done."""
@@ -254,49 +236,3 @@ class WizardPage(Page):
         if action == "warnings":
             return self.wizard.survey is not None and bool(self.wizard.survey.blocking or self.wizard.survey.warnings)
         return True
-
-
-class FormPage(WizardPage):
-    """A step that is a form. A subclass gives `rows`, and obeys the form's messages."""
-
-    BINDINGS: ClassVar[list[BindingType]] = FORM_KEYS
-
-    @property
-    def form(self) -> Form:
-        return self.query_one(Form)
-
-    @property
-    def about_room(self) -> int:
-        """Cells across for the explanations of a row."""
-        return BESIDE_CELLS - 3 if self.has_class("-huge") else self.room
-
-    def action_row(self, by: int) -> None:
-        self._news = None
-        self.form.move(by)
-        self.show_all()
-
-    def action_enter(self) -> None:
-        self.form.enter()
-
-    def action_step_value(self, by: int) -> None:
-        self.form.step(by)
-
-    def on_form_moved(self, event: Form.Moved) -> None:
-        self.show_all()
-
-    def on_descendant_focus(self) -> None:
-        self.call_after_refresh(self.show_all)
-
-    def on_descendant_blur(self) -> None:
-        self.call_after_refresh(self.show_all)
-
-    def on_path_input_completed(self, event: PathInput.Completed) -> None:
-        self.say(*candidates(event))
-
-
-def candidates(event: PathInput.Completed) -> Says:
-    """What Tab has found, for the line at the bottom."""
-    if not event.candidates:
-        return "!", "Nothing there begins so."
-    more = f" and {event.more} more" if event.more else ""
-    return "ok", f"{'  '.join(inert(name) for name in event.candidates)}{more}"

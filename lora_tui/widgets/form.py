@@ -6,7 +6,7 @@ have changed are painted, and nothing at all while nothing happens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -19,7 +19,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Region
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
 from engine.plan.errors import inert
 from lora_tui.widgets.line_input import LineInput
@@ -30,7 +32,9 @@ from lora_tui.widgets.path_input import PathInput
 Kind = Literal["text", "number", "choice", "switch", "path", "action", "heading", "note"]
 LABEL_CELLS = 28
 VALUE_CELLS = 22
+KEEP_SECONDS = 0.8  # after a letter: a lost connection costs at most a word
 _HERE = Style(bgcolor=RAISED)
+EDITABLE: tuple[Kind, ...] = ("text", "number", "path")
 _STILL = ("heading", "note")
 
 
@@ -150,11 +154,16 @@ class Form(VerticalScroll):
         self.here = ""  # the key of the chosen row
         self._editing = ""  # and of the one that is edited
         self._editor: Input | None = None
+        self._began = ""  # what stood there when it was opened
+        self.keep: Callable[[str, str], object] | None = None
+        """Called with a row's key and what stands in its editor, soon after something was typed; with ("", "") once
+        the editor is closed. For those who want to find it again after the connection was lost."""
+        self._keeping: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines()
         yield RowInput()
-        yield RowPath(placeholder="a path; Tab completes it")
+        yield RowPath()
 
     # ------------------------------------------------------------------------------------------------------- showing
     def show(self, rows: Sequence[Row]) -> None:
@@ -180,7 +189,9 @@ class Form(VerticalScroll):
         label, aside = set_cell_size(inert(row.label), LABEL_CELLS - 1).rstrip(), inert(row.aside)
         pad = " " * (LABEL_CELLS - cell_len(label))
         parts: list[Part] = [(f" {sign} ", ACCENT), (label, STRONG if here else DIM), pad]
-        if row.kind == "action" or (row.kind == "path" and not row.value):
+        if row.key == self._editing:
+            parts = [(f" {sign} ", ACCENT), (label, STRONG)]  # an aside would show beside the editor
+        elif row.kind == "action" or (row.kind == "path" and not row.value):
             parts = [(f" {sign} ", ACCENT), (label, STRONG if here else ACCENT), (f"   {aside}", DIM)]
         else:
             value = inert(row.value)
@@ -231,7 +242,7 @@ class Form(VerticalScroll):
         row = self.row
         if row is None:
             return
-        if row.kind in ("text", "number", "path"):
+        if row.kind in EDITABLE:
             self.edit(row.key, row.value if row.text is None else row.text)
         else:
             self.post_message(self.Done(row.key))
@@ -241,11 +252,12 @@ class Form(VerticalScroll):
             self.post_message(self.Stepped(self.here, by))
 
     def edit(self, key: str, text: str) -> None:
-        """Open the editor over the row `key`, with this text in it."""
+        """Open the editor over the row `key`, with this text in it. What is typed takes the place of a whole path:
+        it is a long way back to its beginning."""
         self.choose(key)
         place = self._place(key)
         row = self.rows[place]
-        self._editing = key
+        self._editing, self._began = key, text
         editor = self._editor = self.query_one(RowPath if row.kind == "path" else RowInput)
         editor.value = text
         left = 3 + LABEL_CELLS
@@ -253,7 +265,10 @@ class Form(VerticalScroll):
         editor.styles.width = max(10, self.size.width - left - 1)
         editor.add_class("-on")
         editor.cursor_position = len(text)
+        if row.kind == "path":
+            editor.selection = Selection(0, len(text))
         editor.focus()
+        self._paint()
 
     def close(self) -> None:
         """Put the editor away; what was in it is gone."""
@@ -261,11 +276,31 @@ class Form(VerticalScroll):
         if self._editor is not None:
             self._editor.remove_class("-on")
         self.screen.set_focus(None)
+        self._paint()
+        self._stop_keeping()
+        if self.keep is not None:
+            self.keep("", "")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         if self._editing:
             self.post_message(self.Typing(self._editing, event.value))
+            if self.keep is not None and self._keeping is None and event.value != self._began:
+                self._keeping = self.set_timer(KEEP_SECONDS, self._keep_now)
+
+    def _keep_now(self) -> None:
+        self._stop_keeping()
+        if self._editing and self._editor is not None and self.keep is not None:
+            self.keep(self._editing, self._editor.value)
+
+    def _stop_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.stop()
+            self._keeping = None
+
+    def on_unmount(self) -> None:
+        if self._keeping is not None:
+            self._keep_now()  # the app is being closed, or its terminal is gone
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

@@ -134,6 +134,12 @@ def test_files_by_their_endings_in_any_case(folder):
     assert done(folder, "n", False) == ("notes.txt", ["notes.txt"])
 
 
+def test_a_quote_that_is_still_open_is_left_out(folder):
+    for quote in "'\"":
+        found = complete(f"{quote}{folder}/image a", folders_only=True)
+        assert found.text == f"{folder}/image archive/"
+
+
 def test_home_stays_as_it_was_typed(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     assert complete("~", folders_only=True).text == "~/"

@@ -1,0 +1,98 @@
+"""What the steps have in common that are forms: rows to choose and to edit, and a row that is half typed is kept."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from engine.plan.errors import inert
+from lora_tui.draft import LONGEST_TYPED
+from lora_tui.screens.sentences import Says
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.widgets.form import EDITABLE, Form, RowPath
+from lora_tui.widgets.path_input import PathInput
+
+BESIDE_CELLS = 60  # of the explanations at the right, on huge terminals
+HALF_TYPED = "half-typed"  # what a row that was being edited is kept as, beside the project
+FORM_KEYS: list[BindingType] = [
+    Binding("up", "row(-1)", "row", show=False, tooltip="The row above or below."),
+    Binding("down", "row(1)", "row", show=False, tooltip="The row above or below."),
+    Binding("enter", "enter", "edit", id="enter", tooltip="Edit the row, or do what it says."),
+    Binding("left", "step_value(-1)", "change", show=False, tooltip="The value before or after."),
+    Binding("right", "step_value(1)", "change", show=False, tooltip="The value before or after."),
+]
+
+
+class FormPage(WizardPage):
+    """A step that is a form. A subclass gives `rows`, and obeys the form's messages."""
+
+    BINDINGS: ClassVar[list[BindingType]] = FORM_KEYS
+
+    @property
+    def form(self) -> Form:
+        return self.query_one(Form)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.form.keep = self._keep_half_typed
+        half = self.draft.beside.remembered(HALF_TYPED)
+        if half.get("step") == self.STEP:
+            self.call_after_refresh(self.go_on_typing, str(half.get("row", "")), str(half.get("text", "")))
+
+    def _keep_half_typed(self, row: str, text: str) -> None:
+        if row:
+            self.draft.beside.remember(HALF_TYPED, {"step": self.STEP, "row": row, "text": text[:LONGEST_TYPED]})
+        else:
+            self.draft.beside.forget(HALF_TYPED)
+
+    def go_on_typing(self, row: str, text: str) -> None:
+        """Open the editor of a row again that was being typed when the app was left."""
+        if any(known.key == row and known.kind in EDITABLE for known in self.form.rows):
+            self.form.edit(row, text)
+            self.say("!", "This was being typed when the app was left: Enter takes it, Esc leaves the row as it was.")
+
+    def to_be_mended(self, row: str, text: str, why: str) -> None:
+        """Open the editor of a row again with what was typed, which cannot be taken."""
+        self.form.edit(row, text)
+        self._keep_half_typed(row, text)
+        self.say("x", why)
+
+    @property
+    def while_typing(self) -> str:
+        if isinstance(self.focused, RowPath) and not self.focused.selection.is_empty:
+            return "What you type takes the place of this path; an arrow key keeps it, to be edited."
+        return super().while_typing
+
+    @property
+    def about_room(self) -> int:
+        """Cells across for the explanations of a row."""
+        return BESIDE_CELLS - 3 if self.has_class("-huge") else self.room
+
+    def action_row(self, by: int) -> None:
+        self._news = None
+        self.form.move(by)
+        self.show_all()
+
+    def action_enter(self) -> None:
+        self.form.enter()
+
+    def action_step_value(self, by: int) -> None:
+        self.form.step(by)
+
+    def on_form_typing(self, event: Form.Typing) -> None:
+        self.show_status()
+
+    def on_form_moved(self, event: Form.Moved) -> None:
+        self.show_all()
+
+    def on_path_input_completed(self, event: PathInput.Completed) -> None:
+        self.say(*candidates(event))
+
+
+def candidates(event: PathInput.Completed) -> Says:
+    """What Tab has found, for the line at the bottom."""
+    if not event.candidates:
+        return "!", "Nothing there begins so."
+    more = f" and {event.more} more" if event.more else ""
+    return "ok", f"{'  '.join(inert(name) for name in event.candidates)}{more}"
