@@ -113,15 +113,16 @@ def complete(text: str, *, folders_only: bool, suffixes: Sequence[str] = (), sta
     harm on a terminal is shown as candidate (make it inert), but never becomes part of the text.
     """
     endings = tuple(suffix.lower() for suffix in suffixes)
+    if re.match("(['\"])[/~]", text) and text.count(text[0]) == 1:  # quoted out of habit, and not closed yet
+        text = text[1:]
     try:
         last = text.rpartition("/")[2]
         if text == "~" or last == "..":
             there = os.path.isdir(os.path.join(start, _with_home(text)))
             return Completion(text + "/", (last + "/",)) if there else Completion(text)
         found = _complete(text, folders_only, endings, start)
-        if not found.candidates and ("\\" in text or text[:1] in ("'", '"')):  # quoted or escaped out of habit
-            opened = text[1:] if text.count(text[0]) == 1 and text[0] in "'\"" else text  # not closed yet
-            plain = _unquoted(opened)
+        if not found.candidates and "\\" in text:  # escaped out of habit
+            plain = _unquoted(text)
             again = _complete(plain, folders_only, endings, start) if plain != text else found
             found = again if again.candidates else found
     except (OSError, ValueError):  # no such folder, one that may not be read, a name that no system could have

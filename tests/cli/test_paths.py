@@ -135,8 +135,8 @@ def test_files_by_their_endings_in_any_case(folder):
 
 
 def test_a_quote_that_is_still_open_is_left_out(folder):
-    for quote in "'\"":
-        found = complete(f"{quote}{folder}/image a", folders_only=True)
+    for mark in "'\"":
+        found = complete(f"{mark}{folder}/image a", folders_only=True)
         assert found.text == f"{folder}/image archive/"
 
 
