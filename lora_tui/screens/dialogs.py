@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +26,19 @@ class Choice:
     value: str
     label: str
     detail: str = ""
+
+
+MOST_CELLS, PADDING_CELLS = 72, 6  # across, as dialogs.tcss has it
+
+
+def _room(screen: ModalScreen[str]) -> int:
+    """Cells across for the lines of a dialog."""
+    return max(20, min(MOST_CELLS, int(screen.app.size.width * 0.96)) - PADDING_CELLS)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """In lines, of which none is cut: a path may be longer than a line."""
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
 def _keys(screen: ModalScreen[str], *names: str) -> list[tuple[str, str]]:
@@ -53,6 +67,7 @@ class Question(ModalScreen[str]):
         super().__init__()
         self._title_words, self.choices = title, choices
         self.at = 0
+        self._places: list[int] = []  # the choice that each row belongs to
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -61,18 +76,27 @@ class Question(ModalScreen[str]):
             yield Lines(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one("#question", Lines).show([line((self._title_words, STRONG)), line()])
         hints = [part for key, label in _keys(self, "up", "down", "take", "back") for part in _hint(key, label)]
         self.query_one("#keys", Lines).show([line(), line(*hints)])
         self._paint()
 
+    def on_resize(self) -> None:
+        self._paint()
+
     def _paint(self) -> None:
-        rows = []
+        room = _room(self)
+        title = [line((part, STRONG)) for part in _wrapped(self._title_words, room)]
+        self.query_one("#question", Lines).show([*title, line()])
+        rows, self._places = [], []
         for index, choice in enumerate(self.choices):
             here = index == self.at
-            rows.append(line(("▸ " if here else "  ", ACCENT), (choice.label, STRONG if here else DIM)))
-            if choice.detail:
-                rows.append(line(("    " + choice.detail, DIM)))
+            label = _wrapped(choice.label, room - 2)
+            detail = _wrapped(choice.detail, room - 4) if choice.detail else []
+            for place, part in enumerate(label):
+                sign = "▸ " if here and place == 0 else "  "
+                rows.append(line((sign, ACCENT), (part, STRONG if here else DIM)))
+            rows += [line((f"    {part}", DIM)) for part in detail]
+            self._places += [index] * (len(label) + len(detail))
         self.query_one("#choices", Lines).show(rows)
 
     def action_move(self, by: int) -> None:
@@ -86,12 +110,7 @@ class Question(ModalScreen[str]):
         """A click on a choice takes it; one beside the question leaves it."""
         choices = self.query_one("#choices", Lines).region
         if choices.contains(event.screen_x, event.screen_y):
-            row = event.screen_y - choices.y
-            for index, choice in enumerate(self.choices):
-                row -= 2 if choice.detail else 1
-                if row < 0:
-                    self.dismiss(self.choices[index].value)
-                    return
+            self.dismiss(self.choices[self._places[event.screen_y - choices.y]].value)
         elif not self.query_one("#dialog").region.contains(event.screen_x, event.screen_y):
             self.dismiss("")
 
@@ -114,10 +133,18 @@ class Ask(ModalScreen[str]):
             yield Lines(id="keys")
 
     def on_mount(self) -> None:
-        detail = [line((self._detail, DIM))] if self._detail else []
-        self.query_one("#question", Lines).show([line((self._title_words, STRONG)), *detail, line()])
         hints = [part for key, label in _keys(self, "back") for part in _hint(key, label)]
         self.query_one("#keys", Lines).show([line(), line(*_hint("Enter", "take it"), *hints)])
+        self._paint()
+
+    def on_resize(self) -> None:
+        self._paint()
+
+    def _paint(self) -> None:
+        room = _room(self)
+        title = [line((part, STRONG)) for part in _wrapped(self._title_words, room)]
+        detail = [line((part, DIM)) for part in _wrapped(self._detail, room)] if self._detail else []
+        self.query_one("#question", Lines).show([*title, *detail, line()])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip())

@@ -84,6 +84,7 @@ class FormPage(WizardPage):
         self.show_status()
 
     def on_form_moved(self, event: Form.Moved) -> None:
+        self._news = None
         self.show_all()
 
     def on_path_input_completed(self, event: PathInput.Completed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -62,7 +63,7 @@ class ResultsPage(FormPage):
         super().__init__(pages)  # type: ignore[arg-type]
         self.chosen: Path | None = None
         self.prompt, self.seed, self.weight = "", FIRST_SEED, 1.0
-        self.export_name = ""
+        self.export_name, self.export_to = "", ""
         self._remembered()
         self.destinations: list[Destination] = []
         self._loras: list[Path] = []
@@ -71,7 +72,6 @@ class ResultsPage(FormPage):
         self._view: RunView | None = None
         self._pictures: list[Sample] = []
         self._copied: Path | None = None
-        self._export_to = Path()
         self._connection = ""
 
     def body(self) -> ComposeResult:
@@ -122,7 +122,7 @@ class ResultsPage(FormPage):
         ]
         for number, place in enumerate(self.destinations):
             rows.append(Row(f"to {number}", f"Copy to {place.program}", aside=inert(place.folder), kind="action"))
-        rows.append(Row("folder", "Copy to a folder", text="", kind="path"))
+        rows.append(Row("folder", "Copy to a folder", self.export_to, kind="path"))
         if self.chosen is not None:
             rows.append(Row("words", "Copy the words for a prompt", aside=inert(self._words()), kind="action"))
             if self._fetch is not None:
@@ -250,7 +250,7 @@ class ResultsPage(FormPage):
 
     # ------------------------------------------------------------------------------------------------------ the form
     def action_export(self) -> None:
-        self.form.edit("folder", "")
+        self.form.edit("folder", self.export_to)
 
     def on_form_done(self, event: Form.Done) -> None:
         what, _, rest = event.key.partition(" ")
@@ -276,8 +276,11 @@ class ResultsPage(FormPage):
 
     def on_form_edited(self, event: Form.Edited) -> None:
         if event.key == "folder":
-            if place := clean(event.text):
-                self._export(Path(place))
+            self.export_to = clean(event.text)
+            self._keep()
+            self.show_all()
+            if self.export_to:
+                self._export(Path(self.export_to))
             return
         text = event.text.strip()
         try:
@@ -297,12 +300,19 @@ class ResultsPage(FormPage):
 
     def _keep(self) -> None:
         """Also after the app was left."""
-        words = {"prompt": self.prompt, "seed": str(self.seed), "weight": f"{self.weight:g}", "as": self.export_name}
+        words = {
+            "prompt": self.prompt,
+            "seed": str(self.seed),
+            "weight": f"{self.weight:g}",
+            "as": self.export_name,
+            "to": self.export_to,
+        }
         self.draft.beside.remember("results", words)
 
     def _remembered(self) -> None:
         said = {name: text for name, text in self.draft.beside.remembered("results").items() if isinstance(text, str)}
         self.prompt, self.export_name = said.get("prompt", ""), said.get("as", "")
+        self.export_to = said.get("to", "")
         with contextlib.suppress(UserError):
             self.seed = seed_of(said.get("seed", ""))
         with contextlib.suppress(UserError):
@@ -319,16 +329,19 @@ class ResultsPage(FormPage):
             self.say("!", "There is no LoRA yet.")
             return
         lora, name = self.chosen, self._export_name()
-        self._export_to = folder
-
         self.say("ok", "Copying…")
-        aside(lambda: or_error(lambda: export(lora, folder, name), "It could not be copied"), self._exported)
+        aside(
+            lambda: or_error(lambda: export(lora, folder, name), "It could not be copied"),
+            partial(self._exported, folder),
+        )
 
     def _offer_to_make(self, folder: Path) -> None:
         from lora_tui.screens.dialogs import Choice, Question
 
         def chosen(answer: str | None) -> None:
             if not answer:
+                if str(folder) == self.export_to:
+                    self.to_be_mended("folder", self.export_to, f"There is no folder {inert(folder)}.")
                 return
             try:
                 folder.expanduser().mkdir(parents=True, exist_ok=True)
@@ -338,13 +351,13 @@ class ResultsPage(FormPage):
                 self._export(folder)
 
         choices = [Choice("", "No"), Choice("yes", "Make it, and copy the LoRA there")]
-        self.app.push_screen(Question(f"There is no folder {inert(folder, 60)}", choices), chosen)
+        self.app.push_screen(Question(f"There is no folder {inert(folder)}", choices), chosen)
 
-    def _exported(self, copied: Path | UserError) -> None:
+    def _exported(self, folder: Path, copied: Path | UserError) -> None:
         if isinstance(copied, UserError):
             self.say("x", str(copied))
             if copied.code == "no-such-folder":
-                self._offer_to_make(self._export_to)
+                self._offer_to_make(folder)
             return
         self._copied = copied
         self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
@@ -356,4 +369,8 @@ def fetch_lines(fetch: FetchLine, width: int) -> list[Text]:
     unknown = " The address and the port are those that you log in with." if not fetch.sure else ""
     said = paragraph(f"Type this on your own computer; Enter copies it.{unknown}", width)
     parts = textwrap.wrap(inert(fetch.command), max(20, width - 2), break_on_hyphens=False)
+    if len(parts) > 1 and len(parts[-1]) < 2:  # the full stop alone would be overlooked
+        rest, _, word = parts[-2].rpartition(" ")
+        cut = len(rest) + 1 if rest else len(word) // 2
+        parts[-2:] = [parts[-2][:cut], f"{parts[-2][cut:]} {parts[-1]}"]
     return [*said, *(line((f" {part}", STRONG)) for part in parts)]

@@ -1,0 +1,135 @@
+"""The last step: what is typed there and refused, and the ways in which a LoRA leaves the machine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from textual.pilot import Pilot
+
+from lora_tui.fetch_home import FetchLine
+from lora_tui.screens.results import fetch_lines
+from lora_tui.widgets.form import Form, RowInput, RowPath
+from tests.screens.app_test import text
+from tests.screens.test_wizard import drive, folder, own_state, press, said, settle, type_in  # noqa: F401
+
+
+@pytest.fixture
+def trained(folder: Path) -> Path:  # noqa: F811
+    """The project with one LoRA, as a training leaves it."""
+    (folder / "model").mkdir(exist_ok=True)
+    weights = {"lora_unet_x.lora_down.weight": np.zeros((4, 8), np.float16)}
+    save_file(weights, folder / "model" / "zibo.safetensors", {"ss_epoch": "2", "ss_steps": "24"})
+    return folder
+
+
+async def choose(pilot: Pilot[None], row: str) -> None:
+    pilot.app.screen.query_one(Form).choose(row)
+    await settle(pilot)
+
+
+async def until(pilot: Pilot[None], words: str) -> None:
+    for _ in range(200):
+        if words in " ".join(text(pilot).split()):
+            return
+        await asyncio.sleep(0.02)
+        await pilot.pause()
+    raise AssertionError(f"{words!r} never came:\n{text(pilot)}")
+
+
+@pytest.mark.parametrize(
+    ("row", "typed", "why"),
+    [
+        ("seed", "many", "A seed is a whole number"),
+        ("weight", "9", "weight"),
+        ("prompt", "a man --w 100000", "--w"),
+    ],
+)
+def test_a_value_that_does_not_fit_stays_in_its_row_to_be_mended(trained: Path, row: str, typed: str, why: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "9")
+        await choose(pilot, row)
+        await press(pilot, "enter")
+        await type_in(pilot, typed)
+        await press(pilot, "enter")
+        editor = pilot.app.focused
+        assert isinstance(editor, RowInput)
+        assert editor.value == typed
+        mark, sentence = said(pilot)
+        assert (mark, why in sentence) == ("x", True)
+        await press(pilot, "escape")
+        assert said(pilot)[0] == "ok"
+        assert f"  {typed}  " not in text(pilot)
+
+    drive(trained, act)
+
+
+def test_a_folder_that_is_not_there_is_made_after_a_question_or_typed_again(trained: Path, tmp_path: Path) -> None:
+    where = tmp_path / "a folder with a long name that takes more than one line of the question" / "loras"
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "9", "x")
+        await type_in(pilot, str(where))
+        await press(pilot, "enter")
+        await until(pilot, "There is no folder")
+        shown = "".join(part.strip(" ▌│") for part in text(pilot).splitlines())
+        assert "question/loras" in shown  # its end is not cut
+        await press(pilot, "enter")  # No
+        editor = pilot.app.focused
+        assert isinstance(editor, RowPath)
+        assert editor.value == str(where)
+        assert not where.exists()
+        await press(pilot, "enter")
+        await until(pilot, "Make it")
+        await press(pilot, "down", "enter")
+        await until(pilot, "Copied")
+        assert (where / "zibo.safetensors").read_bytes() == (trained / "model" / "zibo.safetensors").read_bytes()
+
+    async def once_more(pilot: Pilot[None]) -> None:
+        await press(pilot, "x", "enter")  # the folder is remembered
+        await until(pilot, "Copied")
+
+    drive(trained, act, "small")
+    drive(trained, once_more, "small")
+
+
+def test_the_command_that_fetches_it_home(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "198.51.100.7 50000 203.0.113.9 2222")
+    monkeypatch.delenv("TMUX", raising=False)
+    monkeypatch.setattr("getpass.getuser", lambda: "me")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "9")
+        await until(pilot, "Fetch it to your computer")
+        await choose(pilot, "home")
+        shown = " ".join(part.strip(" │") for part in text(pilot).splitlines())
+        assert "scp -P 2222" in shown
+        assert "the command for it" in shown
+        await press(pilot, "enter")
+        assert (trained / ".lora-tui" / "clipboard.txt").read_text().strip().endswith("model/zibo.safetensors .")
+
+    drive(trained, act, "small")
+
+
+def test_nobody_who_sits_at_the_machine_is_told_of_scp(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    monkeypatch.delenv("TMUX", raising=False)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "9")
+        assert "Copy to a folder" in text(pilot)
+        assert "Fetch it" not in text(pilot)
+
+    drive(trained, act)
+
+
+@pytest.mark.parametrize("length", range(20, 60))
+def test_no_full_stop_stands_alone_on_a_line(length: int) -> None:
+    command = f"scp me@203.0.113.9:/{'x' * length} ."
+    rows = [row.plain.strip() for row in fetch_lines(FetchLine(command, True), 40)]
+    said = [row for row in rows if not row.startswith(("Type", "copies"))]
+    assert "." not in said
+    assert "".join(said).replace(" ", "") == command.replace(" ", "")
