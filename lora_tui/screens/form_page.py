@@ -84,7 +84,8 @@ class FormPage(WizardPage):
         self.show_status()
 
     def on_form_moved(self, event: Form.Moved) -> None:
-        self._news = None
+        if event.given_up:
+            self._news = None  # what was wrong with what was typed
         self.show_all()
 
     def on_path_input_completed(self, event: PathInput.Completed) -> None:

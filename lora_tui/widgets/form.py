@@ -137,9 +137,10 @@ class Form(VerticalScroll):
 
     @dataclass
     class Moved(Message):
-        """The row `key` is chosen now."""
+        """The row `key` is chosen now. given_up: because its editor was left with nothing taken."""
 
         key: str
+        given_up: bool = False
 
     @dataclass
     class Typing(Message):
@@ -310,7 +311,7 @@ class Form(VerticalScroll):
         event.stop()
         key = self._editing
         self.close()
-        self.post_message(self.Moved(key))
+        self.post_message(self.Moved(key, given_up=True))
 
     def on_taken(self, event: Taken) -> None:
         event.stop()
