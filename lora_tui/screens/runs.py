@@ -199,11 +199,11 @@ class RunsScreen(Page):
             self.dismiss(None)
 
     def on_click(self, event: events.Click) -> None:
-        """A click chooses a run, a second one on it opens it."""
+        """A click chooses a run, a double click opens it."""
         region = self.query_one("#rows").region
         place = event.screen_y - region.y
         if region.contains(event.screen_x, event.screen_y) and 0 <= place < len(self.rows):
-            if self.here == self.rows[place].run:
+            if event.chain == 2 and self.here == self.rows[place].run:
                 self.action_open()
             else:
                 self.here = self.rows[place].run

@@ -57,6 +57,7 @@ class WizardPage(Page):
         super().__init__()
         self.pages = pages
         self._news: Says | None = None
+        self._step_places: list[StepName] = []  # by cell of the row of steps, from the second on
 
     @property
     def wizard(self) -> Wizard:
@@ -140,13 +141,15 @@ class WizardPage(Page):
         first = line((f" {name}", STRONG), (f"  {where}  ", DIM), (step.title, ACCENT), (f"  {step.asks}", DIM))
         if not self.has_class("-small"):
             return [first, line((f" {inert(self.draft.path)}", DIM))]
-        parts: list[Part] = [" "]
+        steps, self._step_places = line(" "), []
         for place, other in enumerate(STEPS, 1):
             here = other.name == self.STEP
             mark, style = _SIGNS[standings[other.name].mark]
-            parts += [(f"{place}", STRONG if here else DIM), (mark, style)]
-            parts.append((f"{other.title}  " if here else " ", STRONG if here else DIM))
-        return [first, line(*parts)]
+            begin = steps.cell_len
+            steps.append_text(line((f"{place}", STRONG if here else DIM), (mark, style)))
+            steps.append_text(line((f"{other.title}  " if here else " ", STRONG if here else DIM)))
+            self._step_places += [other.name] * (steps.cell_len - begin)
+        return [first, steps]
 
     def _rail(self, standings: dict[StepName, Standing]) -> list[Text]:
         rows = []
@@ -190,6 +193,16 @@ class WizardPage(Page):
             self._news = ("ok", said) if said else None
         self.wizard.edited(trouble)
         self.show_all()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a step goes there."""
+        rail, header = self.query_one("#rail").content_region, self.query_one("#header").region
+        if rail.contains(event.screen_x, event.screen_y) and (row := event.screen_y - rail.y) < len(STEPS):
+            self.action_go(STEPS[row].name)
+        elif self.has_class("-small") and event.screen_y == header.y + 1:
+            cell = event.screen_x - header.x - 1
+            if 0 <= cell < len(self._step_places):
+                self.action_go(self._step_places[cell])
 
     # ------------------------------------------------------------------------------------------------------ keys
     def action_go_by(self, by: int) -> None:

@@ -331,14 +331,14 @@ class Form(VerticalScroll):
             self._editor.styles.width = max(10, self.size.width - 4 - LABEL_CELLS)
 
     def on_click(self, event: events.Click) -> None:
-        """A click chooses a row, a second one on it is Enter."""
+        """A click chooses a row, a double click is Enter."""
         place = event.screen_y - self.query_one(Lines).region.y
         if self._editing or not 0 <= place < len(self.rows):
             return
         row = self.rows[place]
         if row.kind in _STILL:
             return
-        if row.key == self.here:
+        if event.chain == 2 and row.key == self.here:  # another one may have come under the pointer
             self.enter()
         else:
             self.choose(row.key)

@@ -74,7 +74,10 @@ class Hints(Lines):
     async def on_click(self, event: events.Click) -> None:
         for start, end, action in self._places:
             if start <= event.x < end:
-                await self.screen.run_action(action)
+                # The hints are of all that has keys now: an editor, the screen, the app.
+                for owner in (self.screen.focused, self.screen, self.app):
+                    if owner is not None and await self.app.run_action(action, owner):
+                        return
 
 
 def _cells(hint: Hint) -> int:

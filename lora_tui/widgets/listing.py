@@ -30,7 +30,7 @@ class Listing(Lines):
 
     @dataclass
     class Opened(Message):
-        """A second click on the chosen row."""
+        """A double click on a row."""
 
         index: int
 
@@ -88,10 +88,9 @@ class Listing(Lines):
         index = self._top + event.y
         if not 0 <= index < self.count:
             return
-        if index == self.here:
+        if event.chain == 2 and index == self.here:  # another one may have come under the pointer
             self.post_message(self.Opened(index))
-        else:
-            self.choose(index)
+        self.choose(index)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self.move(3)

@@ -415,7 +415,7 @@ def test_mouse_chooses_opens_and_scrolls(folder):
         await pilot.click(listing, offset=(8, 2))
         await settle(pilot)
         assert here(pilot).startswith("pictures/")
-        await pilot.click(listing, offset=(8, 2))
+        await pilot.click(listing, offset=(8, 2), times=2)
         await settle(pilot)
         assert text(pilot).splitlines()[1].endswith("/pictures")
 

@@ -209,6 +209,9 @@ def test_a_click_on_a_hint_does_what_its_key_does(endings):
         await pilot.click("#hints", offset=(column, 0))
         await settle(pilot)
         assert "Log and warnings  run" in text(pilot)
+        column = pilot.app.screen.query_one(Hints).plain[0].index("q leave")  # the app's own
+        await pilot.click("#hints", offset=(column, 0))
+        assert pilot.app._exit
 
     with hold(endings["running"]):
         drive(lambda: dashboard(endings["running"]), act)

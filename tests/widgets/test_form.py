@@ -211,13 +211,15 @@ def test_enter_and_arrows_mean_what_the_row_is() -> None:
     assert app.said(Form.Done) == [("how",), ("go",)]
 
 
-def test_a_click_chooses_and_a_second_one_opens() -> None:
+def test_a_click_chooses_and_a_double_click_opens() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
+        await pilot.click(Form, offset=(5, app.form._place(app.form.here)))
+        assert not app.form.editing  # the first click on a row that was chosen already
         await pilot.click(Form, offset=(5, 2))
         assert (app.form.here, app.form.editing) == ("rank", False)
         await pilot.click(Form, offset=(5, 20))  # below the last
         assert app.form.here == "rank"
-        await pilot.click(Form, offset=(5, 2))
+        await pilot.click(Form, offset=(5, 2), times=2)
         assert app.form.editing
 
     in_app(act)

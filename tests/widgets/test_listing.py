@@ -196,7 +196,7 @@ def test_an_empty_list_does_nothing() -> None:
     assert (app.moved, app.opened, app.drawn) == ([], [], [])
 
 
-def test_a_click_chooses_the_row_under_it_and_a_second_one_opens_it() -> None:
+def test_a_click_chooses_the_row_under_it_and_a_double_click_opens_it() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         app.listing.show_rows(100, app.row)
         app.listing.choose(50)
@@ -205,6 +205,8 @@ def test_a_click_chooses_the_row_under_it_and_a_second_one_opens_it() -> None:
         await pilot.click(Listing, offset=(5, 3))
         assert (app.listing.here, app.opened) == (wanted, [])
         await pilot.click(Listing, offset=(5, screen_row(app, wanted)))
+        assert app.opened == []
+        await pilot.click(Listing, offset=(5, screen_row(app, wanted)), times=2)
         assert app.opened == [wanted]
         app.listing.show_rows(2, app.row)
         await pilot.click(Listing, offset=(5, 7))  # below the last
