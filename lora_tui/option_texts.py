@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from engine.plan.errors import Finding, UserError, inert
 from engine.plan.option import Option
 from engine.plan.options import by_name, options
-from engine.plan.settings import parse_text, resolve
+from engine.plan.settings import BETWEEN, parse_text, resolve
+from lora_tui.in_rows import in_rows
 from lora_tui.steps import findings_of
 from lora_tui.survey import Survey
 
@@ -29,7 +30,7 @@ def shown_value(option: Option, value: object) -> str:
         return "on" if value else "off"
     if isinstance(value, list | tuple):
         texts = [str(item) for item in value]
-        return inert(" ".join(texts) if option.name == "optimizer_args" else " | ".join(texts)) or "(none)"
+        return inert(" ".join(texts) if option.name == "optimizer_args" else BETWEEN.join(texts)) or "(none)"
     if isinstance(value, float):
         return f"{value:g}" if not value.is_integer() else f"{value:.1f}"
     return inert(value) if str(value) else "(empty)"
@@ -39,7 +40,9 @@ def typed_value(option: Option, value: object) -> str:
     """A value as it is edited."""
     if isinstance(value, list | tuple):
         texts = [str(item) for item in value]
-        return " ".join(texts) if option.name == "optimizer_args" or len(texts) < 2 else str(list(texts))
+        if option.name == "optimizer_args":
+            return " ".join(texts)
+        return BETWEEN.join(texts) if not any(BETWEEN in text for text in texts) else str(texts)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -48,7 +51,7 @@ def complaint(option: Option, text: str) -> str:
     try:
         resolve({option.name: parse_text(option.name, text)})
     except UserError as error:
-        return str(error)
+        return in_rows(str(error))
     return ""
 
 

@@ -64,6 +64,7 @@ def survey(project: Project, measures: Measures, progress: Callable[[int, int], 
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from engine.plan.disk import disk_use
+    from lora_tui.in_rows import error_in_rows, finding_in_rows
 
     try:
         settings = project.resolved()
@@ -73,7 +74,7 @@ def survey(project: Project, measures: Measures, progress: Callable[[int, int], 
     try:
         base = recognise(settings.pretrained_model_name_or_path, project.path)
     except UserError as error:
-        base_error = error
+        base_error = error_in_rows(error)
     try:
         dataset = scan(project, settings, progress, measure=measures)
     except UserError as error:
@@ -83,7 +84,8 @@ def survey(project: Project, measures: Measures, progress: Callable[[int, int], 
     if dataset is not None:
         findings = [*dataset.findings, *findings]
         use = disk_use(settings, dataset, base) if base is not None else None
-    return Survey(settings, None, dataset, pictures_error, base, base_error, use, tuple(findings))
+    shown = tuple(finding_in_rows(finding) for finding in findings)
+    return Survey(settings, None, dataset, pictures_error, base, base_error, use, shown)
 
 
 class Surveyor:

@@ -253,8 +253,8 @@ class Settings(BaseModel):
     )
     sample_prompts: tuple[str, ...] = option(
         (), "Prompts for samples", "Samples",
-        "What the samples show, a prompt each; --w, --h, --d (seed), --s (steps), --l (guidance) and --n (negative "
-        "prompt) may follow. Left empty: TRIGGER, a photo of a CLASS.",
+        "What the samples show, with \" | \" between two prompts; --w, --h, --d (seed), --s (steps), --l (guidance) "
+        "and --n (negative prompt) may follow each. Left empty: TRIGGER, a photo of a CLASS.",
         usual="1 to 4 prompts", guide="Li4mG4ll4gher, a photo of a man.",
         page="samples", words="preview pictures trigger",
     )

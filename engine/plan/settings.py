@@ -20,6 +20,7 @@ from engine.plan.option import Option
 from engine.plan.options import PRODIGY_ARGS, Settings, by_name, options
 
 __all__ = [
+    "BETWEEN",
     "Option",
     "Settings",
     "check_names",
@@ -49,6 +50,7 @@ _OTHER_NAMES = {
     "unet_lr": "learning_rate",
 }
 
+BETWEEN = " | "  # several prompts, where they are typed on one line; A1111's own | has no blanks around it
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
@@ -116,8 +118,9 @@ def nearest(name: str, known: Iterable[str], other_names: Mapping[str, str] | No
 
 def parse_text(name: str, text: str) -> object:
     """The value that `--set name=text` means: TOML (`true`, `0.1`, `["a", "b"]`) or sd-scripts' text (`True`,
-    `1024,1024`, `a=1 b=2`). Its range is checked by `resolve`.
+    `1024,1024`, `a=1 b=2`); of several prompts each on a line of its own, or with BETWEEN between them.
 
+    Its range is checked by `resolve`.
     Raises UserError: `unknown-option`, `bad-value`.
     """
     check_names([name])
@@ -137,12 +140,15 @@ def parse_text(name: str, text: str) -> object:
                 if choice.lower() == unquoted.lower():
                     return choice
         case "list":
-            if plain.startswith("["):
-                items = _toml_value(plain)
-                if isinstance(items, list) and all(isinstance(item, str) for item in items):
-                    return tuple(items)
-            else:
-                return tuple(_unquoted(plain).split() if name == "optimizer_args" else _unquoted(plain).splitlines())
+            items = _toml_value(plain) if plain.startswith("[") else None
+            if isinstance(items, list) and all(isinstance(item, str) for item in items):
+                return tuple(items)
+            if name == "optimizer_args":
+                if not plain.startswith("["):
+                    return tuple(_unquoted(plain).split())
+            elif not isinstance(items, list) and not plain.startswith(('["', "['")):  # else A1111's [red:blue:0.5]
+                parts = [part.strip() for line in _unquoted(plain).splitlines() for part in line.split(BETWEEN)]
+                return tuple(part for part in parts if part)
         case "text":
             return _unquoted(plain)
     raise _bad_value(option, text)

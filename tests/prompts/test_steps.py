@@ -162,7 +162,7 @@ def test_a_setting_shows_all_that_is_known_of_it(folder: Path) -> None:
 def test_a_value_that_is_none_is_kept_and_not_used(folder: Path) -> None:
     before = Project.open(folder).settings
     said = converse(folder, "g 6", row("train_batch_size"), "two", "", "l")
-    assert "Error: train_batch_size must be a whole number" in said
+    assert "Error: Batch size must be a whole number" in said
     assert "You typed two, which cannot be used" in said
     assert Project.open(folder).settings == before
     assert json.loads((folder / ".lora-tui" / "typed.json").read_text()) == {"train_batch_size": "two"}

@@ -21,7 +21,9 @@ async def click(pilot: Pilot[None], words: str, times: int = 1) -> None:
     await settle(pilot)
 
 
-@pytest.mark.parametrize(("size", "words"), [("wide", "Settings"), ("wide", "9 · Results"), ("small", "6✓"), ("small", "9·")])
+@pytest.mark.parametrize(
+    ("size", "words"), [("wide", "Settings"), ("wide", "9 · Results"), ("small", "6✓"), ("small", "9·")]
+)
 def test_a_click_on_a_step_goes_there(folder: Path, size: str, words: str) -> None:  # noqa: F811
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1")

@@ -1,0 +1,50 @@
+"""What the engine says of options, in the words of the wizard: the titles of its rows for the options' names, and the
+step where something is mended for the line that would mend it in a file or a shell.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from engine.plan.errors import Finding, UserError
+from engine.plan.options import by_name
+from lora_tui.steps import STEPS, number
+
+_NAME = re.compile(r"(?<![\w/.\\-])[a-z]+(?:_[a-z0-9]+)+(?![\w/\\-]|\.\w)")  # and not a part of a path
+
+
+def in_rows(text: str) -> str:
+    """With titles for the names of options. (Names of one word, as seed, read well as they are.)"""
+    return _NAME.sub(lambda found: by_name()[found[0]].title if found[0] in by_name() else found[0], text)
+
+
+def finding_in_rows(finding: Finding) -> Finding:
+    """The same finding, with a remedy that is at hand in the wizard."""
+    hint = in_rows(finding.hint)
+    if finding.code == "no-base-model":
+        hint = _CHOOSES
+    elif finding.option is not None and finding.value is not None:
+        hint = f"Set {by_name()[finding.option].title} to {_shown(finding.value)} at step {_place('settings')}."
+    return replace(finding, message=in_rows(finding.message), hint=hint)
+
+
+def error_in_rows(error: UserError) -> UserError:
+    """The same error, as findings are."""
+    return UserError(
+        error.code, in_rows(error.message), _CHOOSES if error.code == "no-base-model" else in_rows(error.hint)
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _place(step: str) -> str:
+    known = next(known for known in STEPS if known.name == step)
+    return f"{number(known.name)}, {known.title}"
+
+
+_CHOOSES = f"Step {_place('model')}, chooses one."
