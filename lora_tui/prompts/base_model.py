@@ -41,7 +41,7 @@ class BaseModelStep(PlainStep):
         return self._found
 
     def do_path(self, rest: str) -> None:
-        if text := clean(rest or self.talk.ask("Its path, or micro for the practice model; Enter leaves it:")):
+        if text := clean(rest or self.talk.ask("Its path, or micro for the practice model")):
             self._use(text)
 
     def _use(self, text: str) -> None:

@@ -10,6 +10,7 @@ from engine.plan.captions import NotUTF8Error, has_word, is_missing
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, plural
 from lora_tui.prompts.step import PlainStep
+from lora_tui.prompts.talk import BACK
 from lora_tui.steps import StepName
 
 
@@ -61,10 +62,13 @@ class CaptionsStep(PlainStep):
         if not pictures:
             self.talk.say("There is none to write.")
             return
-        self.talk.say("Type a caption and Enter; Enter alone keeps what is there. A line :q ends this, :b goes back.")
+        self.explain(
+            "Type a caption and Enter. Enter alone keeps what is there, b goes back to the picture before, end ends "
+            "this, q leaves."
+        )
         at = 0
-        while at < len(pictures):
-            at = max(0, at + self._one(pictures[at], f"{at + 1} of {len(pictures)}"))
+        while 0 <= at < len(pictures):
+            at += self._one(pictures[at], f"{at + 1} of {len(pictures)}")
         self.walk.wizard.look_again()
         self.talk.say("All are saved.")
 
@@ -79,13 +83,13 @@ class CaptionsStep(PlainStep):
             )
             return 1
         self.talk.say(f"{where}: {picture.path}, {picture.width} by {picture.height}. {now or 'No caption yet.'}")
-        while text := self.talk.ask("Caption>"):
-            if text == ":q":
+        while text := self.talk.prompt("Caption>"):
+            if text.casefold() == "end":
                 return 1_000_000_000
-            if text == ":b":
+            if text.casefold() == BACK:
                 return -1
-            if text.startswith(":"):
-                self.talk.say(":q ends this, :b goes back to the picture before. Anything else is a caption.")
+            if text.startswith(":"):  # what editors are left by
+                self.talk.say("No caption begins with a colon. end ends this, b goes back to the picture before.")
                 continue
             try:
                 write_caption(self.draft.path, picture.path, text, extension)
@@ -94,6 +98,6 @@ class CaptionsStep(PlainStep):
                 continue
             trigger = self.draft.project.trigger
             if trigger and not has_word(text, trigger):
-                self.talk.say(f"Saved. The trigger word {trigger} is not in it; :b goes back to it.")
+                self.talk.say(f"Saved. The trigger word {trigger} is not in it; b goes back to it.")
             return 1
         return 1

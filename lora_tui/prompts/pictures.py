@@ -80,16 +80,16 @@ class PicturesStep(PlainStep):
             for number, picture in enumerate(pictures[begin : begin + SHOWN], begin + 1):
                 self.talk.say(f"{number}. {picture.path.name}. {self._fate(picture)}")
             more = len(pictures) - begin - SHOWN
-            if more > 0 and self.talk.ask(f"{more} more: Enter reads on, any word stops.>"):
+            if more > 0 and self.talk.ask(f"{more} more", "reads on"):
                 return
         self.talk.say("The number of a picture leaves it out, or takes it back." if pictures else "There are none.")
 
     def do_add(self, rest: str) -> None:
-        folder = self.ask_folder("From which folder? Type its path, or Enter to leave it:")
+        folder = self.ask_folder("From which folder? Type its path")
         if folder is None:
             return
         self.explain(ABOUT["link"])
-        link = self.talk.ask("Type link to link them; Enter copies them:").casefold() == "link"
+        link = self.talk.ask("Type link to link them", "copies them").casefold() == "link"
         project = self.draft.project
         with count_interrupts() as presses:
             self.talk.say("Taking pictures over. Ctrl-C stops that.")

@@ -34,7 +34,7 @@ class ProjectStep(PlainStep):
 
     def _edit(self, what: str, folder: str = "") -> None:
         self.explain(ABOUT[what])
-        while text := self.talk.ask("New value, or Enter to keep it:"):
+        while text := self.talk.ask("New value", "keeps it"):
             if refused := refusal(what, text):
                 self.talk.say(f"Error: {refused}")
                 continue

@@ -79,7 +79,7 @@ class ResultsStep(PlainStep):
 
     def _ask(self, label: str, usual: _T, read: Callable[[str], _T]) -> _T:
         """A value that `read` takes, or the usual one."""
-        while text := self.talk.ask(f"{label}; Enter takes {usual}:"):
+        while text := self.talk.ask(label, f"takes {usual}"):
             try:
                 return read(text)
             except UserError as error:
@@ -91,12 +91,12 @@ class ResultsStep(PlainStep):
         if lora is None:
             self.talk.say("There is no LoRA yet.")
             return
-        name = self.talk.ask(f"Under which name? Enter takes {lora.stem}:") or lora.stem
+        name = self.talk.ask("Under which name?", f"takes {lora.stem}") or lora.stem
         places = usual_folders()
         for number, place in enumerate(places, 1):
             self.talk.say(f"{number}. {place.program}: {place.folder}")
         which = "The number of a program, or the path of a folder" if places else "The path of a folder"
-        text = self.talk.ask(f"{which}; Enter leaves it:")
+        text = self.talk.ask(which)
         if (chosen := number_in(text)) is not None and 1 <= chosen <= len(places):
             self._export(lora, places[chosen - 1].folder, name)
         elif text:

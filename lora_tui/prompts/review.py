@@ -30,7 +30,8 @@ class ReviewStep(PlainStep):
             self.talk.say(f"{step.title}{mark}: {fact(step.name, self.walk.wizard) or 'not known yet'}.")
         if survey.dataset is not None:
             self.talk.say(f"{survey.dataset.steps.total} steps.")
-            self.talk.say(survey.dataset.steps.explanation)
+            for line in survey.dataset.steps.explanation.splitlines():
+                self.talk.say(line)
         self.talk.say(f"The LoRA will be called {lora_name(self.draft)}.safetensors.")
         if survey.disk is not None:
             self.talk.say(disk_sentence(self.draft, survey.disk))

@@ -45,7 +45,8 @@ class SettingsStep(PlainStep):
 
     def do_changed(self, rest: str) -> None:
         found = [self._line(n, o) for n, o in enumerate(listed(), FIRST) if self._changed(o)]
-        self.talk.say("\n".join(found) or "None: all is as the preset says.")
+        for line in found or ["None: all is as the preset says."]:
+            self.talk.say(line)
 
     def _read(self, page: str) -> None:
         for number, option in enumerate(listed(), FIRST):
@@ -82,7 +83,7 @@ class SettingsStep(PlainStep):
             preset = presets.load(name)
             self.talk.say(f"{place}. {preset.title}. {preset.when}")
         self.talk.say("With another preset what you set by hand is forgotten, but for the base model and names.")
-        while text := self.talk.ask("Its number, or Enter to keep it as it is:"):
+        while text := self.talk.ask("Its number", "keeps it as it is"):
             if (number := number_in(text)) is not None and 1 <= number <= len(names):
                 name = names[number - 1]
                 self.edited(self.draft.choose_preset(name), f"The settings start from {presets.load(name).title} now.")
@@ -95,15 +96,15 @@ class SettingsStep(PlainStep):
         self.explain(option.help)
         guide = f" The guide: {option.guide}." if option.guide else ""
         usual = shown_value(option, self.draft.usual(option.name))
-        self.explain(f"Usual: {option.usual}.{guide} The preset says {usual}. Its name is {option.name}.")
+        self.explain(f"Usual: {option.usual}.{guide} The preset says {usual}. Its name is {option.name}.", usual)
         found = finding_of(option, self.survey)
         if found is not None:
             self.talk.say(f"Warning: {found}")
         mends = f", m for {found.value}" if found is not None and found.value is not None else ""
         now = shown_value(option, self.draft.value(option.name))
         choices = f" ({', '.join(option.choices)})" if option.choices else ""
-        question = f"New value{choices}; Enter keeps {now}, d takes the preset's{mends}:"
-        while text := self.talk.ask(question):
+        question = f"New value{choices}; d takes the preset's{mends}"
+        while text := self.talk.ask(question, f"keeps {now}"):
             if text.casefold() == "d" and "d" not in option.choices:
                 self.edited(self.draft.reset(option.name), f"{option.title} is {usual}, as the preset says.")
                 return

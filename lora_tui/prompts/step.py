@@ -83,8 +83,8 @@ class PlainStep:
         else:
             self.talk.say(said or "Saved.")
 
-    def explain(self, text: str) -> None:
-        self.talk.explain(text)
+    def explain(self, text: str, *whole: str) -> None:
+        self.talk.explain(text, *whole)
 
     def ask_folder(self, question: str) -> str | None:
         """A folder that is there; None where somebody would rather not."""
@@ -95,5 +95,5 @@ class PlainStep:
                     return folder
             except (OSError, ValueError):
                 pass
-            self.talk.say(f"Error: {folder} is no folder that is there. Type another one, or Enter to leave it.")
+            self.talk.say(f"Error: {folder} is no folder that is there. Type another one.")
         return None

@@ -15,7 +15,7 @@ from lora_tui.prompts.results import ResultsStep
 from lora_tui.prompts.review import ReviewStep
 from lora_tui.prompts.settings import FIRST, SettingsStep, listed
 from lora_tui.prompts.step import PlainStep
-from lora_tui.prompts.talk import LeaveError, Talk, number_in
+from lora_tui.prompts.talk import BackError, LeaveError, Talk, number_in
 from lora_tui.prompts.training import TrainingStep
 from lora_tui.steps import STEPS, Mark, Standing, StepName, neighbour, number
 from lora_tui.survey import Survey
@@ -34,7 +34,7 @@ WORDS = {
     "/ memory": "find options by their name or by what they do, and change one",
     "l": "this step once more from its beginning",
     "?": "these words",
-    "q": "leave; everything is saved, and a training goes on",
+    "q": "leave; everything is saved, and a training goes on. Also the answer to any question",
 }
 _KINDS: tuple[type[PlainStep], ...] = (
     ProjectStep, PicturesStep, RegularisationStep, CaptionsStep, BaseModelStep, SettingsStep, ReviewStep, TrainingStep,
@@ -102,8 +102,15 @@ class Walk:
 
     def _one_answer(self) -> bool:
         """Ask once and obey; whether the step is to be told again."""
-        answer = self.talk.ask(f"{STEPS[number(self.here) - 1].title}>")
+        answer = self.talk.prompt(f"{STEPS[number(self.here) - 1].title}>")
         self.wizard.tick()
+        try:
+            return self._answered(answer)
+        except BackError:
+            self.talk.say("Back.")
+            return False
+
+    def _answered(self, answer: str) -> bool:
         word, _, rest = answer.partition(" ")
         word = word.casefold()
         step = self.steps[self.here]
@@ -132,7 +139,7 @@ class Walk:
             return True
         elif word in ("?", "help"):
             self._help()
-        elif word in ("q", "quit", "leave"):
+        elif word in ("quit", "leave"):  # q alone leaves wherever something is asked
             raise LeaveError
         else:
             self.talk.say("That is nothing that can be done here. Type ? to hear what can.")
@@ -190,7 +197,7 @@ class Walk:
         for line in found:
             self.talk.say(line)
         if found:
-            answer = self.talk.ask("Type the number of one to change it, or Enter to leave it:")
+            answer = self.talk.ask("Type the number of one to change it")
             if (chosen := number_in(answer)) is not None:
                 self.steps["settings"].choose(chosen)
             elif answer:

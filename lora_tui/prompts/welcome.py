@@ -13,7 +13,7 @@ from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.known_projects import known_projects
 from lora_tui.paths import clean
-from lora_tui.prompts.talk import LeaveError, Talk, number_in
+from lora_tui.prompts.talk import BackError, LeaveError, Talk, number_in
 from lora_tui.prompts.walk import open_project
 
 SHOWN = 12
@@ -61,39 +61,55 @@ def _choose(talk: Talk) -> Path:
     talk.say("open: open a project, or a folder made for kohya's scripts.")
     talk.say("demo: a small project with a practice model; needs no GPU.")
     while True:
-        answer = talk.ask("A number or a word, or q to leave:" if known else "new, open or demo, or q to leave:")
+        answer = talk.prompt("A number or a word, or q to leave:" if known else "new, open or demo, or q to leave:")
         word, _, rest = answer.partition(" ")
         if (chosen := number_in(word)) is not None and 1 <= chosen <= len(known):
             return known[chosen - 1].path
-        if word == "q":
-            raise LeaveError
-        if word == "new" and (made := _new(talk)) is not None:
-            return made
-        if word == "open" and (text := clean(rest or talk.ask("Which folder? Enter leaves it:"))):
-            return Path(text)
-        if word == "demo":
-            try:
-                return prepare(Path.cwd() / DEFAULT_FOLDER).path
-            except UserError as error:
-                talk.say(f"Error: {error}")
-        elif word not in ("new", "open"):
-            talk.say("That is none of these.")
+        try:
+            chosen_path = _begin(talk, word.casefold(), rest)
+        except BackError:
+            talk.say("Back.")
+            continue
+        if chosen_path is not None:
+            return chosen_path
+
+
+def _begin(talk: Talk, word: str, rest: str) -> Path | None:
+    """Obey a word of the beginning; the project that is to be opened then, or None for none."""
+    if word == "new":
+        return _new(talk)
+    if word == "open":
+        text = clean(rest or talk.ask("Which folder?"))
+        return Path(text) if text else None
+    if word == "demo":
+        try:
+            return prepare(Path.cwd() / DEFAULT_FOLDER).path
+        except UserError as error:
+            talk.say(f"Error: {error}")
+            return None
+    talk.say("That is none of these.")
+    return None
 
 
 def _new(talk: Talk) -> Path | None:
-    """Ask for all that a project needs, and make it. What was answered is kept if that is not done today."""
+    """Ask for all that a project needs, and make it. What was answered is kept if that is not done today.
+
+    Raises BackError from the first question; from the others one goes back to the one before.
+    """
     wish = wishes.remembered()
-    talk.say("A new project. Your own files stay as they are. Enter takes what is named; :q leaves this for later.")
+    talk.say("A new project. Your own files stay as they are. What you answer is kept if you do not finish today.")
     at = 0
     while at < len(QUESTIONS):
         key, field, label = QUESTIONS[at]
         talk.explain(ABOUT[key])
         now = wish.folder if field == "where" else getattr(wish, field)
-        answer = talk.ask(
-            f"{label}" + (f", Enter takes {now}:" if now else ", may come later:" if key in OPTIONAL else ":")
-        )
-        if answer == ":q":
-            return None
+        try:
+            answer = talk.ask(label, f"takes {now}" if now else "leaves it for later" if key in OPTIONAL else None)
+        except BackError:
+            if at == 0:
+                raise
+            at -= 1
+            continue
         text = clean(answer) if key in ("where", "images", "reg") else answer
         if key == "link":
             text = "link" if answer.casefold() == "link" else "copy" if answer else wish.link

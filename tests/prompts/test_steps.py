@@ -48,14 +48,14 @@ def test_a_new_project_is_asked_for_and_opened(tmp_path: Path, folder: Path, mon
 
 
 def test_what_was_answered_is_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    begin(monkeypatch, "new", "zibo", ":q", "q")
+    begin(monkeypatch, "new", "zibo", "q")
     assert wishes.remembered().trigger == "zibo"
-    _, said = begin(monkeypatch, "new", "", ":q", "q")
-    assert "Trigger word, Enter takes zibo:" in said
+    _, said = begin(monkeypatch, "new", "", "q")
+    assert "Trigger word; Enter takes zibo, b goes back, q leaves:" in said
 
 
 def test_a_word_that_the_model_knows_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, said = begin(monkeypatch, "new", "woman", ":q", "q")
+    _, said = begin(monkeypatch, "new", "woman", "q")
     assert "Warning: " in said
 
 
@@ -119,7 +119,7 @@ def captions(folder: Path) -> dict[str, str]:
 
 def test_captions_are_kept_changed_and_gone_back_to(folder: Path) -> None:
     before = captions(folder)
-    said = converse(folder, "g 4", "all", "", "a hat", ":b", "ohwx, a hat", ":x", ":q", "read")
+    said = converse(folder, "g 4", "all", "", "a hat", "b", "ohwx, a hat", ":x", "end", "read")
     after = captions(folder)
     assert after == {**before, "01": "ohwx, a hat"}
     assert "The trigger word ohwx is not in it" in said
@@ -136,7 +136,7 @@ def test_only_missing_captions_are_asked_for(folder: Path) -> None:
 def test_a_caption_that_is_no_utf8_is_not_touched(folder: Path) -> None:
     file = next((folder / "img").rglob("02.txt"))
     file.write_bytes(b"caf\xe9")
-    said = converse(folder, "g 4", "all", "", "", "", ":q")
+    said = converse(folder, "g 4", "all", "", "", "", "end")
     assert file.read_bytes() == b"caf\xe9"
     assert "UTF-8" in said
 
