@@ -45,7 +45,8 @@ ALL = tuple(Shot(ending, size) for ending in STEPS for size in SIZES) + tuple(
 
 def take(shot: Shot, run: RunFolder) -> str:
     """The screen as SVG."""
-    from lora_tui.app import Look, LoraTui
+    from lora_tui.app import LoraTui
+    from lora_tui.look import Look
     from lora_tui.screens.dashboard import Dashboard
 
     async def act() -> str:

@@ -23,7 +23,8 @@ COMPARE_SECONDS = 60
 
 async def shoot(project: Path, size: tuple[int, int], to: Path, wanted: tuple[str, ...], png: bool) -> None:
     """The home screen and each step, as SVG."""
-    from lora_tui.app import Look, LoraTui
+    from lora_tui.app import LoraTui
+    from lora_tui.look import Look
     from lora_tui.screens.home import Home
     from lora_tui.screens.results import ResultsPage
     from lora_tui.steps import STEPS

@@ -15,7 +15,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
@@ -25,34 +24,20 @@ from textual.filter import LineFilter, NoColor
 from engine.plan.errors import UserError
 from lora_tui import themes
 from lora_tui.key_order import KeysInOrder
+from lora_tui.look import Look
 from lora_tui.widgets.colours import PREFIX, textual_theme
 from lora_tui.widgets.scrollbar import draw_bars
 
 if TYPE_CHECKING:
     from textual.screen import Screen
-    from textual.widget import Widget
 
     from lora_tui.pages import Pages
     from lora_tui.steps import StepName
 
-PAINTS_PER_SECOND = 2.0  # enough to see that it lives; 5 would be four times the work and the bytes
-SLOW_PAINTS_PER_SECOND = 0.5
 TERMINAL_CHECK_SECONDS = 0.5
 LEAVE_SECONDS = 0.9  # after SIGHUP or SIGTERM; a fifth of it is usual
 LOG_LIMIT_BYTES = 256 * 1024
 LEFT_BY_SIGNAL = 128  # plus the signal's number, as shells say it
-
-
-@dataclass(frozen=True)
-class Look:
-    """How much the terminal is asked to show."""
-
-    ascii_only: bool = False
-    images: bool = True
-    mouse: bool = True
-    paints_per_second: float = PAINTS_PER_SECOND
-    sharp: type[Widget] | None = None  # what draws large pictures, where the terminal can show sharp ones
-    theme: str = "dark"  # one of lora_tui.themes
 
 
 class LoraTui(KeysInOrder):

@@ -48,7 +48,8 @@ class Tmux:
 class Terminal:
     """`utf8_known` is False where nothing says so and UTF-8 is a guess, true of nearly every terminal of today.
 
-    `colours` is what will be shown; `colours_sure` is False where the terminal may be able to show more than it said.
+    `colours` is what it can show; `colours_sure` is False where it may be able to show more than it said. Whether any
+    are drawn is a matter of the theme.
     """
 
     interactive: bool
@@ -100,12 +101,12 @@ def prepare(terminal: Terminal, environ: MutableMapping[str, str] = os.environ) 
     environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
 
-def remarks(terminal: Terminal) -> list[Remark]:
-    """Everything worth saying about the terminal, each with what to do about it."""
+def remarks(terminal: Terminal, coloured: bool = True) -> list[Remark]:
+    """Everything worth saying about the terminal, each with what to do about it. coloured: the theme has colours."""
     return [
         _size(terminal),
         _letters(terminal),
-        _palette(terminal),
+        _palette(terminal, coloured),
         *_multiplexer(terminal),
         *_link(terminal),
     ]
@@ -158,9 +159,9 @@ def _locale_utf8(environ: Mapping[str, str]) -> bool | None:
 
 
 def _colours(environ: Mapping[str, str], in_tmux: bool) -> tuple[Colours, bool]:
-    """(what will be shown, whether the terminal surely can show no more)."""
+    """(what the terminal can show, whether it surely can show no more)."""
     term = environ.get("TERM", "").lower()
-    if environ.get("NO_COLOR") or term in ("", "dumb", "unknown"):
+    if term in ("", "dumb", "unknown"):
         return "none", True
     if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit") or _TRUE_COLOUR_TERMS.fullmatch(term):
         return "true", True
@@ -210,15 +211,19 @@ def _letters(terminal: Terminal) -> Remark:
     )
 
 
-def _palette(terminal: Terminal) -> Remark:
-    if terminal.no_color:
-        return Remark("colours", "note", "none, because NO_COLOR is set", "Everything can be read without them.")
+def _palette(terminal: Terminal, coloured: bool) -> Remark:
     if terminal.colours == "none":
         return Remark(
             "colours", "warning", f"none: TERM is {terminal.term or 'not set'}", "Try `export TERM=xterm-256color`."
         )
     names = {"16": "16 colours", "256": "256 colours", "true": "all 16 million colours"}
     says = names[terminal.colours]
+    if not coloured:
+        why = "NO_COLOR is set" if terminal.no_color else "the theme has none"
+        hint = "To have them all the same: t on the screen behind !, or --theme dark." if terminal.no_color else ""
+        return Remark("colours", "ok", f"none are drawn: {why}; there could be {says}", hint)
+    if terminal.no_color:
+        says += ", though NO_COLOR is set: a theme was chosen"
     if terminal.colours_sure:
         return Remark("colours", "ok", says)
     hint = "If your terminal shows more (most do): `export COLORTERM=truecolor`; pictures look much better then."

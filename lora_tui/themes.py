@@ -21,13 +21,21 @@ THEMES: dict[str, str] = {
 _LIGHT_GROUNDS = ("7", "15")  # of COLORFGBG, which some terminals set: "0;15" is black on white
 
 
-def choose(given: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
-    """The theme to begin with."""
+def choose(given: str | None = None, environ: Mapping[str, str] = os.environ, colours: bool = True) -> str:
+    """The theme to begin with. colours: whether the terminal can show any.
+
+    NO_COLOR is for all programs and says what to begin with; what somebody chose for this one comes before it, as
+    https://no-color.org has it.
+    """
     if given in THEMES:
         return str(given)
+    if not colours:
+        return "none"
+    if (chosen := remembered()) is not None:
+        return chosen
     if environ.get("NO_COLOR"):
         return "none"
-    return remembered() or ("light" if environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_GROUNDS else "dark")
+    return "light" if environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_GROUNDS else "dark"
 
 
 def following(name: str) -> str:

@@ -52,12 +52,11 @@ def show(
 ) -> int:
     """Run the app, on a project or on the list of projects; the exit code."""
     from engine.runs.places import state_dir
-    from lora_tui import terminal, themes
-    from lora_tui.app import Look, LoraTui
+    from lora_tui.look import look_here
+
+    look = look_here(ascii_only, images, mouse, theme=theme)
+    from lora_tui.app import LoraTui
     from lora_tui.screens.home import Home
 
-    found = terminal.examine()
-    terminal.prepare(found)
-    look = Look(ascii_only=ascii_only or not found.utf8, images=images, mouse=mouse, theme=themes.choose(theme))
     log = project / ".lora-tui" / "ui.log" if project is not None else state_dir() / "ui.log"
     return LoraTui(lambda: Home(project), look, log).start()

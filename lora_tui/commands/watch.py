@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -65,19 +66,13 @@ def command(
         from lora_tui.plain import watch_plain
 
         context.exit(watch_plain(chosen, as_json))
-    from lora_tui import terminal, themes
-    from lora_tui.app import SLOW_PAINTS_PER_SECOND, Look, LoraTui
+    from lora_tui.look import SLOW_PAINTS_PER_SECOND, look_here
 
-    found = terminal.examine()
-    terminal.prepare(found)
-    look = Look(
-        ascii_only=ascii_only or not found.utf8,
-        images=not (no_images or slow),
-        mouse=not no_mouse,
-        sharp=find_sharp() if sharp else None,
-        paints_per_second=SLOW_PAINTS_PER_SECOND if slow else fps,
-        theme=themes.choose(theme),
-    )
+    paints = SLOW_PAINTS_PER_SECOND if slow else fps
+    look = look_here(ascii_only, not (no_images or slow), not no_mouse, paints, theme)
+    if sharp:
+        look = replace(look, sharp=find_sharp())
+    from lora_tui.app import LoraTui
     from lora_tui.screens.dashboard import Dashboard
 
     context.exit(LoraTui(lambda: Dashboard(chosen), look, ui_log_path(chosen)).start())

@@ -12,7 +12,8 @@ from textual.screen import Screen
 
 from benchmarks.recorded import Ending, hold, record
 from engine.runs.folder import RunFolder
-from lora_tui.app import Look, LoraTui
+from lora_tui.app import LoraTui
+from lora_tui.look import Look
 from lora_tui.screens.dashboard import Dashboard
 
 NOW = 1795363200.0  # 22 November 2026, 16:00 UTC, half an hour after recorded runs begin

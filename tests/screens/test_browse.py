@@ -15,8 +15,9 @@ from textual import events
 from textual.pilot import Pilot
 
 from lora_tui import folder_contents
-from lora_tui.app import Look, LoraTui
+from lora_tui.app import LoraTui
 from lora_tui.folder_contents import MOST_ENTRIES, Contents, read
+from lora_tui.look import Look
 from lora_tui.screens import browse
 from lora_tui.screens.browse import Browse
 from lora_tui.screens.help import Help

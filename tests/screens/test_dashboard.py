@@ -12,7 +12,7 @@ from textual.widget import Widget
 from benchmarks.recorded import hold
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
-from lora_tui.app import Look
+from lora_tui.look import Look
 from lora_tui.screens.dashboard import Dashboard
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.status import Status

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from benchmarks.recorded import hold
 from engine.runs.events import EventWriter
 from engine.runs.snapshot import Sample
-from lora_tui.app import Look
+from lora_tui.look import Look
 from lora_tui.screens.series import Gallery
 from lora_tui.widgets import picture
 from lora_tui.widgets.picture import Picture, strips, thumbnail

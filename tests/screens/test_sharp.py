@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from engine.plan.errors import UserError
-from lora_tui.app import Look
+from lora_tui.look import Look
 from lora_tui.widgets.sharp import find_widget, read_small
 from tests.screens.app_test import dashboard, drive, press, text
 

@@ -13,7 +13,7 @@ from textual.color import Color
 from textual.pilot import Pilot
 
 from lora_tui import themes
-from lora_tui.app import Look
+from lora_tui.look import Look
 from lora_tui.themes import THEMES
 from lora_tui.widgets.colours import CONTRAST, DARK, LIGHT, Colours
 from tests.screens.app_test import text
@@ -68,9 +68,12 @@ def test_what_is_asked_for_comes_before_what_was_chosen_and_that_before_what_the
     assert themes.choose(None, {}) == "dark"
     assert themes.choose(None, light_terminal) == "light"
     assert themes.choose(None, {"COLORFGBG": "15;default;0"}) == "dark"
+    assert themes.choose(None, {**light_terminal, "NO_COLOR": "1"}) == "none"
+    assert themes.choose(None, {**light_terminal, "NO_COLOR": ""}) == "light"
     themes.remember("contrast")
     assert themes.choose(None, light_terminal) == "contrast"
-    assert themes.choose(None, {"NO_COLOR": "1"}) == "none"
+    assert themes.choose(None, {"NO_COLOR": "1"}) == "contrast"
+    assert themes.choose(None, {}, colours=False) == "none"
     assert themes.choose("light", {"NO_COLOR": "1"}) == "light"
 
 

@@ -14,7 +14,8 @@ from textual.pilot import Pilot
 
 from benchmarks.small_run import make_project
 from engine.plan.project import Project
-from lora_tui.app import Look, LoraTui
+from lora_tui.app import LoraTui
+from lora_tui.look import Look
 from lora_tui.screens.home import Home
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import STEPS

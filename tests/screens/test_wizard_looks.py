@@ -15,7 +15,7 @@ from benchmarks.recorded import record
 from benchmarks.small_run import make_project
 from engine.plan import found_models
 from engine.plan.export import Destination
-from lora_tui.app import Look
+from lora_tui.look import Look
 from lora_tui.steps import STEPS
 from tests.screens.app_test import text
 from tests.screens.test_wizard import drive, press
