@@ -22,7 +22,7 @@ from engine.runs import on_end, queue
 from engine.runs.detached import PYTHON_MODULE
 from engine.runs.launch import environment
 from engine.runs.places import cache_dir, state_dir
-from lora_tui import recent, terminal
+from lora_tui import recent, terminal, themes
 from lora_tui.output import size
 
 OLDEST_PYTHON = (3, 11)
@@ -33,6 +33,7 @@ PACKAGES = (
 FULL_BYTES, TIGHT_BYTES = 10**9, 15 * 10**9  # one LoRA of rank 96 is half a GB, two checkpoints about 10
 
 Status = Literal["ok", "warning", "error"]
+_Part = tuple[str, Callable[[], list["Check"]]]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,14 @@ class Check:
 
 
 def all_checks() -> Iterator[Check]:
-    """Every check, in the order in which they are shown. Never raises: what cannot be checked is a warning."""
-    parts: list[tuple[str, Callable[[], list[Check]]]] = [
+    """Every check of `lora-tui doctor`. Never raises: what cannot be checked is a warning."""
+    yield from machine_checks()
+    yield from _done([("terminal", _terminal)])
+
+
+def machine_checks() -> Iterator[Check]:
+    """All but those of the terminal. They take some seconds, most of them torch's. Never raises."""
+    parts: list[_Part] = [
         ("Python", _python),
         ("torch", _torch),
         ("packages", _packages),
@@ -56,8 +63,11 @@ def all_checks() -> Iterator[Check]:
         ("on_end", _on_end),
         ("queue", _queue),
         ("recent projects", _recent),
-        ("terminal", _terminal),
     ]
+    yield from _done(parts)
+
+
+def _done(parts: list[_Part]) -> Iterator[Check]:
     for name, part in parts:
         try:
             yield from part()
@@ -217,5 +227,6 @@ def _recent() -> list[Check]:
 
 def _terminal() -> list[Check]:
     status: dict[str, Status] = {"ok": "ok", "note": "ok", "warning": "warning"}
-    found = terminal.remarks(terminal.examine())
+    here = terminal.examine()
+    found = terminal.remarks(here, coloured=themes.choose(colours=here.colours != "none") != "none")
     return [Check(f"terminal: {one.what}", status[one.level], one.says, one.hint) for one in found]

@@ -1,8 +1,9 @@
-"""This machine and this terminal: what `lora-tui doctor` says, as a screen."""
+"""This machine and this terminal: what `lora-tui doctor` says, as a screen. What is amiss comes first."""
 
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,19 +12,31 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import inert
 from lora_tui import themes
 from lora_tui.aside import aside
-from lora_tui.checkup import Check, all_checks
+from lora_tui.checkup import Check, machine_checks
 from lora_tui.screens.reading import Reading
-from lora_tui.widgets.paint import DIM, MARKS, PLAIN, line
+from lora_tui.terminal import Terminal, examine, remarks
+from lora_tui.widgets.paint import ACCENT, DIM, MARKS, PLAIN, STRONG, line
 
-NAME_CELLS = 20
-_MARKS = {"ok": "ok", "warning": "!", "error": "x"}
+NAME_CELLS = 17
+_MARKS = {"ok": "ok", "note": "i", "warning": "!", "error": "x"}
+_STYLES = {**MARKS, "i": ACCENT}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One row, and what to do about it. mark: "ok", "i" (worth knowing), "!" or "x"."""
+
+    mark: str
+    name: str
+    says: str
+    advice: str = ""
 
 
 class MachineScreen(Reading):
-    """The checks take some seconds, most of them torch's, and are done aside."""
+    """The terminal is known at once; the checks of the machine take some seconds and are done aside."""
 
     TITLE_WORDS = "This machine"
-    BELOW = "what lora-tui doctor says, with what to do"
+    BELOW = "What lora-tui doctor says, with what to do; t changes the theme."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "theme", "theme", id="theme", tooltip="Dark, light, high contrast, or no colours at all."),
         Binding("exclamation_mark", "back", "back", show=False),
@@ -31,13 +44,20 @@ class MachineScreen(Reading):
 
     def __init__(self) -> None:
         super().__init__()
+        self._terminal: Terminal | None = None
         self._checks: list[Check] | None = None
 
     def on_mount(self) -> None:
         super().on_mount()
-        aside(lambda: list(all_checks()), self._found)
+        aside(examine, self._examined)  # anew: somebody may have mended it meanwhile
+        aside(lambda: list(machine_checks()), self._checked)
 
-    def _found(self, checks: list[Check]) -> None:
+    def _examined(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        if self.is_attached:
+            self.lay_out()
+
+    def _checked(self, checks: list[Check]) -> None:
         self._checks = checks
         if self.is_attached:
             self.lay_out()
@@ -47,15 +67,48 @@ class MachineScreen(Reading):
         self.lay_out()
 
     def lines(self, width: int) -> list[Text]:
+        terminal, machine = self._of_the_terminal(), self._of_the_machine()
+        parts = {
+            "Look at this": [fact for fact in terminal + machine if fact.mark != "ok"],
+            "The terminal": [fact for fact in terminal if fact.mark == "ok"],
+            "The machine": [fact for fact in machine if fact.mark == "ok"],
+        }
+        rows: list[Text] = []
+        for title, facts in parts.items():
+            if facts:
+                rows += [line(), line((f" {title}", STRONG))]
+                rows += [row for fact in facts for row in _told(fact, width)]
         if self._checks is None:
-            return [line((" Looking; this takes some seconds…", DIM))]
-        name = getattr(self.app, "theme_name", "dark")
-        words = (f"{name}: {themes.THEMES[name]}", PLAIN)
-        rows = [line((" ok ", MARKS["ok"]), (f"{'theme':<{NAME_CELLS}}", DIM), words)]
-        for check in self._checks:
-            mark = _MARKS[check.status]
-            first, *rest = textwrap.wrap(inert(check.value), max(20, width - NAME_CELLS - 5)) or [""]
-            rows.append(line((f" {mark:<3}", MARKS[mark]), (f"{inert(check.name):<{NAME_CELLS}}", DIM), (first, PLAIN)))
-            more = [*rest, *textwrap.wrap(inert(check.advice), max(20, width - NAME_CELLS - 5))]
-            rows += [line(" " * (NAME_CELLS + 4), (part, DIM)) for part in more]
-        return rows
+            rows += [line(), line((" Looking at the machine; this takes some seconds…", DIM))]
+        return rows[1:]
+
+    def _of_the_terminal(self) -> list[Fact]:
+        """As it is drawn in now: at the size that the window has, and with or without colours."""
+        theme = getattr(self.app, "theme_name", "dark")
+        facts = [Fact("ok", "theme", f"{theme}: {themes.THEMES[theme]}")]
+        if self._terminal is not None:
+            size = self.app.size
+            here = replace(self._terminal, interactive=True, columns=size.width, rows=size.height)
+            found = remarks(here, coloured=theme != "none")
+            facts += [Fact(_MARKS[one.level], one.what, one.says, one.hint) for one in found]
+        return facts
+
+    def _of_the_machine(self) -> list[Fact]:
+        return [Fact(_MARKS[one.status], one.name, one.value, one.advice) for one in self._checks or ()]
+
+
+def _told(fact: Fact, width: int) -> list[Text]:
+    """A row, and below it what to do."""
+    room = max(20, width - NAME_CELLS - 5)
+    first, *rest = _wrapped(fact.says, room) or [""]
+    name = (f"{inert(fact.name):<{NAME_CELLS}}", DIM)
+    more = [*rest, *_wrapped(fact.advice, room)]
+    return [
+        line((f" {fact.mark:<3}", _STYLES[fact.mark]), name, (first, PLAIN)),
+        *(line(" " * (NAME_CELLS + 4), (part, DIM)) for part in more),
+    ]
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """In lines, without breaking what is typed somewhere, such as `set-clipboard`, at its hyphen."""
+    return textwrap.wrap(inert(text), room, break_on_hyphens=False)
