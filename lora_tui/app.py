@@ -72,6 +72,7 @@ class LoraTui(KeysInOrder):
         self.pages: Pages | None = None  # of the project that is open in the wizard
         self._start = start
         draw_bars(self.look.ascii_only)
+        self.set_class(self.look.ascii_only, "-ascii")  # for the style sheets
         self._fault_file: IO[str] | None = None
         self._leaving = False
         for name in themes.THEMES:

@@ -90,7 +90,6 @@ class Browse(Screen[Path | None]):
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
-        self.set_class(getattr(self.app, "ascii_only", False), "-ascii")
         turn, begin = self._ask(), self._begin
 
         def found(answer: tuple[Contents, str, str]) -> None:

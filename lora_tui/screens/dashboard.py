@@ -213,8 +213,6 @@ class Dashboard(Page):
         classes = {f"-{self.tab}", "-wide" if wide else "-small"}
         if wide and size.width >= HUGE_COLUMNS:
             classes.add("-huge")
-        if getattr(self.app, "ascii_only", False):
-            classes.add("-ascii")
         if classes != self.classes:
             self.set_classes(classes)
         return wide

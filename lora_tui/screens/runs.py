@@ -84,7 +84,6 @@ class RunsScreen(Page):
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
-        self.set_class(getattr(self.app, "ascii_only", False), "-ascii")
         where = inert(self._folders[0]) if len(self._folders) == 1 else f"{len(self._folders)} projects used lately"
         self.query_one("#header", Lines).show([line((" Runs", STRONG)), line((f" {where}", DIM))])
         self._find()

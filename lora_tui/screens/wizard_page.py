@@ -120,7 +120,6 @@ class WizardPage(Page):
         width, height = self.app.size
         self.set_class(width < RAIL_COLUMNS, "-small")
         self.set_class(width >= HUGE_COLUMNS and height >= HUGE_ROWS, "-huge")
-        self.set_class(getattr(self.app, "ascii_only", False), "-ascii")
 
     def show_all(self) -> None:
         """Bring everything on the screen up to date."""
