@@ -78,8 +78,7 @@ class PlainStep:
         """After an edit: what went wrong, or what was done; and everything is checked anew."""
         self.walk.wizard.edited(trouble)
         if trouble is not None:
-            kept = " What you change is kept and written once that is mended." if trouble is self.draft.trouble else ""
-            self.talk.say(f"Error: {trouble}{kept}")
+            self.talk.say(f"Error: {self.draft.trouble_words if trouble is self.draft.trouble else trouble}")
         else:
             self.talk.say(said or "Saved.")
 

@@ -76,12 +76,29 @@ class Walk:
         """Until somebody leaves, by LeaveError or Ctrl-C."""
         self.talk.say(f"Project {self.wizard.draft.project.name}, in {self.wizard.draft.path}.")
         self.talk.say("Everything is saved as you go. Type ? and Enter to hear what you may type.")
+        if changed := ", ".join(self.wizard.draft.recovered):
+            self.talk.say(f"Written now what waited since the last time: {changed}.")
         while True:
             at = self.here
             self.wizard.leave_at(at)
             self._tell()
-            while self.here == at and not self._one_answer():
-                pass
+            try:
+                while self.here == at and not self._one_answer():
+                    pass
+            except LeaveError:
+                if not self._stays():
+                    raise
+
+    def _stays(self) -> bool:
+        """Whether somebody who wanted to leave does not, as changes would be lost."""
+        draft = self.wizard.draft
+        if not draft.unkept:
+            return False
+        self.talk.say(f"Error: {draft.trouble_words}")
+        try:
+            return not self.talk.sure("Leave, and lose the changes?")
+        except BackError:
+            return True
 
     def _tell(self) -> None:
         """A step from its beginning."""
@@ -93,7 +110,7 @@ class Walk:
         missing = step.missing(stands)
         self.talk.say(f"This step: {MARKS[stands.mark]}" + (f": {missing}" if missing else "."))
         if self.wizard.draft.trouble is not None:
-            self.talk.say(f"Error: {self.wizard.draft.trouble} What you change waits until that is mended.")
+            self.talk.say(f"Error: {self.wizard.draft.trouble_words}")
         step.tell()
         for place, row in enumerate(step.rows(), 1):
             self.talk.say(f"{place}. {row.says}")

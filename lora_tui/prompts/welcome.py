@@ -14,7 +14,7 @@ from lora_tui.explanations import ABOUT
 from lora_tui.known_projects import known_projects
 from lora_tui.paths import clean
 from lora_tui.prompts.talk import BackError, LeaveError, Talk, number_in
-from lora_tui.prompts.walk import open_project
+from lora_tui.prompts.walk import Walk, open_project
 
 SHOWN = 12
 LEFT, INTERRUPTED = 0, 130
@@ -34,6 +34,7 @@ OPTIONAL = ("images", "reg")
 def run(project: Path | None) -> int:
     """Talk over stdin and stdout until somebody leaves; the exit code."""
     talk = Talk(sys.stdin.buffer, sys.stdout)
+    walk: Walk | None = None
     try:
         talk.say("lora-tui trains a LoRA for Stable Diffusion XL from a folder of pictures.")
         while True:
@@ -42,12 +43,17 @@ def run(project: Path | None) -> int:
                 walk.run()
             project = _choose(talk)
     except LeaveError:
-        talk.say("Everything is saved. A training goes on.")
+        talk.say(_last_words(walk))
         return LEFT
     except KeyboardInterrupt:
         talk.say()
-        talk.say("Everything is saved. A training goes on.")
+        talk.say(_last_words(walk))
         return INTERRUPTED
+
+
+def _last_words(walk: Walk | None) -> str:
+    lost = walk is not None and walk.wizard.draft.unkept
+    return f"{'Your last changes are lost.' if lost else 'Everything is saved.'} A training goes on."
 
 
 def _choose(talk: Talk) -> Path:

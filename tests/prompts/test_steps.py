@@ -16,7 +16,7 @@ from lora_tui import wish as wishes
 from lora_tui.prompts import welcome
 from lora_tui.prompts.settings import FIRST, listed
 from lora_tui.prompts.talk import LeaveError
-from tests.prompts.conversation import Answers, converse, talk
+from tests.prompts.conversation import Answer, Answers, converse, talk
 
 
 def row(name: str) -> str:
@@ -24,7 +24,7 @@ def row(name: str) -> str:
 
 
 # -------------------------------------------------------------------------------------------------------------- welcome
-def begin(monkeypatch: pytest.MonkeyPatch, *answers: str) -> tuple[int, str]:
+def begin(monkeypatch: pytest.MonkeyPatch, *answers: Answer) -> tuple[int, str]:
     """`lora-tui --plain` with these answers: the exit code and all that was said."""
     said = io.StringIO()
     stdin = type("Stdin", (), {"buffer": Answers(list(answers), said)})()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from engine.plan.project import Project
+from engine.runs.places import state_dir
 from lora_tui.prompts.settings import FIRST, listed
 from lora_tui.prompts.talk import LeaveError, Talk
 from lora_tui.prompts.walk import WORDS, Walk
 from lora_tui.steps import STEPS
 from tests.prompts.conversation import converse, talk
+from tests.prompts.test_steps import begin
 
 ODD = ["\x1b]0;owned\x07", "[bold red]x[/]", "99999999999999999999", "-1", "é\u202eabc", "/", "g", "g 10", "a" * 50_000]
 
@@ -82,7 +85,7 @@ def test_a_project_file_that_is_broken_meanwhile_keeps_what_is_changed(folder: P
 
     said = converse(folder, "g 1", "1", break_it, "l", mend_it)
     assert said.count("Error:") >= 2
-    assert "waits until that is mended" in said
+    assert "is kept and written once that is mended" in said
     assert Project.open(folder).name == "other"
 
 
@@ -94,6 +97,42 @@ def test_a_project_that_vanishes_meanwhile_is_told(folder: Path) -> None:
     said = converse(folder, "g 1", vanish, "g 1", "1", "x", "g 7", "start")
     assert "Error:" in said
     assert "Traceback" not in said
+
+
+def no_folder_takes_it(folder: Path) -> str:
+    """An answer in whose time project.toml breaks, and nothing can be kept beside it either."""
+    (folder / "project.toml").write_text("= =")
+    shutil.rmtree(folder / ".lora-tui", ignore_errors=True)
+    (folder / ".lora-tui").touch()
+    state_dir().mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(state_dir() / "projects", ignore_errors=True)
+    (state_dir() / "projects").touch()
+    return "other"
+
+
+@pytest.mark.parametrize(("answers", "asked"), [(["no", "q", "b", "s", "q", "yes"], 3), (["q"], 1), ([], 1)])
+def test_leaving_asks_before_changes_are_lost_and_does_not_say_that_all_is_saved(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], asked: int
+) -> None:
+    monkeypatch.setattr("lora_tui.wizard.Wizard.left_at", "project")
+    known = begin(monkeypatch, f"open {folder}", "1", partial(no_folder_takes_it, folder), "q", *answers)
+    assert known[0] == 0
+    assert known[1].count("Leave, and lose the changes?") == asked
+    assert known[1].endswith("Your last changes are lost. A training goes on.\n")
+
+
+def test_what_waited_since_the_last_time_is_told(folder: Path) -> None:
+    file = folder / "project.toml"
+    whole = file.read_text()
+
+    def break_it() -> str:
+        file.write_text("= =")
+        return "other"
+
+    converse(folder, "g 1", "1", break_it, "q")
+    file.write_text(whole)
+    assert "Written now what waited since the last time: the name." in converse(folder, "q")
+    assert Project.open(folder).name == "other"
 
 
 def test_what_is_typed_elsewhere_is_taken_over(folder: Path) -> None:
