@@ -114,7 +114,8 @@ def complete(text: str, *, folders_only: bool, suffixes: Sequence[str] = (), sta
     """
     endings = tuple(suffix.lower() for suffix in suffixes)
     if re.match("(['\"])[/~]", text) and text.count(text[0]) == 1:  # quoted out of habit, and not closed yet
-        text = text[1:]
+        opened = complete(text[1:], folders_only=folders_only, suffixes=suffixes, start=start)
+        return opened if opened.candidates else Completion(text)
     try:
         last = text.rpartition("/")[2]
         if text == "~" or last == "..":

@@ -138,6 +138,7 @@ def test_a_quote_that_is_still_open_is_left_out(folder):
     for mark in "'\"":
         found = complete(f"{mark}{folder}/image a", folders_only=True)
         assert found.text == f"{folder}/image archive/"
+        assert complete(f"{mark}~0", folders_only=True).text == f"{mark}~0"
 
 
 def test_home_stays_as_it_was_typed(folder, monkeypatch):
