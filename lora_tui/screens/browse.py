@@ -15,14 +15,14 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.screen import Screen
 from textual.widgets import Input
 
 from engine.plan.errors import inert, plural
 from lora_tui.aside import aside
 from lora_tui.folder_contents import Contents, Entry, fitted, go_to, look, missing, nearest, read, tail
+from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import Says
-from lora_tui.widgets.hints import Hint, Hints, key_name
+from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, STRONG, line
@@ -33,15 +33,12 @@ DETAIL_CELLS = 18
 SLOW_SECONDS = 0.3  # a folder that takes longer is said to be read
 MOST_FITS = 6  # candidates of Tab in sight
 _ENDS = 1_000_000  # rows, in both directions
-_TYPING = ("complete", "submit", "back")  # what works while a path is typed
-_PINNED = ("help", "leave")
 
 
-class Browse(Screen[Path | None]):
+class Browse(Page[Path | None]):
     """Dismissed with what was taken, absolute, or with None. `push_screen(Browse(folder), callback)`."""
 
     CSS_PATH = "browse.tcss"
-    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="open", tooltip="Go into the folder, or take what the row says."),
         Binding("t", "take", "take it", id="take", tooltip="Take the folder or file that is highlighted."),
@@ -58,7 +55,6 @@ class Browse(Screen[Path | None]):
         Binding("0", f"move(-{_ENDS})", "first", show=False, tooltip="To the first row."),
         Binding("9", f"move({_ENDS})", "last", show=False, tooltip="To the last row."),
         Binding("escape", "back", "leave it", id="back", tooltip="Leave without taking anything."),
-        Binding("question_mark", "help", "help", id="help", tooltip="This list of keys."),
     ]
 
     def __init__(self, start: Path, *, title: str = "", folders: bool = True, suffixes: Sequence[str] = ()) -> None:
@@ -193,12 +189,12 @@ class Browse(Screen[Path | None]):
         return line((name, style), "  ", (self._about.get(entry.name, ""), DIM))
 
     def _rest(self) -> str:
-        return f"{self.shown.not_shown}; {self._key('type')} goes there by path"
+        return f"{self.shown.not_shown}; {self.key('type')} goes there by path"
 
     def show_status(self) -> None:
         try:
             self.query_one(Status).say(*self._sentence())
-            self._show_hints()
+            self.show_hints()
         except NoMatches:
             pass
 
@@ -208,17 +204,17 @@ class Browse(Screen[Path | None]):
         if self._news is not None:
             return self._news
         if self.shown.trouble:
-            return "x", f"{self.shown.trouble} {self._key('up')} goes up."
+            return "x", f"{self.shown.trouble} {self.key('up')} goes up."
         entry = self._entry()
         if self._on_this():
-            return "ok", f"{self._key('open')} takes this folder."
+            return "ok", f"{self.key('open')} takes this folder."
         if entry is None:
             return "ok", "There is nothing here." if not self.shown.entries else f"{self._rest()}."
         if entry.folder:
-            also = f", {self._key('take')} takes it" if self._folders else ""
-            return "ok", f"{self._key('open')} goes into it{also}."
+            also = f", {self.key('take')} takes it" if self._folders else ""
+            return "ok", f"{self.key('open')} goes into it{also}."
         if self._may_take(entry):
-            return "ok", f"{self._key('open')} takes this file."
+            return "ok", f"{self.key('open')} takes this file."
         return "ok", f"Only {self._wanted()} can be taken here."
 
     def _wanted(self) -> str:
@@ -313,15 +309,6 @@ class Browse(Screen[Path | None]):
         self._waiting = False
         self._stop_typing()
 
-    def action_help(self) -> None:
-        from lora_tui.screens.help import Help
-
-        rows: dict[str, tuple[list[str], str]] = {}
-        for binding in self._bound():
-            if binding.tooltip:
-                rows.setdefault(binding.tooltip, ([], binding.description))[0].append(key_name(self.app, binding))
-        self.app.push_screen(Help([(" ".join(keys), label, words) for words, (keys, label) in rows.items()]))
-
     # ----------------------------------------------------------------------------------------------- typing a path
     def action_type(self) -> None:
         typed = self.query_one(PathInput)
@@ -350,6 +337,13 @@ class Browse(Screen[Path | None]):
         self.query_one("#fits", Lines).show(rows)
         self.say("ok", f"{plural(len(names) + event.more, 'name')} fit." if names else "Type or paste a path.")
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """A path from the root or the home folder takes the place of the folder that stands there to begin with."""
+        begun = os.path.join(self.query_one(PathInput).start, "")
+        if event.value in (f"{begun}/", f"{begun}~"):
+            event.input.value = event.value[-1]
+            event.input.cursor_position = 1
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         typed = self.query_one(PathInput)
@@ -371,29 +365,19 @@ class Browse(Screen[Path | None]):
         aside(lambda: go_to(path, hidden), found)
 
     # ------------------------------------------------------------------------------------------------------- hints
-    def _bound(self) -> list[Binding]:
-        """What works here now: this screen's bindings in the order they are written in, then the others."""
-        order = [binding.id for binding in self.BINDINGS if isinstance(binding, Binding) and binding.id]
-        found = [active.binding for active in self.active_bindings.values()]
-        return sorted(found, key=lambda bound: order.index(bound.id) if bound.id in order else len(order))
+    def typing_changed(self) -> None:
+        self.show_status()
 
-    def _key(self, action: str) -> str:
-        return next((key_name(self.app, bound) for bound in self._bound() if bound.id == action), "")
-
-    def _show_hints(self) -> None:
-        bound = [binding for binding in self._bound() if binding.tooltip and binding.show]
-        if self.typing:
-            usual = sorted((b for b in bound if b.id in _TYPING), key=lambda b: _TYPING.index(b.id or ""))
-            hints = [self._hint(binding, "go there" if binding.id == "submit" else "") for binding in usual]
-            self.query_one(Hints).show_hints(hints, [])
-            return
+    @property
+    def _takes(self) -> bool:
+        """Whether Enter takes what is chosen."""
         entry = self._entry()
-        takes = entry is None or not entry.folder  # what Enter does here; a second key for it needs no hint
-        passed_over = {*_PINNED, "take"} if takes or not self._folders else {*_PINNED}
-        usual = [binding for binding in bound if binding.id not in passed_over]
-        pinned = [binding for binding in bound if binding.id in _PINNED]
-        hints = [self._hint(binding, "take it" if takes and binding.id == "open" else "") for binding in usual]
-        self.query_one(Hints).show_hints(hints, [self._hint(binding) for binding in pinned])
+        return entry is None or not entry.folder
 
-    def _hint(self, binding: Binding, label: str = "") -> Hint:
-        return Hint(key_name(self.app, binding), label or binding.description, binding.action)
+    def offered(self, action: str) -> bool:
+        return action != "take" or (not self._takes and self._folders)  # a second key for it needs no hint
+
+    def label(self, binding: Binding) -> str:
+        if binding.id == "submit":
+            return "go there"
+        return "take it" if binding.id == "open" and self._takes else super().label(binding)

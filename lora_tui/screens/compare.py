@@ -25,7 +25,7 @@ from lora_tui.widgets.paint import DIM, STRONG, line
 LOOK_SECONDS = 1.0
 
 
-class CompareScreen(Page):
+class CompareScreen(Page[None]):
     """The averages of up to six runs over their steps, and under them where each has got to."""
 
     CSS_PATH = "compare.tcss"

@@ -47,7 +47,7 @@ ALIVE = ("preparing", "training", "paused", "silent")
 TABS = {"loss": "Loss", "samples": "Samples", "figures": "Figures", "files": "Files", "log": "Log"}
 
 
-class Dashboard(Page):
+class Dashboard(Page[None]):
     """Follows `run`. `clock` and `steady` as in RunView, for tests and pictures of the screen."""
 
     CSS_PATH = "dashboard.tcss"

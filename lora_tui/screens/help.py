@@ -15,7 +15,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, line
 
 
-class Help(Page):
+class Help(Page[None]):
     """A list that scrolls."""
 
     CSS_PATH = "help.tcss"

@@ -30,7 +30,7 @@ PROJECTS_SHOWN = 12
 TICK_SECONDS = 3.0
 
 
-class Home(Page):
+class Home(Page[None]):
     """Enter opens a project or attaches to a run. New projects, kohya folders and the demo begin here."""
 
     CSS_PATH = "wizard_page.tcss"

@@ -17,7 +17,7 @@ from lora_tui.widgets.paint import DIM, STRONG, line
 from lora_tui.widgets.picture import Picture
 
 
-class LargePicture(Page):
+class LargePicture(Page[None]):
     """Shows `paths[at]`; the arrow keys go through them."""
 
     CSS_PATH = "samples.tcss"

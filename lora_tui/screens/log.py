@@ -70,7 +70,7 @@ def panel(seen: Observation, log: list[str], height: int) -> list[Text]:
     return lines or [line((" nothing has been said", DIM))]
 
 
-class LogScreen(Page):
+class LogScreen(Page[None]):
     """Warnings first, then the log to its end; it follows the end until one scrolls up."""
 
     CSS_PATH = "log.tcss"

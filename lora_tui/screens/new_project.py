@@ -24,7 +24,7 @@ from lora_tui.wish import forget, make, remember, remembered
 from lora_tui.words import about
 
 
-class NewProjectPage(Page):
+class NewProjectPage(Page[None]):
     """The guide's folder layout is made when `m` is pressed, whole or not at all; until then nothing is written."""
 
     CSS_PATH = "wizard_page.tcss"

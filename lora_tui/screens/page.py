@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from textual.binding import Binding
-from textual.screen import Screen
+from textual.screen import Screen, ScreenResultType
 
 from lora_tui.widgets.hints import Hint, Hints, key_name
 from lora_tui.widgets.line_input import LineInput
 
 PINNED = ("help", "leave")  # the app's own bindings that every hint line ends with
-TYPING = ("submit", "complete", "give_up")  # what works while a line is typed
+TYPING = ("submit", "complete", "give_up", "back")  # what works while a line is typed
 
 
-class Page(Screen[None]):
+class Page(Screen[ScreenResultType]):
     """A full screen with a `Hints` line. Every binding has an id, a label and a sentence on what it does."""
 
     AUTO_FOCUS = ""
@@ -60,7 +60,7 @@ class Page(Screen[None]):
         """The app's own keys; while a line is typed, with the key that ends that before them."""
         bound = self._bound()
         if self.typing:  # letters belong to the editor, so they are not among what is bound now
-            first = "".join(f"{key_name(self.app, binding)} " for binding in bound if binding.id == "give_up")
+            first = "".join(f"{key_name(self.app, binding)} " for binding in bound if binding.id in TYPING[2:])
             bound = [binding for binding in type(self.app).BINDINGS if isinstance(binding, Binding)] if first else []
         else:
             first = ""

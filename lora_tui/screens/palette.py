@@ -76,7 +76,7 @@ def find_option(app: App[Any], pages: Pages) -> None:
     app.push_screen(Palette([_provider(found)], placeholder="An option, or what it does: memory, overfitting…"))
 
 
-def find_command(app: LoraTui, page: Page) -> None:
+def find_command(app: LoraTui, page: Page[Any]) -> None:
     """The palette of the steps of the open project, of what the keys of this screen do, and of the themes."""
     from lora_tui.screens.wizard_page import WizardPage
 

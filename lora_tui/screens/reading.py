@@ -15,7 +15,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, STRONG, line
 
 
-class Reading(Page):
+class Reading(Page[None]):
     """A subclass gives `TITLE_WORDS`, `BELOW` and `lines(width)`."""
 
     CSS_PATH = "log.tcss"

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from engine.plan.errors import UserError, inert
-from engine.plan.export import Destination, export, prompt_text, usual_folders
+from engine.plan.export import Destination, export, file_stem, prompt_text, usual_folders
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Sample
@@ -291,7 +291,7 @@ class ResultsPage(FormPage):
             elif event.key == "weight":
                 self.weight = weight_of(text)
             elif event.key == "name":
-                self.export_name = text
+                self.export_name = file_stem(Path(text), text) if text else ""
         except UserError as error:
             self.to_be_mended(event.key, event.text, str(error))
             return

@@ -51,7 +51,7 @@ class Row:
         return self.seen.more
 
 
-class RunsScreen(Page):
+class RunsScreen(Page[None]):
     """Enter opens the dashboard of a run, space marks it, and the marked ones are compared in one chart."""
 
     CSS_PATH = "runs.tcss"

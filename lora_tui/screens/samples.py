@@ -85,7 +85,7 @@ class SamplesPanel(Vertical):
         self.query_one("#caption", Lines).show([line(*first), line(*prompt(self._gallery.current))])
 
 
-class SamplesScreen(Page):
+class SamplesScreen(Page[None]):
     """One picture, large; through time with the same prompt and seed, and through the prompts."""
 
     CSS_PATH = "samples.tcss"

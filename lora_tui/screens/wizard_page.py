@@ -46,7 +46,7 @@ WIZARD_KEYS: list[BindingType] = [
 ]
 
 
-class WizardPage(Page):
+class WizardPage(Page[None]):
     """The screen of one step. A subclass gives `STEP`, `body`, `update`, and what is to be said."""
 
     STEP: ClassVar[StepName]

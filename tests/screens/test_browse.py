@@ -109,7 +109,7 @@ def test_everything_has_its_place_at_every_size(folder, size, ascii_only):
         assert rows[-1].endswith("? help  q leave")
         assert shown.isascii() or not ascii_only
         await press(pilot, "slash")
-        assert "Tab complete  Enter go there  Esc leave it" in text(pilot)
+        assert "Enter go there  Tab complete  Esc " in text(pilot)
         assert len(text(pilot).splitlines()) == size[1]
 
     assert walk(Browse(folder), act, size, Look(ascii_only=ascii_only)) == NOTHING
@@ -390,6 +390,21 @@ def test_hostile_names_are_shown_inert_and_can_be_taken(tmp_path):
         await press(pilot, "escape", "enter")
 
     assert walk(Browse(tmp_path), act) == tmp_path / os.fsdecode(name)
+
+
+@pytest.mark.parametrize("home", [False, True])
+def test_a_whole_path_takes_the_place_of_the_folder_that_stands_there(folder, tmp_path, monkeypatch, home):
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    typed = "~/other" if home else str(other)
+
+    async def act(pilot: Pilot[None]) -> None:
+        names = {"/": "slash", "~": "tilde", "-": "minus", "_": "underscore", ".": "full_stop"}
+        await press(pilot, "slash", *(names.get(letter, letter) for letter in typed), "enter")
+        assert text(pilot).splitlines()[1].endswith("/other")
+
+    walk(Browse(folder / "pictures"), act)
 
 
 def test_numbers_in_names_count_by_their_value(tmp_path):

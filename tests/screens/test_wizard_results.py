@@ -45,6 +45,7 @@ async def until(pilot: Pilot[None], words: str) -> None:
     [
         ("seed", "many", "A seed is a whole number"),
         ("weight", "9", "weight"),
+        ("name", "../../[red]x[/red]", "letters, digits and spaces"),
         ("prompt", "a man --w 100000", "--w"),
     ],
 )
