@@ -187,16 +187,20 @@ class LoraTui(KeysInOrder):
         if (unsaved := self._unsaved()) and not self.ended_by:
             self._ask_to_lose(unsaved)
         elif not self._leaving:
-            self._leaving = True
-            self.exit()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        if self.pages is not None:
+            self.pages.leave()
+        self.exit()
 
     def _ask_to_lose(self, why: str) -> None:
         from lora_tui.screens.dialogs import Choice, Question
 
         def answered(answer: str | None) -> None:
             if answer and not self._leaving:
-                self._leaving = True
-                self.exit()
+                self._leave()
 
         if not isinstance(self.screen, Question):
             choices = [Choice("", "Stay", why), Choice("yes", "Leave, and lose the changes")]

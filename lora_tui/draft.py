@@ -145,9 +145,11 @@ class Draft:
         """Why project.toml is not written now, and what becomes of the edits; "" while all is well."""
         if self.trouble is None:
             return ""
+        # What becomes of the edits first: a long path or line of the file must not cut that off.
+        said = self.trouble.message if self.trouble.code == "not-writable" else str(self.trouble)
         if self.unkept:
-            return f"{self.trouble} Nor can your changes be kept beside it: they are lost if you leave before."
-        return f"{self.trouble} What you change is kept and written once that is mended."
+            return f"Your changes would be lost if you left now, as they cannot be written: {said}"
+        return f"What you change is kept, and written once this is mended: {said}"
 
     # ----------------------------------------------------------------------------------------------------- values
     def settings(self) -> Settings:

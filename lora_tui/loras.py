@@ -56,7 +56,7 @@ def seed_of(text: str) -> int:
     """A seed that was typed. Raises UserError where it is none."""
     if text.isascii() and text.isdecimal() and len(text) < 19:
         return int(text)
-    raise UserError("bad-value", "A seed is a whole number, such as 42.")
+    raise UserError("bad-value", "A seed is a whole number of at most 18 digits, such as 42.")
 
 
 def weight_of(text: str) -> float:

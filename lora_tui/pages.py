@@ -41,6 +41,7 @@ class Pages:
         self._loop, self._context = asyncio.get_running_loop(), contextvars.copy_context()
         self._built: dict[StepName, WizardPage] = {}
         self._told = False
+        self.shown: StepName | None = None
         self.wizard = Wizard(path, self._changed)
         self._timer = app.set_interval(TICK_SECONDS, self.wizard.tick)
 
@@ -58,6 +59,7 @@ class Pages:
         from lora_tui.screens.wizard_page import WizardPage
 
         self.wizard.leave_at(step)
+        self.shown = step
         page = self.page(step)
         if page in self.app.screen_stack:
             while self.app.screen is not page:
@@ -71,6 +73,11 @@ class Pages:
             self.app.switch_screen(page)
         else:
             self.app.push_screen(page)
+
+    def leave(self) -> None:
+        """The app is being left: note down where, which screens that are taken down could not."""
+        if self.shown in self._built:
+            self._built[self.shown].keep_place()
 
     def close(self) -> None:
         """Forget the screens; the project is saved anyway."""

@@ -109,8 +109,8 @@ def few(items: Iterable[str], show: int = 3) -> str:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """A count with its noun: `1 picture`, `30 pictures`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    """A count with its noun: `1 picture`, `10,000 pictures`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _escaped(character: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
-from engine.plan.errors import UserError
+from engine.plan.errors import UserError, inert
 from engine.plan.option import Option
 from engine.plan.options import PRODIGY_ARGS, Settings, by_name, options
 
@@ -185,7 +185,7 @@ def _read(name: str, value: object, where: str) -> object:
 
 def _bad_value(option: Option, value: object, where: str = "") -> UserError:
     place = f"{where}: " if where else ""
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
+    shown = f'"{inert(value, 100)}"' if isinstance(value, str) else inert(value, 100)
     return UserError("bad-value", f"{place}{option.name} must be {_expected(option)}, not {shown}.")
 
 

@@ -40,6 +40,14 @@ class FormPage(WizardPage):
         if half.get("step") == self.STEP:
             self.call_after_refresh(self.go_on_typing, str(half.get("row", "")), str(half.get("text", "")))
 
+    @property
+    def place(self) -> str:
+        return self.form.here
+
+    def go_to_place(self, place: str) -> None:
+        if not self.form.editing:
+            self.form.choose(place)
+
     def _keep_half_typed(self, row: str, text: str) -> None:
         if row:
             self.draft.beside.remember(HALF_TYPED, {"step": self.STEP, "row": row, "text": text[:LONGEST_TYPED]})

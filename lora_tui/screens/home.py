@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from engine.plan.demo import DEFAULT_FOLDER
 from engine.plan.errors import UserError, inert, plural
 from engine.runs.folder import RunFolder
 from lora_tui.aside import aside
+from lora_tui.folder_contents import tail
 from lora_tui.known_projects import Known, known_projects
 from lora_tui.progress import activity
 from lora_tui.readable import at
@@ -102,12 +104,13 @@ class Home(Page[None]):
                 Row(f"run {run.path}", inert(project.path.name), aside=f"{sign} {seen.state}  {steps}", kind="action")
             )
         rows.append(Row("h2", "Projects", kind="heading"))
+        names = Counter(project.path.name for project in self.known)
         for project in self.known[:PROJECTS_SHOWN]:
             runs = plural(project.runs, "training") if project.runs else "not trained yet"
             when = at(project.changed, now) if project.changed else "no project.toml yet"
-            rows.append(
-                Row(f"project {project.path}", inert(project.path.name), aside=f"{runs}, {when}", kind="action")
-            )
+            where = f"in {tail(project.path.parent, 30)}, " if names[project.path.name] > 1 else ""
+            name, facts = inert(project.path.name), f"{where}{runs}, {when}"
+            rows.append(Row(f"project {project.path}", name, aside=facts, kind="action"))
         if not self.known:
             rows.append(Row("none", "none yet", kind="note"))
         rows += [

@@ -48,6 +48,11 @@ class ProjectPage(FormPage):
         return self.form.here.partition(" ")[0]
 
     def sentence(self, standing: Standing) -> Says:
+        if standing.mark == "todo" and not any(row.key.startswith("repeats") for row in self.form.rows):
+            return (
+                "x",
+                f"{standing.missing} Nor is there a folder such as img/25_ohwx man yet; the next step says more.",
+            )
         warned = judge(self.draft.project.trigger, self.draft.project.class_name)
         if standing.mark == "done" and warned is not None:
             return "!", str(warned)

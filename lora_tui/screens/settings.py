@@ -17,12 +17,15 @@ from lora_tui.draft import DEFAULT_PRESET
 from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.steps import StepName
-from lora_tui.widgets.form import Form, Kind, Row
+from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Kind, Row
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, PLAIN, WARN, line
 from lora_tui.widgets.tabs import Tabs
 
 _KINDS: dict[str, Kind] = {"switch": "switch", "integer": "number", "number": "number", "choice": "choice"}
+
+
+_CHANGED = {True: "(changed)", False: "(the preset's)"}  # with a line over the columns that says so, and without
 
 
 class SettingsPage(FormPage):
@@ -49,6 +52,8 @@ class SettingsPage(FormPage):
     def update(self) -> None:
         self.query_one(Tabs).choose(self.part)
         rows: list[Row] = []
+        if self._roomy:
+            rows.append(Row("columns", f"{'':<{LABEL_CELLS + 1}} {'value':<{VALUE_CELLS}}the preset's", kind="heading"))
         for part, title in PAGES.items():
             if self.has_class("-huge"):  # all parts at once
                 rows.append(Row(f"heading {part}", title, kind="heading"))
@@ -58,6 +63,11 @@ class SettingsPage(FormPage):
             rows += [self._row(option) for option in listed(part)]
         self.form.show(rows)
         self.query_one("#about", Lines).show(self._about(self.about_room - 2))
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether there is room for a line over the columns."""
+        return self.has_class("-roomy")
 
     def _preset_row(self) -> Row:
         name = self.draft.project.preset
@@ -74,7 +84,7 @@ class SettingsPage(FormPage):
             option.title,
             value=typed if typed is not None else shown_value(option, self.draft.value(option.name)),
             text=typed if typed is not None else typed_value(option, self.draft.value(option.name)),
-            aside=usual if not changed else f"{usual}  (the preset's)",
+            aside=f"{usual}  {_CHANGED[self._roomy]}" if changed else usual if len(usual) < VALUE_CELLS else "",
             mark="x" if typed is not None or (found and found.stops_training()) else "!" if found else "",
             changed=changed,
             kind=_KINDS.get(option.kind, "text"),
@@ -142,6 +152,12 @@ class SettingsPage(FormPage):
             self.form.choose(option.name)
 
         self.call_after_refresh(choose)
+
+    def go_to_place(self, place: str) -> None:
+        if place in by_name():
+            self.part = by_name()[place].page
+            self.show_all()
+        super().go_to_place(place)
 
     def go_on_typing(self, row: str, text: str) -> None:
         if row in by_name():

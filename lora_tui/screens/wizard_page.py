@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 RAIL_COLUMNS = 96  # from here on the steps stand at the left; below, in one row at the top
 RAIL_CELLS = 25
+ROOMY_ROWS = 30  # from here on lines that only order things take nobody's place
 HUGE_COLUMNS, HUGE_ROWS = 150, 45  # from here on a form's explanations stand at its right
+PLACES = "places"  # what the chosen row of each step is kept as, beside the project
 _SIGNS: dict[Mark, tuple[str, Style]] = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", DIM)}
 
 WIZARD_KEYS: list[BindingType] = [
@@ -91,6 +94,14 @@ class WizardPage(Page[None]):
             return "ok", f"This step is done; {self.key('next')} goes on."
         return ("!" if standing.mark == "attention" else "x"), standing.missing or "This step is still to be done."
 
+    @property
+    def place(self) -> str:
+        """What is chosen on this screen, to be found again after the app was left; "" where nothing can be."""
+        return ""
+
+    def go_to_place(self, place: str) -> None:
+        """Choose what was chosen then, if it is still there."""
+
     # ------------------------------------------------------------------------------------------------ the frame
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
@@ -104,6 +115,18 @@ class WizardPage(Page[None]):
     def on_mount(self) -> None:
         self._arrange()
         self.show_all()
+        if place := self.draft.beside.remembered(PLACES).get(self.STEP):
+            self.call_after_refresh(self.go_to_place, str(place))
+
+    def on_screen_suspend(self) -> None:
+        self.keep_place()
+
+    def keep_place(self) -> None:
+        """Note down what is chosen here."""
+        places = self.draft.beside.remembered(PLACES)
+        with contextlib.suppress(NoMatches):
+            if self.place and places.get(self.STEP) != self.place:
+                self.draft.beside.remember(PLACES, {**places, self.STEP: self.place})
 
     def on_screen_resume(self) -> None:
         self._news = None
@@ -119,6 +142,7 @@ class WizardPage(Page[None]):
     def _arrange(self) -> None:
         width, height = self.app.size
         self.set_class(width < RAIL_COLUMNS, "-small")
+        self.set_class(height >= ROOMY_ROWS, "-roomy")
         self.set_class(width >= HUGE_COLUMNS and height >= HUGE_ROWS, "-huge")
 
     def show_all(self) -> None:

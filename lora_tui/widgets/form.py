@@ -222,9 +222,11 @@ class Form(VerticalScroll):
             self.here = key
             self._paint()
             self.post_message(self.Moved(key))
-        region = Region(0, max(0, self._place(key) - 1), 1, 3)
-        self.scroll_to_region(region, animate=False)
-        self.call_after_refresh(self.scroll_to_region, region, animate=False)  # rows may only just have come
+        self._into_sight()
+        self.call_after_refresh(self._into_sight)  # rows may only just have come
+
+    def _into_sight(self) -> None:
+        self.scroll_to_region(Region(0, max(0, self._place(self.here) - 1), 1, 3), animate=False)
 
     def move(self, by: int) -> None:
         """Choose another row, `by` places away; the ends stay."""
@@ -327,6 +329,7 @@ class Form(VerticalScroll):
 
     def on_resize(self, event: events.Resize) -> None:
         self._paint()
+        self.call_after_refresh(self._into_sight)
         if self._editing and self._editor is not None:
             self._editor.styles.width = max(10, self.size.width - 4 - LABEL_CELLS)
 

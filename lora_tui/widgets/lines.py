@@ -88,6 +88,7 @@ class Lines(Widget):
         text = self._lines[y]
         ascii_only = getattr(self.app, "ascii_only", False)
         text = text_in_ascii(text) if ascii_only else text.copy()
+        text.rstrip_end(width)  # only blanks were too much
         if text.cell_len > width:
             cut = "..." if ascii_only else "…"
             text.set_length(max(0, _characters(text, width - len(cut))))

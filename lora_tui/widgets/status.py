@@ -11,6 +11,17 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import MARKS, line
 
 MOST_ROWS = 2
+WORD_CELLS = (60, 40, 24)  # what is left of a longer word, where the sentence would not fit else
+
+
+def _rows(sentence: str, width: int) -> list[str]:
+    """The sentence in at most so many rows: long paths lose their middle first, so that the reason stays in sight."""
+    for longest in (len(sentence), *WORD_CELLS):
+        words = (word if len(word) <= longest else f"{word[:8]}…{word[9 - longest :]}" for word in sentence.split())
+        rows = textwrap.wrap(" ".join(words), width)
+        if len(rows) <= MOST_ROWS:
+            return rows or [""]
+    return [*rows[: MOST_ROWS - 1], " ".join(rows[MOST_ROWS - 1 :])]  # `Lines` cuts it with "…"
 
 
 class Status(Lines):
@@ -37,9 +48,7 @@ class Status(Lines):
     def _lay_out(self) -> None:
         mark, sentence = self._said
         width = self.app.size.width
-        rows = textwrap.wrap(sentence, max(20, width - 6)) or [""]
-        if len(rows) > MOST_ROWS:
-            rows = [*rows[: MOST_ROWS - 1], " ".join(rows[MOST_ROWS - 1 :])]  # `Lines` cuts it with "…"
+        rows = _rows(sentence, max(20, width - 6))
         style = MARKS[mark] + Style(bold=True)
         first = line((f" {mark:<3}", style), rows[0])
         self.show([first, *(line("    ", row) for row in rows[1:])])

@@ -72,3 +72,51 @@ def test_the_palette_does_what_keys_of_the_app_and_of_the_screen_do(folder: Path
         assert type(pilot.app.screen).__name__ == screen
 
     drive(folder, act)
+
+
+def test_the_chosen_row_stays_in_sight_when_the_terminal_shrinks(folder: Path) -> None:  # noqa: F811
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", *["down"] * 14)
+        await pilot.resize_terminal(80, 16)
+        await settle(pilot)
+        assert "▸" in "".join(text(pilot).splitlines()[2:])
+
+    drive(folder, act)
+
+
+def test_projects_of_one_name_are_told_apart(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    import shutil
+
+    from lora_tui import recent
+
+    for place in ("first", "second"):
+        shutil.copytree(folder, tmp_path / place / "zibo")
+        recent.remember(tmp_path / place / "zibo")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await asyncio.sleep(0.3)
+        await settle(pilot)
+        assert "/first, not trained yet" in text(pilot)
+        assert "/second, not trained yet" in text(pilot)
+
+    drive(None, act, "small")
+
+
+@pytest.mark.parametrize(("step", "keys", "row"), [("6", ["tab", "down", "down"], "seed"), ("1", ["down"], "trigger")])
+def test_the_app_opens_on_the_row_where_it_was_left(folder: Path, step: str, keys: list[str], row: str) -> None:  # noqa: F811
+    from lora_tui.widgets.form import Form
+
+    chosen = []
+
+    async def leave(pilot: Pilot[None]) -> None:
+        await press(pilot, step, *keys)
+        chosen.append(pilot.app.screen.query_one(Form).here)
+        await press(pilot, "q")
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        chosen.append(pilot.app.screen.query_one(Form).here)
+
+    drive(folder, leave)
+    drive(folder, come_back)
+    assert chosen[0] == chosen[1] != ""
+    assert step == "6" or chosen[0] == row

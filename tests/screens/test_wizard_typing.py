@@ -123,7 +123,7 @@ def test_changes_that_wait_for_a_broken_file_are_written_at_the_next_start(folde
         await press(pilot, "6")
         path.write_text("[settings\n")
         await press(pilot, "down", "down", "right")
-        assert "kept and written once that is mended" in said(pilot)[1]
+        assert "kept, and written once this is mended" in said(pilot)[1]
         await press(pilot, "q")
         assert pilot.app._exit  # it leaves without a question
 
@@ -146,7 +146,7 @@ def test_leaving_asks_where_no_folder_takes_the_changes(folder: Path, tmp_path: 
         (folder / ".lora-tui").touch()
         (tmp_path / "state" / "lora-tui" / "projects").touch()
         await press(pilot, "down", "down", "right")
-        assert "lost if you leave" in said(pilot)[1]
+        assert "lost if you left" in said(pilot)[1]
         await press(pilot, "q")
         assert "Your changes are not saved." in text(pilot)
         await press(pilot, "enter")

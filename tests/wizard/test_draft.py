@@ -129,16 +129,16 @@ def test_edits_that_no_folder_takes_are_said_to_be_lost_on_leaving(
     draft = Draft(folder)
     (folder / "project.toml").write_text("= =", encoding="utf-8")
     draft.set("seed", "5")
-    assert (draft.unkept, "is kept and written" in draft.trouble_words) == (False, True)
+    assert (draft.unkept, "is kept, and written" in draft.trouble_words) == (False, True)
     (folder / ".lora-tui").rename(tmp_path / "away")
     (folder / ".lora-tui").touch()  # no folder any more: the user's own state folder is used
     draft.set("seed", "6")
-    assert (draft.unkept, "is kept and written" in draft.trouble_words) == (False, True)
+    assert (draft.unkept, "is kept, and written" in draft.trouble_words) == (False, True)
     shutil.rmtree(state_dir() / "projects")
     (state_dir() / "projects").touch()
     draft.set("seed", "7")
     assert draft.unkept
-    assert "they are lost if you leave before" in draft.trouble_words
+    assert "would be lost if you left now" in draft.trouble_words
 
 
 def test_a_disk_that_refuses_keeps_the_edit_for_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
