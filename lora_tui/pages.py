@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from lora_tui.screens.wizard_page import WizardPage
 
+Show = Callable[["WizardPage"], None]
 TICK_SECONDS = 1.0
 PAGES: dict[StepName, str] = {
     "project": "project:ProjectPage",
@@ -40,9 +42,9 @@ class Pages:
         self.app = app
         self._loop, self._context = asyncio.get_running_loop(), contextvars.copy_context()
         self._built: dict[StepName, WizardPage] = {}
-        self._told = False
+        self._awaited: set[Show] = set()  # what is about to be done
         self.shown: StepName | None = None
-        self.wizard = Wizard(path, self._changed)
+        self.wizard = Wizard(path, lambda: self._soon(_show_all), lambda: self._soon(_show_how_far))
         self._timer = app.set_interval(TICK_SECONDS, self.wizard.tick)
 
     def page(self, step: StepName) -> WizardPage:
@@ -87,15 +89,24 @@ class Pages:
                 self.app.uninstall_screen(page)
         self._built.clear()
 
-    def _changed(self) -> None:
-        """From any thread; many changes at once are shown once."""
-        if not self._told:
-            self._told = True
+    def _soon(self, show: Show) -> None:
+        """From any thread: have the page that is in sight show what is new; many changes at once are shown once."""
+        if show not in self._awaited:
+            self._awaited.add(show)
             with contextlib.suppress(RuntimeError):  # the app has left
-                self._loop.call_soon_threadsafe(self._show, context=self._context)
+                self._loop.call_soon_threadsafe(self._do, show, context=self._context)
 
-    def _show(self) -> None:
-        self._told = False
+    def _do(self, show: Show) -> None:
+        self._awaited.discard(show)
         for page in self._built.values():
             if page.is_current and page.is_attached:
-                page.show_all()
+                show(page)
+
+
+def _show_all(page: WizardPage) -> None:
+    page.show_all()
+
+
+def _show_how_far(page: WizardPage) -> None:
+    """How far a check is stands in one line; the rest of the page is as it was."""
+    page.show_status()

@@ -8,7 +8,6 @@ from typing import Literal
 
 from engine.plan.captions import has_word
 from engine.plan.errors import Finding, few, plural
-from engine.plan.project import Project
 from lora_tui.survey import Survey
 
 StepName = Literal[
@@ -52,9 +51,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Progress:
-    """What the steps are judged by. trained: whether any run of the project has begun; loras: how many are saved."""
+    """What the steps are judged by, and nothing else: of equal ones the steps stand alike.
 
-    project: Project
+    typed: how many values cannot be used yet. trained: whether any run of the project has begun. loras: how many are
+    saved.
+    """
+
+    trigger: str
+    class_name: str
     survey: Survey | None
     typed: int = 0
     trained: bool = False
@@ -89,10 +93,9 @@ def _home(finding: Finding) -> StepName:
 
 
 def _project(progress: Progress) -> Standing:
-    project = progress.project
-    if not project.trigger:
+    if not progress.trigger:
         return Standing("todo", "A trigger word is missing.")
-    if not project.class_name:
+    if not progress.class_name:
         return Standing("attention", "There is no class word: say what it is in one plain word, such as man.")
     return Standing("done")
 
@@ -134,7 +137,7 @@ def _captions(progress: Progress) -> Standing:
     if without:
         named = few(picture.path.name for picture in without)
         return Standing("todo", f"{len(without)} of {len(train)} pictures have no caption: {named}.")
-    trigger = progress.project.trigger
+    trigger = progress.trigger
     if trigger and (bare := sum(not has_word(picture.caption, trigger) for picture in train)):
         return Standing("attention", f'{bare} of {len(train)} captions are without the word "{trigger}".')
     return _by_findings("captions", survey, str(len(train)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from engine.plan.pictures import Measures
     from engine.plan.settings import Settings
 
-TOLD_EVERY = 200  # pictures, between two reports of how far it is
+TOLD_SECONDS = 0.25  # between two reports of how far it is: each is sent over a line that may be slow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal to itself alone: thousands of pictures are not compared at every key
 class Survey:
     """A project at one moment. What could not be found out is None, and its error says why.
 
@@ -99,6 +100,7 @@ class Surveyor:
         self._mutex = threading.Lock()
         self._wanted: Project | None = None
         self._busy = False
+        self._tell_at = 0.0  # when the next report is due
 
     @property
     def busy(self) -> bool:
@@ -124,6 +126,7 @@ class Surveyor:
                 if project is None:
                     self._busy = False
                     return
+            self._tell_at = time.monotonic() + TOLD_SECONDS
             try:
                 found = survey(project, self._measures, self._progress)
             except _OutdatedError:
@@ -136,7 +139,8 @@ class Surveyor:
     def _progress(self, done: int, total: int) -> None:
         if self._wanted is not None:
             raise _OutdatedError
-        if done % TOLD_EVERY == 0:
+        if (now := time.monotonic()) > self._tell_at:
+            self._tell_at = now + TOLD_SECONDS
             self._told(done, total)
 
 

@@ -16,14 +16,17 @@ from lora_tui.survey import Survey, Surveyor, fingerprint
 
 
 class Wizard:
-    """`changed()` is called, in any thread, whenever there is something new to show."""
+    """`changed()` is called, in any thread, whenever there is something new to show; `looked()` when that is only how
+    far the next survey is."""
 
-    def __init__(self, path: Path, changed: Callable[[], None]) -> None:
+    def __init__(self, path: Path, changed: Callable[[], None], looked: Callable[[], None] | None = None) -> None:
         """Opens the project. Raises UserError as `Project.open` does."""
         self.draft = Draft(path)
         self.survey: Survey | None = None
         self.looked: tuple[int, int] | None = None  # how far the next survey is: pictures done, of all
-        self._changed = changed
+        self._judged: Progress | None = None  # what the steps were judged by the last time
+        self._standings: dict[StepName, Standing] = {}
+        self._changed, self._looked = changed, looked or changed
         self._kinds: dict[RunFolder, Literal["training", "dry run", "other"]] = {}
         self._surveyor = Surveyor(self._found, self._told)
         self._folders = fingerprint(self.draft.project)
@@ -54,7 +57,7 @@ class Wizard:
 
     def _told(self, done: int, total: int) -> None:
         self.looked = (done, total)
-        self._changed()
+        self._looked()
 
     # --------------------------------------------------------------------------------------------------------- edits
     def edited(self, trouble: UserError | None) -> UserError | None:
@@ -70,11 +73,15 @@ class Wizard:
         with contextlib.suppress(OSError):
             loras = sum(path.suffix == ".safetensors" for path in project.model_dir.iterdir())
         trained = any(self.kind(run) == "training" for run in self.runs())
-        return Progress(project, self.survey, len(self.draft.typed), trained, loras)
+        return Progress(project.trigger, project.class_name, self.survey, len(self.draft.typed), trained, loras)
 
     def standings(self) -> dict[StepName, Standing]:
+        """How each step stands; judged anew only when something they are judged by has changed, not for every key."""
         progress = self.progress()
-        return {step.name: standing(step.name, progress) for step in STEPS}
+        if progress != self._judged:
+            self._judged = progress
+            self._standings = {step.name: standing(step.name, progress) for step in STEPS}
+        return self._standings
 
     def kind(self, run: RunFolder) -> Literal["training", "dry run", "other"]:
         """What a run is; its job is frozen, so it is read once."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from engine.plan.errors import Finding, UserError
@@ -102,9 +103,14 @@ def has_word(text: str, word: str) -> bool:
 
     Capital letters do not matter, since CLIP makes all letters small; nor what stands between words.
     """
+    return _alone(word).search(text.casefold()) is not None
+
+
+@lru_cache(maxsize=64)
+def _alone(word: str) -> re.Pattern[str]:
+    """The pattern of a word by itself; made once for thousands of captions."""
     letter = r"[^\W_]"
-    alone = rf"(?<!{letter}){re.escape(word.casefold())}(?!{letter})"
-    return re.search(alone, text.casefold()) is not None
+    return re.compile(rf"(?<!{letter}){re.escape(word.casefold())}(?!{letter})")
 
 
 def is_missing(caption: str, trigger: str) -> bool:

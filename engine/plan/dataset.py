@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from engine.plan import picture_problems as problems
 from engine.plan.buckets import BucketRules
 from engine.plan.captions import Caption, NotUTF8Error, not_utf8, read_caption
 from engine.plan.errors import Finding, UserError
-from engine.plan.folders import OWN_FOLDERS, Folder, Kind, find_folders, missing_overrides
+from engine.plan.folders import KINDS, OWN_FOLDERS, Folder, Kind, find_folders, missing_overrides
 from engine.plan.pictures import Size, measure, picture_files
 from engine.plan.project import Project
 from engine.plan.settings import Settings
@@ -64,14 +65,35 @@ class Dataset:
     steps: Steps
     findings: tuple[Finding, ...]
 
-    @property
+    @cached_property
     def used(self) -> tuple[Picture, ...]:
         """The pictures that are trained."""
         return tuple(picture for picture in self.pictures if picture.used)
 
     def used_of(self, kind: Kind) -> tuple[Picture, ...]:
         """The training pictures, or the regularisation pictures, that are trained."""
-        return tuple(picture for picture in self.pictures if picture.used and picture.kind == kind)
+        return self._used_by_kind[kind]
+
+    def of(self, kind: Kind) -> tuple[Picture, ...]:
+        """All training pictures, or all regularisation pictures."""
+        return self._by_kind[kind]
+
+    def buckets_of(self, kind: Kind) -> Counter[tuple[int, int]]:
+        """As `buckets`, of one kind alone."""
+        return self._buckets_by_kind[kind]
+
+    # Screens ask for these at every key, and there may be tens of thousands.
+    @cached_property
+    def _used_by_kind(self) -> dict[Kind, tuple[Picture, ...]]:
+        return {kind: tuple(picture for picture in self.of(kind) if picture.used) for kind in KINDS}
+
+    @cached_property
+    def _by_kind(self) -> dict[Kind, tuple[Picture, ...]]:
+        return {kind: tuple(picture for picture in self.pictures if picture.kind == kind) for kind in KINDS}
+
+    @cached_property
+    def _buckets_by_kind(self) -> dict[Kind, Counter[tuple[int, int]]]:
+        return {kind: _buckets(self.used_of(kind)) for kind in KINDS}
 
 
 def scan(
@@ -111,10 +133,7 @@ def scan(
         raise problems.no_usable_picture(
             project.image_dir, [problem for picture in looked_at for problem in picture.problems]
         )
-    counts = Counter[tuple[int, int]]()
-    for picture in used:
-        counts[picture.bucket] += picture.repeats
-    buckets = dict(sorted(counts.items()))
+    buckets = dict(sorted(_buckets(used).items()))
     return Dataset(
         pictures=tuple(pictures),
         folders=tuple(folders),
@@ -213,6 +232,13 @@ def _balanced(pictures: Sequence[Picture]) -> list[Picture]:
         for picture, count in zip(reg, balance([picture.repeats for picture in reg], target), strict=True)
     }
     return [replace(p, repeats=times[p.path]) if p.path in times else p for p in pictures]
+
+
+def _buckets(pictures: Iterable[Picture]) -> Counter[tuple[int, int]]:
+    counts = Counter[tuple[int, int]]()
+    for picture in pictures:
+        counts[picture.bucket] += picture.repeats
+    return counts
 
 
 def _steps(pictures: Sequence[Picture], buckets: dict[tuple[int, int], int], settings: Settings) -> Steps:

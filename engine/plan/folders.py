@@ -16,6 +16,7 @@ from engine.plan.errors import Finding, UserError
 from engine.plan.files import reading_errors
 
 Kind = Literal["train", "reg"]
+KINDS: tuple[Kind, ...] = ("train", "reg")
 
 OWN_FOLDERS = frozenset({"cache", "log", "model", "reg", "runs"})
 """Folders of a project that stand beside the numbered ones where somebody keeps those without an img folder."""

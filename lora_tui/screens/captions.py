@@ -45,7 +45,7 @@ class CaptionsPage(WizardPage):
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
-        self._shown: list[Entry] = []
+        self._shown: tuple[Entry, ...] = ()
         self._written: dict[str, str] = {}  # by picture: captions written here, until the next survey knows of them
         self._survey: object = None
         self._open: Entry | None = None  # the picture whose caption is being edited
@@ -69,7 +69,7 @@ class CaptionsPage(WizardPage):
         if survey is not self._survey and not self.wizard.looking:
             self._survey, self._written = survey, {}
         dataset = survey.dataset if survey is not None else None
-        self._shown = [p for p in dataset.pictures if p.kind == "train" and p.used] if dataset is not None else []
+        self._shown = dataset.used_of("train") if dataset is not None else ()
         self.listing.show_rows(len(self._shown), self._row)
         self.query_one("#preview").display = self.app.size.width >= PREVIEW_COLUMNS
         shown = self._here

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -57,7 +56,7 @@ class PicturesPage(WizardPage):
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
-        self._shown: list[Entry] = []
+        self._shown: tuple[Entry, ...] = ()
         self._cancel: threading.Event | None = None
 
     def body(self) -> ComposeResult:
@@ -78,7 +77,7 @@ class PicturesPage(WizardPage):
 
     def update(self) -> None:
         dataset = self.dataset
-        self._shown = [p for p in dataset.pictures if p.kind == self.KIND] if dataset is not None else []
+        self._shown = dataset.of(self.KIND) if dataset is not None else ()
         self.query_one("#summary", Lines).show(self.summary())
         self.listing.show_rows(len(self._shown), self._row)
         self.query_one("#preview").display = self.app.size.width >= PREVIEW_COLUMNS
@@ -93,10 +92,7 @@ class PicturesPage(WizardPage):
         used = dataset.used_of("train")
         steps = dataset.steps
         rows = [line((f" {plural(len(used), 'picture')}", STRONG), f", {steps.num_train_images:,} in an epoch")]
-        counts = Counter[tuple[int, int]]()
-        for picture in used:
-            counts[picture.bucket] += picture.repeats
-        shapes = counts.most_common()
+        shapes = dataset.buckets_of("train").most_common()
         most = shapes[0][1] if shapes else 1
         for (width, height), count in shapes[:SHAPES_SHOWN]:
             name = f" {width} × {height}"

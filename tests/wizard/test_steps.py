@@ -9,12 +9,16 @@ import pytest
 from engine.plan.pictures import Measures
 from engine.plan.project import Project
 from lora_tui.steps import STEPS, Progress, StepName, findings_of, neighbour, number, standing
-from lora_tui.survey import survey
+from lora_tui.survey import Survey, survey
+
+
+def progress(project: Project, found: Survey | None, **more: object) -> Progress:
+    return Progress(project.trigger, project.class_name, found, **more)  # type: ignore[arg-type]
 
 
 def stands(folder: Path, step: StepName, **more: object) -> tuple[str, str]:
     project = Project.open(folder)
-    found = standing(step, Progress(project, survey(project, Measures()), **more))  # type: ignore[arg-type]
+    found = standing(step, progress(project, survey(project, Measures()), **more))
     return found.mark, found.missing
 
 
@@ -89,7 +93,7 @@ def test_every_finding_has_a_step(folder: Path) -> None:
 
 def test_before_anything_is_known_nothing_is_done(folder: Path) -> None:
     project = Project.open(folder)
-    marks = {step.name: standing(step.name, Progress(project, None)).mark for step in STEPS}
+    marks = {step.name: standing(step.name, progress(project, None)).mark for step in STEPS}
     assert {name for name, mark in marks.items() if mark == "done"} == {"project"}
 
 
