@@ -23,7 +23,8 @@ def fact(step: StepName, wizard: Wizard) -> str:
     if step == "project":
         return inert(f"{project.trigger or '(no trigger)'} {project.class_name}")
     if survey is None or (survey.dataset is None and step in ("pictures", "regularisation", "captions")):
-        return "" if survey is None or survey.pictures_error is None else survey.pictures_error.message
+        said = survey.pictures_error if survey is not None and step == "pictures" else None  # once is enough
+        return said.message if said is not None else ""
     if step == "model":
         return inert(str(wizard.draft.value("pretrained_model_name_or_path")) or "not chosen yet")
     if step == "settings":

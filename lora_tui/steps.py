@@ -53,8 +53,8 @@ class Standing:
 class Progress:
     """What the steps are judged by, and nothing else: of equal ones the steps stand alike.
 
-    typed: how many values cannot be used yet. trained: whether any run of the project has begun. loras: how many are
-    saved.
+    typed: how many values cannot be used yet. trained: whether any training of the project has begun. running: whether
+    one is at work. loras: how many are saved.
     """
 
     trigger: str
@@ -62,6 +62,7 @@ class Progress:
     survey: Survey | None
     typed: int = 0
     trained: bool = False
+    running: bool = False
     loras: int = 0
 
 
@@ -176,6 +177,8 @@ def _review(progress: Progress) -> Standing:
 
 
 def _training(progress: Progress) -> Standing:
+    if progress.running:
+        return Standing("todo", "A training is running; it goes on when you leave.", "on")
     return Standing("done") if progress.trained else Standing("todo", "Nothing has been trained yet.")
 
 

@@ -9,8 +9,10 @@ from typing import Literal
 
 from engine.plan.errors import UserError
 from engine.runs.folder import RunFolder, list_runs
+from engine.runs.lock import look
 from lora_tui import recent
 from lora_tui.draft import Draft
+from lora_tui.known_projects import RUNS_LOOKED_AT
 from lora_tui.steps import STEPS, Progress, Standing, StepName, standing
 from lora_tui.survey import Survey, Surveyor, fingerprint
 
@@ -72,8 +74,11 @@ class Wizard:
         loras = 0
         with contextlib.suppress(OSError):
             loras = sum(path.suffix == ".safetensors" for path in project.model_dir.iterdir())
-        trained = any(self.kind(run) == "training" for run in self.runs())
-        return Progress(project.trigger, project.class_name, self.survey, len(self.draft.typed), trained, loras)
+        trainings = [run for run in self.runs() if self.kind(run) == "training"]
+        running = any(look(run).status == "held" for run in trainings[-RUNS_LOOKED_AT:])
+        return Progress(
+            project.trigger, project.class_name, self.survey, len(self.draft.typed), bool(trainings), running, loras
+        )
 
     def standings(self) -> dict[StepName, Standing]:
         """How each step stands; judged anew only when something they are judged by has changed, not for every key."""
@@ -86,7 +91,7 @@ class Wizard:
     def kind(self, run: RunFolder) -> Literal["training", "dry run", "other"]:
         """What a run is; its job is frozen, so it is read once."""
         if run not in self._kinds:
-            self._kinds[run] = "training" if run.is_training else "dry run" if run.kind == "train" else "other"
+            self._kinds[run] = "training" if run.is_training else "dry run" if run.is_dry_run else "other"
         return self._kinds[run]
 
     def runs(self) -> list[RunFolder]:

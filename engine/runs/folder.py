@@ -80,11 +80,21 @@ class RunFolder:
     @property
     def is_training(self) -> bool:
         """Whether it is a training that one can go on with; a dry run is none."""
+        return self._dry_run_steps == 0
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it is a training of a few steps that only shows that all is well."""
+        return bool(self._dry_run_steps)
+
+    @property
+    def _dry_run_steps(self) -> int | None:
+        """As `Job.dry_run`; None where it is no training at all."""
         try:
             table = self.table()
-            return table.get("kind") == "train" and not dry_run_steps(table)
+            return dry_run_steps(table) if table.get("kind") == "train" else None
         except (UserError, ValueError):
-            return False
+            return None
 
     @property
     def disk_full(self) -> bool:

@@ -65,6 +65,7 @@ class Dashboard(Page[None]):
         self._orders = Orders(run)
         self._log = LogTail(run)
         self._names = names_of(run)
+        self._dry_run = run.is_dry_run
         self._news: tuple[sentences.Says, float] | None = None
         self._state: State | None = None
         self._starting = False
@@ -341,7 +342,7 @@ class Dashboard(Page[None]):
                 self._order(command)
 
         if self._alive():
-            self.app.push_screen(questions.stop(), chosen)
+            self.app.push_screen(questions.stop(self._dry_run), chosen)
 
     def action_checkpoint(self) -> None:
         if self._alive():

@@ -28,6 +28,7 @@ class FormPage(WizardPage):
     """A step that is a form. A subclass gives `rows`, and obeys the form's messages."""
 
     BINDINGS: ClassVar[list[BindingType]] = FORM_KEYS
+    ENTER: ClassVar[dict[str, str]] = {"action": "do it", "choice": "change", "switch": "change"}  # by kind of row
 
     @property
     def form(self) -> Form:
@@ -71,6 +72,10 @@ class FormPage(WizardPage):
         if isinstance(self.focused, RowPath) and not self.focused.selection.is_empty:
             return "What you type takes the place of this path; an arrow key keeps it, to be edited."
         return super().while_typing
+
+    def label(self, binding: Binding) -> str:
+        row = self.form.row if self.is_mounted and binding.id == "enter" else None
+        return self.ENTER.get(row.kind, binding.description) if row is not None else super().label(binding)
 
     @property
     def about_room(self) -> int:

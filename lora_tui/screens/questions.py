@@ -17,8 +17,11 @@ def pause() -> Question:
     return Question("Pause the training?", choices)
 
 
-def stop() -> Question:
+def stop(dry_run: bool = False) -> Question:
     """Answers with the command, "stop" or "stop-after-epoch", or ""."""
+    if dry_run:
+        choices = [Choice("", "No, go on"), Choice("stop", "Stop now", "a dry run saves nothing")]
+        return Question("Stop the dry run?", choices)
     choices = [
         Choice("", "No, go on"),
         Choice("stop", "Stop now", "after this step; saves, and can be resumed"),

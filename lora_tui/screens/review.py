@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import ClassVar
 
 from rich.text import Text
@@ -21,6 +22,7 @@ from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.starting import as_command, disk_sentence, fact, hindrance, launch, lora_name
 from lora_tui.steps import STEPS, Standing, StepName
 from lora_tui.survey import Survey
+from lora_tui.tried import last_try
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, line
 
@@ -42,6 +44,8 @@ class ReviewPage(WizardPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._starting = False
+        self._tried = ""
+        self._tried_at = -1  # the count of edits when that was looked up
 
     def body(self) -> ComposeResult:
         with VerticalScroll(id="whole", can_focus=False):
@@ -55,9 +59,29 @@ class ReviewPage(WizardPage):
             rows += [line(), *_arithmetic(survey.dataset.steps, width)]
         if survey is not None:
             rows += [line(), *self._files(survey)]
+            rows += [line((f" {part}", GOOD)) for part in textwrap.wrap(self._tried, width)]
             for finding in [*survey.blocking, *typed_findings(self.draft.typed), *survey.warnings]:
                 rows += [line(), *finding_lines(finding, width)]
         self.query_one("#lines", Lines).show(rows)
+        self._look_for_a_try()
+
+    def on_screen_resume(self) -> None:
+        self._tried_at = -1  # a dry run may have ended meanwhile
+        super().on_screen_resume()
+
+    def _look_for_a_try(self) -> None:
+        """Find out what the last dry run has shown, again after each edit."""
+        survey, project, edits = self.wizard.survey, self.draft.project, self.draft.edits
+        if self._tried_at == edits or survey is None or survey.settings is None or self.wizard.looking:
+            return
+        self._tried_at, settings = edits, survey.settings
+
+        def found(tried: str) -> None:
+            if tried != self._tried and self.is_attached:
+                self._tried = tried
+                self.show_all()
+
+        aside(lambda: last_try(project, settings), found)
 
     def _checklist(self) -> list[Text]:
         rows = []
@@ -86,8 +110,8 @@ class ReviewPage(WizardPage):
         if survey is not None and survey.warnings:
             worth = plural(len(survey.warnings), "thing")
             return "!", f"{worth} worth a look, below. {self.key('start')} starts, {self.key('dry_run')} tries first."
-        tries = f"{self.key('dry_run')} tries {DRY_RUN_STEPS} steps first"
-        return "ok", f"Ready. {self.key('start')} starts the training, {tries}."
+        tries = "" if self._tried else f", {self.key('dry_run')} tries {DRY_RUN_STEPS} steps first"
+        return "ok", f"Ready. {self.key('start')} starts the training{tries}."
 
     # ----------------------------------------------------------------------------------------------------------- keys
     def action_scroll(self, by: int) -> None:
@@ -149,8 +173,6 @@ class ReviewPage(WizardPage):
 
 def _arithmetic(steps: Steps, width: int) -> list[Text]:
     """The length of the training with its reasons."""
-    import textwrap
-
     rows = [line((f" {steps.total:,} steps", STRONG))]
     for sentence in steps.explanation.splitlines():
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(sentence, width)]

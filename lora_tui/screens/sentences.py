@@ -128,8 +128,10 @@ def _silent(seen: Observation, key: KeyOf, resumable: bool) -> Says:
 
 def _finished(seen: Observation, key: KeyOf, resumable: bool) -> Says:
     saved = seen.snapshot.saved
-    where = f" The LoRA: {inert(saved[-1].path)} in the run's folder." if saved else ""
-    return "ok", f"Finished.{where}"
+    if saved:
+        return "ok", f"Finished. The LoRA: {inert(saved[-1].path)} in the run's folder."
+    end = seen.snapshot.end  # of a dry run it says how long all would take
+    return "ok", (inert(end.message) if end is not None else "") or "Finished."
 
 
 def _stopped(seen: Observation, key: KeyOf, resumable: bool) -> Says:

@@ -23,10 +23,12 @@ class TrainingPage(FormPage):
     """The runs, newest first; Enter opens the dashboard, from which Esc comes back here."""
 
     STEP: ClassVar[StepName] = "training"
+    ENTER: ClassVar[dict[str, str]] = {"action": "open"}
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._views: dict[RunFolder, RunView] = {}
+        self._started = ""  # the row of a run that was started a moment ago, to be chosen
 
     def body(self) -> ComposeResult:
         yield Form(id="form")
@@ -47,26 +49,36 @@ class TrainingPage(FormPage):
             seen = self._views.setdefault(run, RunView(run)).refresh()
             sign, _ = SIGNS[seen.state]
             snapshot = seen.snapshot
-            dry = "dry run, " if self.wizard.kind(run) == "dry run" else ""
-            steps = f"{dry}step {snapshot.step:,} of {snapshot.total_steps:,}" if snapshot.total_steps else run.kind
-            loss = f"   loss {snapshot.loss_avg:.4f}" if snapshot.loss_avg is not None else ""
-            rows.append(
-                Row(str(run.path), inert(run.name), aside=f"{sign} {seen.state}   {steps}{loss}", kind="action")
-            )
-        self.form.show(rows or [Row("none", "No training has been started yet.", kind="note")])
+            dry = self.wizard.kind(run) == "dry run"
+            steps = f"step {snapshot.step:,} of {snapshot.total_steps:,}" if snapshot.total_steps else "no step yet"
+            told = f"{'dry run, ' if dry else ''}{steps}"
+            if dry and seen.state == "finished" and snapshot.end is not None:
+                told = f"dry run   {inert(snapshot.end.message)}"
+            elif snapshot.loss_avg is not None:
+                told += f"   loss {snapshot.loss_avg:.4f}"
+            rows.append(Row(str(run.path), inert(run.name), aside=f"{sign} {seen.state}   {told}", kind="action"))
+        there = self.draft.path.is_dir()
+        none = "No training has been started yet." if there else "The project's folder is not there any more."
+        if self._started and any(row.key == self._started for row in rows):
+            self.form.here, self._started = self._started, ""
+        self.form.show(rows or [Row("none", none, kind="note")])
         text = "Each training is a program of its own and goes on when you leave. Enter opens its dashboard."
         self.query_one("#about", Lines).show(paragraph(text, self.about_room))
 
     def sentence(self, standing: Standing) -> Says:
         if standing.mark == "done":
             return "ok", f"{self.key('enter')} opens the dashboard of a training."
-        return "x", f"{standing.missing} The step before this one starts it."
+        if standing.count:  # one is at work
+            return "ok", f"{standing.missing} {self.key('enter')} opens its dashboard."
+        begun = "Only tried so far." if self.form.row is not None else standing.missing
+        return "x", f"{begun} {self.key('before')} goes back to Review, where s starts it."
 
     def on_form_done(self, event: Form.Done) -> None:
         self.open(RunFolder(self.draft.path / "runs" / event.key.rpartition("/")[2]))
 
     def open(self, run: RunFolder) -> None:
-        """Show a run's dashboard over this screen."""
+        """Show a run's dashboard over this screen, on which it is the chosen one then."""
+        self._started = str(run.path)
         from lora_tui.screens.dashboard import Dashboard
 
         self.app.push_screen(Dashboard(run))
