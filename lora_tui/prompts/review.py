@@ -14,6 +14,7 @@ from lora_tui.prompts.step import PlainStep
 from lora_tui.prompts.watching import watch
 from lora_tui.starting import as_command, disk_sentence, fact, hindrance, launch, lora_name
 from lora_tui.steps import STEPS, StepName
+from lora_tui.tried import last_try
 
 
 class ReviewStep(PlainStep):
@@ -36,6 +37,8 @@ class ReviewStep(PlainStep):
         if survey.disk is not None:
             self.talk.say(disk_sentence(self.draft, survey.disk))
         self.talk.say(f"As a command: {as_command(self.draft)}")
+        if survey.settings is not None and (tried := last_try(self.draft.project, survey.settings)):
+            self.talk.say(tried)
         for finding in [*survey.blocking, *typed_findings(self.draft.typed)]:
             self.talk.say(f"Error: {finding}")
         for finding in survey.warnings:

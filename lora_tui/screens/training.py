@@ -28,6 +28,7 @@ class TrainingPage(FormPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._views: dict[RunFolder, RunView] = {}
+        self._ends: dict[str, str] = {}  # by row, the engine's last words
         self._started = ""  # the row of a run that was started a moment ago, to be chosen
 
     def body(self) -> ComposeResult:
@@ -56,6 +57,7 @@ class TrainingPage(FormPage):
                 told = f"dry run   {inert(snapshot.end.message)}"
             elif snapshot.loss_avg is not None:
                 told += f"   loss {snapshot.loss_avg:.4f}"
+            self._ends[str(run.path)] = inert(snapshot.end.message) if snapshot.end is not None else ""
             rows.append(Row(str(run.path), inert(run.name), aside=f"{sign} {seen.state}   {told}", kind="action"))
         there = self.draft.path.is_dir()
         none = "No training has been started yet." if there else "The project's folder is not there any more."
@@ -63,7 +65,8 @@ class TrainingPage(FormPage):
             self.form.here, self._started = self._started, ""
         self.form.show(rows or [Row("none", none, kind="note")])
         text = "Each training is a program of its own and goes on when you leave. Enter opens its dashboard."
-        self.query_one("#about", Lines).show(paragraph(text, self.about_room))
+        about = paragraph(self._ends.get(self.form.here, ""), self.about_room)
+        self.query_one("#about", Lines).show([*about, *paragraph(text, self.about_room)])
 
     def sentence(self, standing: Standing) -> Says:
         if standing.mark == "done":
