@@ -85,7 +85,7 @@ def test_a_project_file_that_is_broken_meanwhile_keeps_what_is_changed(folder: P
 
     said = converse(folder, "g 1", "1", break_it, "l", mend_it)
     assert said.count("Error:") >= 2
-    assert "is kept and written once that is mended" in said
+    assert "is kept, and written once this is mended" in said
     assert Project.open(folder).name == "other"
 
 
