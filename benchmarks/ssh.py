@@ -69,6 +69,7 @@ class Server:
             "PermitRootLogin prohibit-password",
             "StrictModes no",  # the keys lie in a temporary folder
             "UsePAM no",
+            "Subsystem sftp internal-sftp",  # what scp copies over
         ]
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -103,10 +104,8 @@ class Server:
             return []
         return [child for child in self.process.children(recursive=True) if child.name().startswith("sshd")]
 
-    def ssh(self, *arguments: object, terminal: bool) -> list[str]:
-        """`ssh -t localhost lora-tui ARGUMENTS`."""
-        remote = [f"{name}={value}" for name, value in self.variables.items()]
-        remote_line = shlex.join(["exec", "env", *remote, *small_run.command(*arguments)])
+    def client_options(self) -> list[str]:
+        """What `ssh` and `scp` need to come in by this server's key, and to know nothing else of this machine."""
         options = {
             "IdentityFile": self.folder / "key",
             "IdentitiesOnly": "yes",
@@ -114,9 +113,15 @@ class Server:
             "UserKnownHostsFile": self.folder / "known_hosts",
             "LogLevel": "ERROR",
         }
-        said = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+        return ["-F", "none", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
+
+    def ssh(self, *arguments: object, terminal: bool) -> list[str]:
+        """`ssh -t localhost lora-tui ARGUMENTS`."""
+        remote = [f"{name}={value}" for name, value in self.variables.items()]
+        remote_line = shlex.join(["exec", "env", *remote, *small_run.command(*arguments)])
         how = "-tt" if terminal else "-T"
-        return ["ssh", "-F", "none", how, "-p", str(self.port), *said, f"{getpass.getuser()}@127.0.0.1", remote_line]
+        user = f"{getpass.getuser()}@127.0.0.1"
+        return ["ssh", *self.client_options(), how, "-p", str(self.port), user, remote_line]
 
 
 @dataclass
