@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
+from textual import constants
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 TERMINAL_CHECK_SECONDS = 0.5
 LEAVE_SECONDS = 0.9  # after SIGHUP or SIGTERM; a fifth of it is usual
+SWITCH_SECONDS = 0.001
+"""For how long a thread that works aside may keep Python to itself. A key passes through the loop a dozen times before
+its answer is painted, and waits for such a thread each time: at Python's usual 5 ms that can be felt."""
+ESCAPE_SECONDS = 0.05
+"""How long more may follow an ESC that makes it another key. Terminals send those in one piece; Textual allows 0.1."""
 LOG_LIMIT_BYTES = 256 * 1024
 LEFT_BY_SIGNAL = 128  # plus the signal's number, as shells say it
 
@@ -109,6 +115,9 @@ class LoraTui(KeysInOrder):
         return [NoColor()] if self.no_color else super().get_line_filters()
 
     def on_mount(self) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
+        if "ESCDELAY" not in os.environ:
+            constants.ESCAPE_DELAY = ESCAPE_SECONDS  # type: ignore[misc]
         self.push_screen(self._start())
         if not self.is_headless:
             self._watch_signals()

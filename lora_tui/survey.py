@@ -17,11 +17,15 @@ from engine.plan.project import Project
 
 if TYPE_CHECKING:
     from engine.plan.base_model import BaseModel
+    from engine.plan.captions import CaptionsRead
     from engine.plan.dataset import Dataset
     from engine.plan.disk import DiskUse
     from engine.plan.pictures import Measures
     from engine.plan.settings import Settings
 
+LONGEST_REST = 0.2
+"""Seconds in which keys are pressed before a survey begins; a quick one rests only for as long as the last one took. A
+change is painted in that time, and the next key of somebody who changes several things meets no survey at all."""
 TOLD_SECONDS = 0.25  # between two reports of how far it is: each is sent over a line that may be slow
 
 
@@ -59,8 +63,14 @@ class Survey:
         return [f for f in self.findings if f.level == "note" and not f.stops_training()]
 
 
-def survey(project: Project, measures: Measures, progress: Callable[[int, int], None] | None = None) -> Survey:
+def survey(
+    project: Project,
+    measures: Measures,
+    progress: Callable[[int, int], None] | None = None,
+    read_caption: CaptionsRead | None = None,
+) -> Survey:
     """Look at everything. Never raises; a `progress` that raises ends it."""
+    from engine.plan import captions
     from engine.plan.base_model import recognise
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
@@ -77,7 +87,7 @@ def survey(project: Project, measures: Measures, progress: Callable[[int, int], 
     except UserError as error:
         base_error = error_in_rows(error)
     try:
-        dataset = scan(project, settings, progress, measure=measures)
+        dataset = scan(project, settings, progress, measures, read_caption or captions.read_caption)
     except UserError as error:
         pictures_error = error
     findings = check_settings(settings, dataset, project)
@@ -93,12 +103,14 @@ class Surveyor:
     """Keeps the newest survey of a project. `then(survey)` and `told(done, total)` are called in its thread."""
 
     def __init__(self, then: Callable[[Survey], None], told: Callable[[int, int], None]) -> None:
+        from engine.plan.captions import CaptionsRead
         from engine.plan.pictures import Measures
 
         self._then, self._told = then, told
-        self._measures = Measures()
-        self._mutex = threading.Lock()
+        self._measures, self._captions = Measures(), CaptionsRead()  # what the next one need not read again
+        self._asked = threading.Condition()
         self._wanted: Project | None = None
+        self._rest = 0.0  # seconds, before the next one begins
         self._busy = False
         self._tell_at = 0.0  # when the next report is due
 
@@ -111,8 +123,9 @@ class Surveyor:
         """Make a survey of the project as it is now; one that is being made of an older state is given up."""
         from copy import deepcopy
 
-        with self._mutex:
+        with self._asked:
             self._wanted = deepcopy(project)
+            self._asked.notify()
             if self._busy:
                 return
             self._busy = True
@@ -120,21 +133,29 @@ class Surveyor:
         threading.Thread(target=self._work, name="survey", daemon=True).start()
 
     def _work(self) -> None:
-        while True:
-            with self._mutex:
-                project, self._wanted = self._wanted, None
-                if project is None:
-                    self._busy = False
-                    return
-            self._tell_at = time.monotonic() + TOLD_SECONDS
+        while (project := self._next()) is not None:
+            began = time.monotonic()
+            self._tell_at = began + TOLD_SECONDS
             try:
-                found = survey(project, self._measures, self._progress)
+                found = survey(project, self._measures, self._progress, self._captions)
             except _OutdatedError:
                 continue
             except Exception as error:  # nobody else would tell it, and the screens would wait for ever
                 found = Survey(settings_error=UserError("internal", f"The project could not be checked: {error}"))
+            self._rest = min(LONGEST_REST, time.monotonic() - began)
             if self._wanted is None:
                 self._then(found)
+
+    def _next(self) -> Project | None:
+        """What is wanted now, once nothing else has been for as long as it rests; None ends it."""
+        with self._asked:
+            while (project := self._wanted) is not None:
+                self._wanted = None
+                self._asked.wait_for(lambda: self._wanted is not None, self._rest)
+                if self._wanted is None:
+                    return project
+            self._busy = False
+            return None
 
     def _progress(self, done: int, total: int) -> None:
         if self._wanted is not None:

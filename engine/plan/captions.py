@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine.plan.errors import Finding, UserError
+from engine.plan.files import Stamp, stamp_of
 
 MAX_CAPTION_BYTES = 1 << 20
 """A larger file is no caption; CLIP reads some 300 bytes of it."""
@@ -65,9 +66,35 @@ def read_caption(picture: Path, extension: str, class_words: str) -> Caption:
     blank means "", as in sd-scripts. A byte-order mark is dropped, where sd-scripts trains it as a character.
     Raises NotUTF8Error.
     """
-    path = next((path for path in caption_candidates(picture, extension) if path.is_file()), None)
+    path = caption_file(picture, extension)
     if path is None:
         return Caption(class_words, None, _missing(picture, extension, class_words))
+    return _read(path, class_words)
+
+
+class CaptionsRead:
+    """`read_caption` with a memory: a file that has kept its size and its times is not read again."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[Stamp, str, Caption]] = {}
+
+    def __call__(self, picture: Path, extension: str, class_words: str) -> Caption:
+        path = caption_file(picture, extension)
+        stamp = stamp_of(path) if path is not None else None
+        if path is None or stamp is None:
+            return read_caption(picture, extension, class_words)
+        known = self._known.get(path)
+        if known is None or known[:2] != (stamp, class_words):
+            known = self._known[path] = (stamp, class_words, _read(path, class_words))
+        return known[2]
+
+
+def caption_file(picture: Path, extension: str) -> Path | None:
+    """The caption file of a picture that there is."""
+    return next((path for path in caption_candidates(picture, extension) if path.is_file()), None)
+
+
+def _read(path: Path, class_words: str) -> Caption:
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_CAPTION_BYTES + 1)

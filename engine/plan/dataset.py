@@ -101,8 +101,12 @@ def scan(
     settings: Settings,
     progress: Progress | None = None,
     measure: Callable[[Path], Size] = measure,
+    read_caption: Callable[[Path, str, str], Caption] = read_caption,
 ) -> Dataset:
-    """Look at every picture of a project. `progress(done, total)` is called after each; `measure` tells its size.
+    """Look at every picture of a project; `measure` and `read_caption` may have a memory.
+
+    `progress(done, total)` is called after each picture, and after each caption, which are read before them; what it
+    raises ends the scan.
 
     Raises UserError: `no-such-folder`, `no-picture-folder`, `no-pictures`, `no-usable-picture`, `caption-not-utf8`,
     `not-readable`.
@@ -118,13 +122,13 @@ def scan(
     if not any(folder.kind == "train" for folder, _ in entries):
         raise problems.no_pictures(project.image_dir, [f for f in folders if f.kind == "train"])
 
-    left_out = set(project.left_out)
-    findings += problems.left_out_missing(left_out - {project.relative(path) for _, path in entries})
-    captions = _captions(entries, settings, left_out, project)
+    left_out, missing = _left_out(entries, project)
+    findings += problems.left_out_missing(missing)
+    captions = _captions(entries, settings, left_out, read_caption, progress)
     rules = BucketRules.from_settings(settings)
     looked_at = []
     for number, ((folder, path), caption) in enumerate(zip(entries, captions, strict=True), start=1):
-        looked_at.append(_look_at(folder, path, caption, rules, project.relative(path) in left_out, measure))
+        looked_at.append(_look_at(folder, path, caption, rules, path in left_out, measure))
         if progress is not None:
             progress(number, len(entries))
     pictures = _balanced(looked_at)
@@ -167,18 +171,33 @@ def _folders(project: Project) -> tuple[list[Folder], list[Finding]]:
     return train + reg, findings
 
 
+def _left_out(entries: Sequence[tuple[Folder, Path]], project: Project) -> tuple[set[Path], set[str]]:
+    """The pictures that project.toml leaves out, and its paths where none is."""
+    missing = set(project.left_out)
+    if not missing:
+        return set(), missing
+    relative = {project.relative(path): path for _, path in entries}
+    return {relative[path] for path in missing & relative.keys()}, missing - relative.keys()
+
+
 def _captions(
-    entries: Sequence[tuple[Folder, Path]], settings: Settings, left_out: set[str], project: Project
+    entries: Sequence[tuple[Folder, Path]],
+    settings: Settings,
+    left_out: set[Path],
+    read: Callable[[Path, str, str], Caption],
+    progress: Progress | None,
 ) -> list[Caption]:
     """The caption of every picture. Read before the pictures, so that a wrong encoding is said within a second."""
     captions, wrong = [], []
     for folder, path in entries:
         try:
-            captions.append(read_caption(path, settings.caption_extension, folder.class_words))
+            captions.append(read(path, settings.caption_extension, folder.class_words))
         except NotUTF8Error as error:
             captions.append(Caption("", error.path))
-            if project.relative(path) not in left_out:
+            if path not in left_out:
                 wrong.append(error)
+        if progress is not None:
+            progress(0, len(entries))
     if wrong:
         raise not_utf8(wrong)
     return captions

@@ -16,6 +16,20 @@ from engine.plan.errors import UserError
 _READ_BYTES = 1 << 20
 LONGEST_NAME = 60  # characters of a temporary name: each may be four bytes, and 255 are the most that disks take
 
+Stamp = tuple[int, int, int]
+"""Of a file: as long as it stays the same, so does what is in it."""
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Its size and its times; None where it cannot be asked for."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    # The time of change, which nobody can set, tells of a file put there with the old one's size and time, and of one
+    # that may be read by now.
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
 
 def atomic_write(path: Path, data: bytes | str) -> None:
     """Put `data` (text as UTF-8) at `path` so that a reader finds the old file or the new one, never a part of one.

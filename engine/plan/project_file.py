@@ -169,10 +169,15 @@ def _edit_list(item: Any, wanted: list[object]) -> bool:
     """Take out and append items so that a person's comments between the others stay; False where that is not enough."""
     if not isinstance(item, Array):
         return False
-    kept = [value for value in item.unwrap() if value in wanted]
+    texts = {value for value in wanted if isinstance(value, str)}  # thousands of pictures may be left out
+
+    def is_wanted(value: object) -> bool:
+        return value in texts if isinstance(value, str) else value in wanted
+
+    kept = [value for value in item.unwrap() if is_wanted(value)]
     if kept != wanted[: len(kept)]:
         return False
-    for index in reversed([index for index, value in enumerate(item.unwrap()) if value not in wanted]):
+    for index in reversed([index for index, value in enumerate(item.unwrap()) if not is_wanted(value)]):
         del item[index]
     for value in wanted[len(kept) :]:
         item.append(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -46,7 +47,7 @@ class CaptionsPage(WizardPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._shown: tuple[Entry, ...] = ()
-        self._written: dict[str, str] = {}  # by picture: captions written here, until the next survey knows of them
+        self._written: dict[Path, str] = {}  # by picture: captions written here, until the next survey knows of them
         self._survey: object = None
         self._open: Entry | None = None  # the picture whose caption is being edited
         self._typed = ""  # what stands in the editor
@@ -83,8 +84,8 @@ class CaptionsPage(WizardPage):
         return self._shown[self.listing.here] if self._shown else None
 
     def _caption(self, entry: Entry) -> str:
-        if entry.path.name in self._written:
-            return self._written[entry.path.name]
+        if entry.path in self._written:
+            return self._written[entry.path]
         return entry.caption if entry.caption_path is not None else ""
 
     def _is_missing(self, entry: Entry) -> bool:
@@ -99,14 +100,19 @@ class CaptionsPage(WizardPage):
         return line((f"{mark} ", style), (f"{name:<{NAME_CELLS}}", DIM), text)
 
     def _about(self) -> list[Text]:
+        """As many lines while a caption is edited as before: the list and the picture above stay where they are."""
+        trigger = self.draft.project.trigger
+        begin = f"Begin with {inert(trigger)}, then say" if trigger else "Say"
+        said = f"{begin} what is not the subject itself: clothes, place, light. What you name can be changed later."
+        advice = paragraph(said, self.room)
+        rows = advice if self._open is not None else self._remarks(trigger)
+        return rows + [Text()] * (len(advice) - len(rows))
+
+    def _remarks(self, trigger: str) -> list[Text]:
+        """The whole caption, or what is wrong with it."""
         entry = self._here
         if entry is None:
             return [line((" There are no pictures yet; they are the second step.", DIM))]
-        trigger = self.draft.project.trigger
-        if self._open is not None:
-            begin = f"Begin with {inert(trigger)}, then say" if trigger else "Say"
-            said = f"{begin} what is not the subject itself: clothes, place, light. What you name can be changed later."
-            return paragraph(said, self.room)
         caption = self._caption(entry)
         if not caption:
             words = entry.caption or "nothing"
@@ -131,7 +137,8 @@ class CaptionsPage(WizardPage):
         self.show_all()
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
-        if self._open is not None and self._here is not self._open:
+        here = self._here
+        if self._open is not None and (here is None or here.path != self._open.path):
             self._close()
         self.show_all()
 
@@ -158,7 +165,7 @@ class CaptionsPage(WizardPage):
         if entry is None:
             return
         try:
-            text = self._written.get(entry.path.name) or read_for_editing(entry.path, self._extension)
+            text = self._written.get(entry.path) or read_for_editing(entry.path, self._extension)
         except NotUTF8Error as error:
             self.say("x", f"{error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first.")
             return
@@ -198,7 +205,8 @@ class CaptionsPage(WizardPage):
         event.stop()
         self._save()
         self._close()
-        self.wizard.look_again()
+        if self._written:
+            self.wizard.look_again()
 
     def on_taken(self, event: Taken) -> None:
         event.stop()
@@ -228,7 +236,9 @@ class CaptionsPage(WizardPage):
             with contextlib.suppress(NoMatches):
                 self.say("x", f"{error} Your words are still in the editor.")
             return False
-        self._written[entry.path.name] = text
+        if text == self._caption(entry):
+            return True
+        self._written[entry.path] = text
         with contextlib.suppress(NoMatches):  # the screen is being taken down
             self.listing.show_rows(len(self._shown), self._row)
         return True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from textual.binding import Binding
+from textual.reactive import Reactive
 from textual.screen import Screen, ScreenResultType
+from textual.widget import Widget
 
 from lora_tui.widgets.hints import Hint, Hints, key_name
 from lora_tui.widgets.line_input import LineInput
@@ -16,6 +18,10 @@ class Page(Screen[ScreenResultType]):
     """A full screen with a `Hints` line. Every binding has an id, a label and a sentence on what it does."""
 
     AUTO_FOCUS = ""
+
+    # Textual's own has the whole screen painted anew whenever the focus changes, 100 kB where a picture is shown. What
+    # looks different with the focus paints itself.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def offered(self, action: str) -> bool:
         """Whether the key of `action` (a binding's id) is worth a hint now. It works all the same."""

@@ -57,6 +57,7 @@ class PicturesPage(WizardPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._shown: tuple[Entry, ...] = ()
+        self._left_out: frozenset[str] = frozenset()  # as the project says now, which the survey may not know yet
         self._cancel: threading.Event | None = None
 
     def body(self) -> ComposeResult:
@@ -78,6 +79,7 @@ class PicturesPage(WizardPage):
     def update(self) -> None:
         dataset = self.dataset
         self._shown = dataset.of(self.KIND) if dataset is not None else ()
+        self._left_out = frozenset(self.draft.project.left_out)
         self.query_one("#summary", Lines).show(self.summary())
         self.listing.show_rows(len(self._shown), self._row)
         self.query_one("#preview").display = self.app.size.width >= PREVIEW_COLUMNS
@@ -116,8 +118,9 @@ class PicturesPage(WizardPage):
         size = f"{entry.width} × {entry.height}" if entry.width else "-"
         bucket = f"→ {entry.bucket[0]} × {entry.bucket[1]}" if entry.bucket[0] else ""
         broken = bool(entry.problems) and not entry.bucket[0]
-        style = BAD if broken else DIM if entry.left_out else PLAIN
-        note = "left out" if entry.left_out and not broken else short(entry) if entry.problems else ""
+        left_out = not broken and self.draft.project.relative(entry.path) in self._left_out
+        style = BAD if broken else DIM if left_out else PLAIN
+        note = "left out" if left_out else short(entry) if entry.problems else ""
         return line((f"{name:<{NAME_CELLS}}", style), (f"{size:<12}", DIM), (f"{bucket:<14}", DIM), (note, WARN))
 
     def _show_picture(self) -> None:

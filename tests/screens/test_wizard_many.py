@@ -3,15 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
+from textual import constants
+from textual._compositor import Compositor, CompositorUpdate
 from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widget import Widget
 
 from engine.plan import captions
 from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.survey import Surveyor
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.picture import Picture
+from lora_tui.wizard import Wizard
+from tests.screens.app_test import text
 from tests.screens.test_wizard import drive, folder, own_state, press, said  # noqa: F401
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many lines of each widget, by its id, were asked for by the terminal."""
+    counted: Counter[str] = Counter()
+
+    def count(kind: type[Widget]) -> None:
+        render_line = kind.render_line
+
+        def counting(widget: Widget, y: int) -> Strip:
+            counted[widget.id or ""] += 1
+            return render_line(widget, y)
+
+        monkeypatch.setattr(kind, "render_line", counting)
+
+    count(Lines)
+    count(Picture)
+    return counted
+
+
+def chosen(pilot: Pilot[None]) -> str:
+    """The row of the list that is chosen."""
+    (row,) = [shown for shown in text(pilot).splitlines() if "▸ " in shown and ".png" in shown]
+    return row
 
 
 @pytest.mark.parametrize("step", ["2", "4", "6"])
@@ -46,5 +83,114 @@ def test_how_far_a_check_is_changes_one_line_and_asks_for_nothing_else(
         await asyncio.sleep(0.05)
         assert said(pilot)[1] == "Looking at the pictures: 200 of 10,000…"
         monkeypatch.undo()
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+def test_a_picture_is_shown_as_left_out_before_the_project_is_checked(
+    folder: Path,  # noqa: F811
+    size: str,
+    monkeypatch: pytest.MonkeyPatch,
+    painted: Counter[str],
+) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "2", "down")
+        monkeypatch.setattr(Surveyor, "look", lambda surveyor, project: None)  # a check that takes for ever
+        painted.clear()
+        await press(pilot, "space")
+        assert "left out" in chosen(pilot)
+        assert painted["list"] == 1
+        assert painted["picture"] == 0
+        await press(pilot, "u")
+        assert "left out" not in chosen(pilot)
+
+    drive(folder, act, size)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of each update of the terminal."""
+    counted: list[int] = []
+    render_update = Compositor.render_update
+
+    def counting(compositor: Compositor, *args: Any, **more: Any) -> Any:
+        update = render_update(compositor, *args, **more)
+        if isinstance(update, CompositorUpdate):
+            counted.append(len(update.render_segments(Console(color_system="truecolor", force_terminal=True)).encode()))
+        return update
+
+    monkeypatch.setattr(Compositor, "render_update", counting)
+    return counted
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge"])
+def test_editing_a_caption_paints_neither_the_picture_nor_the_other_rows(
+    folder: Path,  # noqa: F811
+    size: str,
+    painted: Counter[str],
+) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "down")
+        for keys, rows in ((["enter"], 0), (["x"], 0), (["escape"], 1)):
+            painted.clear()
+            await press(pilot, *keys)
+            assert painted["picture"] == painted["rail"] == painted["header"] == 0, keys
+            assert painted["list"] <= rows, keys
+        await press(pilot, "enter", "y")
+        painted.clear()
+        await press(pilot, "enter")  # saves, and goes to the next
+        assert painted["list"] <= 2
+        assert painted["rail"] == painted["header"] == 0
+
+    drive(folder, act, size)
+
+
+@pytest.mark.parametrize(("step", "limit"), [("4", 4_000), ("6", 8_000)])
+def test_opening_and_leaving_an_editor_sends_little(folder: Path, step: str, limit: int, sent: list[int]) -> None:  # noqa: F811
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, step, "down", "down")
+        assert sum(sent) > 2 * limit  # the first time all is sent
+        for key in ("enter", "x", "escape"):
+            sent.clear()
+            await press(pilot, key)
+            assert 0 < sum(sent) < limit, key
+
+    drive(folder, act)
+
+
+def test_a_caption_that_was_only_read_has_nothing_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    looked: list[int] = []
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4")
+        monkeypatch.setattr(Wizard, "look_again", lambda wizard: looked.append(1))
+        await press(pilot, "enter", "escape")
+        assert looked == []
+        await press(pilot, "enter", "x", "escape")
+        assert len(looked) >= 1
+
+    drive(folder, act)
+
+
+def test_pictures_of_the_same_name_have_their_own_captions(folder: Path) -> None:  # noqa: F811
+    (images,) = (folder / "img").iterdir()
+    other = images.with_name("1_ohwx other")
+    other.mkdir()
+    for path in images.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "enter", *"zzz")
+        await asyncio.sleep(1.0)  # it is saved while it is typed
+        assert text(pilot).count("zzz") == 2  # in its row and in the editor
+
+    drive(folder, act, "huge")
+
+
+def test_threads_give_way_soon_and_esc_does_not_wait_long(folder: Path) -> None:  # noqa: F811
+    async def act(pilot: Pilot[None]) -> None:
+        assert sys.getswitchinterval() <= 0.001
+        assert constants.ESCAPE_DELAY <= 0.05
 
     drive(folder, act)

@@ -1,0 +1,84 @@
+"""Checking a project anew: as rarely as can be, and without reading what has not changed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from engine.plan import captions
+from engine.plan.captions import CaptionsRead, read_caption
+from engine.plan.pictures import Measures
+from engine.plan.project import Project
+from lora_tui import survey as surveys
+from lora_tui.survey import Survey, Surveyor, survey
+
+
+def test_several_changes_in_a_row_are_checked_together(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, checked, found = Project.open(folder), [], threading.Event()
+    monkeypatch.setattr(surveys, "survey", lambda project, *_: checked.append(project.trigger) or Survey())
+    surveyor = Surveyor(lambda survey: found.set(), lambda done, total: None)
+    surveyor._rest = 1.0
+    for trigger in ("a", "b", "c"):
+        project.trigger = trigger
+        surveyor.look(project)
+    assert found.wait(20)
+    assert checked == ["c"]
+
+
+def test_a_check_that_is_outdated_ends_while_captions_are_read(folder: Path) -> None:
+    class OutdatedError(Exception):
+        pass
+
+    def progress(done: int, total: int) -> None:
+        raise OutdatedError
+
+    def measure(path: Path) -> object:
+        pytest.fail("pictures are read after the captions")
+
+    with pytest.raises(OutdatedError):
+        survey(Project.open(folder), measure, progress)  # type: ignore[arg-type]
+
+
+def test_a_check_reads_only_the_captions_that_have_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, measures, read = Project.open(folder), Measures(), CaptionsRead()
+    first = survey(project, measures, None, read)
+    opened: list[Path] = []
+    plain = captions._read
+
+    def counted(path: Path, class_words: str) -> captions.Caption:
+        opened.append(path)
+        return plain(path, class_words)
+
+    monkeypatch.setattr(captions, "_read", counted)
+    again = survey(project, measures, None, read)
+    assert opened == []
+    assert first.dataset is not None
+    assert again.dataset == first.dataset
+    changed = first.dataset.pictures[1].caption_path
+    assert changed is not None
+    changed.write_text("another one\n", encoding="utf-8")
+    third = survey(project, measures, None, read).dataset
+    assert opened == [changed]
+    assert third is not None
+    assert third.pictures[1].caption == "another one"
+
+
+@pytest.mark.parametrize("content", [b"one\n", b"", b"\n", b"one\ntwo\n", "\ufeffö".encode(), b"\xff\xfe", None])
+def test_captions_with_a_memory_are_read_as_without(tmp_path: Path, content: bytes | None) -> None:
+    picture, read = tmp_path / "a.png", CaptionsRead()
+    if content is not None:
+        (tmp_path / "a.txt").write_bytes(content)
+    for words in ("a man", "", "a man"):
+        for _ in range(2):
+            assert outcome(read, picture, words) == outcome(read_caption, picture, words)
+    (tmp_path / "a.txt").unlink(missing_ok=True)
+    assert outcome(read, picture, "a man") == outcome(read_caption, picture, "a man")
+
+
+def outcome(read: object, picture: Path, words: str) -> object:
+    try:
+        return read(picture, ".txt", words)  # type: ignore[operator]
+    except captions.NotUTF8Error as error:
+        return error.path, error.byte
