@@ -18,9 +18,9 @@ from engine.plan.caption_files import read_for_editing, write_caption
 from engine.plan.captions import NotUTF8Error, has_word, is_missing
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
-from lora_tui.screens.pictures import LIST_KEYS, PREVIEW_COLUMNS
+from lora_tui.folder_contents import fitted
+from lora_tui.screens.list_page import LARGE_KEY, NAME_CELLS, ListPage
 from lora_tui.screens.sentences import Says
-from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Left, RowInput, Taken
 from lora_tui.widgets.lines import Lines
@@ -29,24 +29,21 @@ from lora_tui.widgets.paint import DIM, GOOD, PLAIN, WARN, line
 from lora_tui.widgets.picture import Picture
 from lora_tui.words import paragraph
 
-NAME_CELLS = 20
 SAVE_SECONDS = 0.8  # after the last letter: a lost connection costs at most a word
 
 
-class CaptionsPage(WizardPage):
+class CaptionsPage(ListPage):
     """A row for each training picture, its caption edited below. Every change is kept in a backup first."""
 
     STEP: ClassVar[StepName] = "captions"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "edit", "edit", id="edit", tooltip="Edit this caption; Enter saves it and goes to the next."),
         Binding("m", "missing", "next missing", id="missing", tooltip="The next without a caption or the trigger."),
-        Binding("z", "large", "large", id="large", tooltip="The picture as large as the terminal."),
-        *LIST_KEYS,
+        LARGE_KEY,
     ]
 
     def __init__(self, pages: object) -> None:
-        super().__init__(pages)  # type: ignore[arg-type]
-        self._shown: tuple[Entry, ...] = ()
+        super().__init__(pages)
         self._written: dict[Path, str] = {}  # by picture: captions written here, until the next survey knows of them
         self._survey: object = None
         self._open: Entry | None = None  # the picture whose caption is being edited
@@ -61,27 +58,13 @@ class CaptionsPage(WizardPage):
         yield Lines(id="about")
         yield RowInput(id="editor")
 
-    @property
-    def listing(self) -> Listing:
-        return self.query_one(Listing)
-
     def update(self) -> None:
         survey = self.wizard.survey
         if survey is not self._survey and not self.wizard.looking:
             self._survey, self._written = survey, {}
         dataset = survey.dataset if survey is not None else None
-        self._shown = dataset.used_of("train") if dataset is not None else ()
-        self.listing.show_rows(len(self._shown), self._row)
-        self.query_one("#preview").display = self.app.size.width >= PREVIEW_COLUMNS
-        shown = self._here
-        self.query_one("#picture", Picture).show_path(
-            shown.path if shown is not None and self.query_one("#preview").display else None
-        )
+        self.show_list(dataset.used_of("train") if dataset is not None else ())
         self.query_one("#about", Lines).show(self._about())
-
-    @property
-    def _here(self) -> Entry | None:
-        return self._shown[self.listing.here] if self._shown else None
 
     def _caption(self, entry: Entry) -> str:
         if entry.path in self._written:
@@ -91,13 +74,12 @@ class CaptionsPage(WizardPage):
     def _is_missing(self, entry: Entry) -> bool:
         return is_missing(self._caption(entry), self.draft.project.trigger)
 
-    def _row(self, index: int) -> Text:
-        entry = self._shown[index]
+    def row_of(self, entry: Entry) -> Text:
         caption = self._caption(entry)
         mark, style = ("✓", GOOD) if not self._is_missing(entry) else ("·", DIM) if not caption else ("!", WARN)
-        name = inert(entry.path.name, NAME_CELLS - 1)
+        name = fitted(entry.path.name, NAME_CELLS - 1)
         text = (inert(caption), PLAIN) if caption else ("no caption yet", DIM)
-        return line((f"{mark} ", style), (f"{name:<{NAME_CELLS}}", DIM), text)
+        return line((f"{mark} ", style), (f"{name} ", DIM), text)
 
     def _about(self) -> list[Text]:
         """As many lines while a caption is edited as before: the list and the picture above stay where they are."""
@@ -110,7 +92,7 @@ class CaptionsPage(WizardPage):
 
     def _remarks(self, trigger: str) -> list[Text]:
         """The whole caption, or what is wrong with it."""
-        entry = self._here
+        entry = self.here
         if entry is None:
             return [line((" There are no pictures yet; they are the second step.", DIM))]
         caption = self._caption(entry)
@@ -126,42 +108,30 @@ class CaptionsPage(WizardPage):
         return "Enter saves and goes to the next, Esc stops; what you typed is saved."
 
     def sentence(self, standing: Standing) -> Says:
-        if self._shown and standing.mark != "done":
+        if self.shown and standing.mark != "done":
             return "!", f"{standing.missing} {self.key('missing')} goes to the next one, {self.key('edit')} edits."
         return super().sentence(standing)
 
     # ----------------------------------------------------------------------------------------------------------- keys
-    def action_row(self, by: int) -> None:
-        self._news = None
-        self.listing.move(by)
-        self.show_all()
-
     def on_listing_moved(self, event: Listing.Moved) -> None:
-        here = self._here
+        here = self.here
         if self._open is not None and (here is None or here.path != self._open.path):
             self._close()
-        self.show_all()
 
     def on_listing_opened(self, event: Listing.Opened) -> None:
         self.action_edit()
 
     def action_missing(self) -> None:
-        count = len(self._shown)
+        count = len(self.shown)
         for step in range(1, count + 1):
             index = (self.listing.here + step) % count
-            if self._is_missing(self._shown[index]):
+            if self._is_missing(self.shown[index]):
                 self.listing.choose(index)
                 return
         self.say("ok", "Every picture has a caption with the trigger word.")
 
-    def action_large(self) -> None:
-        from lora_tui.screens.large import LargePicture
-
-        if self._shown:
-            self.app.push_screen(LargePicture([entry.path for entry in self._shown], self.listing.here))
-
     def action_edit(self) -> None:
-        entry = self._here
+        entry = self.here
         if entry is None:
             return
         try:
@@ -193,7 +163,7 @@ class CaptionsPage(WizardPage):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         if self._save():
-            last = self.listing.here + 1 >= len(self._shown)
+            last = self.listing.here + 1 >= len(self.shown)
             self._close()
             if last:
                 self.say("ok", "That was the last one. All are saved.")
@@ -240,7 +210,7 @@ class CaptionsPage(WizardPage):
             return True
         self._written[entry.path] = text
         with contextlib.suppress(NoMatches):  # the screen is being taken down
-            self.listing.show_rows(len(self._shown), self._row)
+            self.show_list(self.shown)
         return True
 
     def _close(self) -> None:

@@ -16,9 +16,10 @@ from engine.plan.errors import UserError, few, inert, plural
 from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
 from lora_tui.aside import aside, or_error
+from lora_tui.folder_contents import fitted
 from lora_tui.project_edits import left_out_or_not
+from lora_tui.screens.list_page import LARGE_KEY, NAME_CELLS, ListPage
 from lora_tui.screens.sentences import Says
-from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
@@ -29,19 +30,10 @@ if TYPE_CHECKING:
     from engine.plan.dataset import Dataset
     from engine.plan.take_over import Taken
 
-NAME_CELLS = 20
-PREVIEW_COLUMNS = 110  # from here on there is room for the picture beside the list
 SHAPES_SHOWN = 4
 
-LIST_KEYS: list[BindingType] = [
-    Binding("up", "row(-1)", "row", show=False, tooltip="The row above or below."),
-    Binding("down", "row(1)", "row", show=False, tooltip="The row above or below."),
-    Binding("left", "row(-10)", "", show=False, tooltip="Ten rows up or down."),
-    Binding("right", "row(10)", "", show=False, tooltip="Ten rows up or down."),
-]
 
-
-class PicturesPage(WizardPage):
+class PicturesPage(ListPage):
     """A row for each picture: size, the bucket it is trained in, what is wrong with it. Files are only read."""
 
     STEP: ClassVar[StepName] = "pictures"
@@ -50,13 +42,11 @@ class PicturesPage(WizardPage):
         Binding("a", "add", "add pictures", id="add", tooltip="Take pictures over from a folder, with their captions."),
         Binding("f", "browse", "browse", id="browse", tooltip="Look for a folder of pictures on this machine."),
         Binding("space", "leave_out", "leave out", id="leave_out", tooltip="Do not train this picture, or do again."),
-        Binding("z", "large", "large", id="large", tooltip="The picture as large as the terminal."),
-        *LIST_KEYS,
+        LARGE_KEY,
     ]
 
     def __init__(self, pages: object) -> None:
-        super().__init__(pages)  # type: ignore[arg-type]
-        self._shown: tuple[Entry, ...] = ()
+        super().__init__(pages)
         self._left_out: frozenset[str] = frozenset()  # as the project says now, which the survey may not know yet
         self._cancel: threading.Event | None = None
 
@@ -69,21 +59,14 @@ class PicturesPage(WizardPage):
         yield Lines(id="about")
 
     @property
-    def listing(self) -> Listing:
-        return self.query_one(Listing)
-
-    @property
     def dataset(self) -> Dataset | None:
         return self.wizard.survey.dataset if self.wizard.survey is not None else None
 
     def update(self) -> None:
         dataset = self.dataset
-        self._shown = dataset.of(self.KIND) if dataset is not None else ()
         self._left_out = frozenset(self.draft.project.left_out)
         self.query_one("#summary", Lines).show(self.summary())
-        self.listing.show_rows(len(self._shown), self._row)
-        self.query_one("#preview").display = self.app.size.width >= PREVIEW_COLUMNS
-        self._show_picture()
+        self.show_list(dataset.of(self.KIND) if dataset is not None else ())
         self.query_one("#about", Lines).show(self.remarks())
 
     def summary(self) -> list[Text]:
@@ -98,36 +81,29 @@ class PicturesPage(WizardPage):
         most = shapes[0][1] if shapes else 1
         for (width, height), count in shapes[:SHAPES_SHOWN]:
             name = f" {width} × {height}"
-            rows.append(line((f"{name:<14}", DIM), *bar(count, most, 16), (f" {count}", DIM)))
+            rows.append(line((f"{name:<14}", DIM), *bar(count, most, 16), (f" {count:,}", DIM)))
         if len(shapes) > SHAPES_SHOWN:
             rows.append(line((f" and {len(shapes) - SHAPES_SHOWN} more shapes", DIM)))
         return rows
 
     def remarks(self) -> list[Text]:
         """What is wrong with the chosen picture, below."""
-        if not self._shown:
+        entry = self.here
+        if entry is None:
             words = "20 to 30 good pictures are best: sharp, your subject alone, different places, clothes and light."
             how = line((f" {self.key('add')}", STRONG), (" takes them from a folder.", DIM))
             return [line((f" {words}", DIM)), how]
-        entry = self._shown[self.listing.here]
         return [line((f" {problem}", WARN)) for problem in entry.problems[:3]] or [line((" nothing to remark", DIM))]
 
-    def _row(self, index: int) -> Text:
-        entry = self._shown[index]
-        name = inert(entry.path.name, NAME_CELLS - 1)
+    def row_of(self, entry: Entry) -> Text:
+        name = fitted(entry.path.name, NAME_CELLS - 1)
         size = f"{entry.width} × {entry.height}" if entry.width else "-"
         bucket = f"→ {entry.bucket[0]} × {entry.bucket[1]}" if entry.bucket[0] else ""
         broken = bool(entry.problems) and not entry.bucket[0]
         left_out = not broken and self.draft.project.relative(entry.path) in self._left_out
         style = BAD if broken else DIM if left_out else PLAIN
         note = "left out" if left_out else short(entry) if entry.problems else ""
-        return line((f"{name:<{NAME_CELLS}}", style), (f"{size:<12}", DIM), (f"{bucket:<14}", DIM), (note, WARN))
-
-    def _show_picture(self) -> None:
-        if self.query_one("#preview").display and self._shown:
-            self.query_one("#picture", Picture).show_path(self._shown[self.listing.here].path)
-        else:
-            self.query_one("#picture", Picture).show_path(None)
+        return line((f"{name} ", style), (f"{size:<12}", DIM), (f"{bucket:<14}", DIM), (note, WARN))
 
     def sentence(self, standing: Standing) -> Says:
         if self._cancel is not None:
@@ -135,24 +111,9 @@ class PicturesPage(WizardPage):
         return super().sentence(standing)
 
     # ----------------------------------------------------------------------------------------------------------- keys
-    def action_row(self, by: int) -> None:
-        self._news = None
-        self.listing.move(by)
-        self.show_all()
-
-    def on_listing_moved(self, event: Listing.Moved) -> None:
-        self.show_all()
-
     def action_leave_out(self) -> None:
-        if not self._shown:
-            return
-        self.done(self.draft.edit(left_out_or_not(self._shown[self.listing.here].path)))
-
-    def action_large(self) -> None:
-        from lora_tui.screens.large import LargePicture
-
-        if self._shown:
-            self.app.push_screen(LargePicture([entry.path for entry in self._shown], self.listing.here))
+        if self.here is not None:
+            self.done(self.draft.edit(left_out_or_not(self.here.path)))
 
     def action_home(self) -> None:
         if self._cancel is not None:
@@ -162,7 +123,7 @@ class PicturesPage(WizardPage):
 
     def offered(self, action: str) -> bool:
         if action in ("leave_out", "large"):
-            return bool(self._shown)
+            return bool(self.shown)
         return super().offered(action)
 
     # --------------------------------------------------------------------------------------------- taking pictures over

@@ -43,9 +43,9 @@ class RegularisationPage(PicturesPage):
         return rows
 
     def remarks(self) -> list[Text]:
-        return super().remarks() if self._shown else []
+        return super().remarks() if self.shown else []
 
     def sentence(self, standing: Standing) -> Says:
-        if standing.mark == "done" and not self._shown:
+        if standing.mark == "done" and not self.shown:
             return "ok", f"You may do without: {self.key('next')} goes on. {self.key('add')} takes some from a folder."
         return super().sentence(standing)

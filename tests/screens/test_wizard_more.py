@@ -120,3 +120,37 @@ def test_the_app_opens_on_the_row_where_it_was_left(folder: Path, step: str, key
     drive(folder, come_back)
     assert chosen[0] == chosen[1] != ""
     assert step == "6" or chosen[0] == row
+
+
+@pytest.mark.parametrize("step", ["2", "4"])
+def test_lists_go_by_pages_and_open_where_they_were_left(folder: Path, step: str) -> None:  # noqa: F811
+    from lora_tui.screens.list_page import ListPage
+
+    pictures = folder / "img" / "2_ohwx man"
+    for number in range(200):
+        (pictures / f"写真 {number:03}.png").hardlink_to(pictures / "00.png")
+    places = []
+
+    async def leave(pilot: Pilot[None]) -> None:
+        page = pilot.app.screen
+        await press(pilot, step)
+        page = pilot.app.screen
+        assert isinstance(page, ListPage)
+        await press(pilot, "end")
+        assert page.listing.here == 205
+        await press(pilot, "home", "right", "right", "left", "down")
+        assert page.listing.here == page.listing.page + 1
+        places.append(page.here)
+        row = next(line for line in text(pilot).splitlines() if "▸" in line[27:] and "写真" in line)
+        assert "写真 0" in row
+        assert "png  " in row or "png 写" not in row
+        await press(pilot, "q")
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        page = pilot.app.screen
+        assert isinstance(page, ListPage)
+        assert page.here is not None
+        assert page.here.path == places[0].path
+
+    drive(folder, leave)
+    drive(folder, come_back)

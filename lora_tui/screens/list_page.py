@@ -1,0 +1,99 @@
+"""What the steps have in common that list pictures: a row for each, one of them chosen, and a preview beside them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from engine.plan.dataset import Picture as Entry
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.widgets.listing import Listing
+from lora_tui.widgets.picture import Picture
+
+NAME_CELLS = 20
+PREVIEW_COLUMNS = 110  # from here on there is room for the picture beside the list
+_ENDS = 10_000_000  # rows, in both directions
+
+LARGE_KEY = Binding("z", "large", "large", id="large", tooltip="The picture as large as the terminal.")
+LIST_KEYS: list[BindingType] = [
+    Binding("up", "row(-1)", "row", show=False, tooltip="The row above or below."),
+    Binding("down", "row(1)", "row", show=False, tooltip="The row above or below."),
+    Binding("left", "page(-1)", "", show=False, tooltip="A page up or down."),
+    Binding("right", "page(1)", "", show=False, tooltip="A page up or down."),
+    Binding("pageup", "page(-1)", "", show=False, tooltip="A page up or down."),
+    Binding("pagedown", "page(1)", "", show=False, tooltip="A page up or down."),
+    Binding("home", f"row(-{_ENDS})", "", show=False, tooltip="The first or the last row."),
+    Binding("end", f"row({_ENDS})", "", show=False, tooltip="The first or the last row."),
+]
+
+
+class ListPage(WizardPage):
+    """A subclass gives `row_of`, shows its pictures with `show_list`, and has `#list`, `#preview` and `#picture`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = LIST_KEYS
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self.shown: tuple[Entry, ...] = ()
+        self._wanted = ""  # the place where the app was left, until the pictures are known
+
+    def row_of(self, entry: Entry) -> Text:
+        """The line of one picture, without its cursor."""
+        raise NotImplementedError
+
+    def show_list(self, shown: tuple[Entry, ...]) -> None:
+        """Show these pictures from now on; the place stays as far as it can."""
+        self.shown = shown
+        self.listing.show_rows(len(shown), self._row)
+        if self._wanted and shown:
+            wanted, self._wanted = self._wanted, ""
+            self.go_to_place(wanted)
+        preview = self.query_one("#preview")
+        preview.display = self.app.size.width >= PREVIEW_COLUMNS
+        here = self.here
+        self.query_one("#picture", Picture).show_path(here.path if here is not None and preview.display else None)
+
+    def _row(self, index: int) -> Text:
+        return self.row_of(self.shown[index])
+
+    @property
+    def listing(self) -> Listing:
+        return self.query_one(Listing)
+
+    @property
+    def here(self) -> Entry | None:
+        """The picture that is chosen."""
+        return self.shown[self.listing.here] if self.shown else None
+
+    @property
+    def place(self) -> str:
+        return self.draft.project.relative(self.here.path) if self.here is not None else self._wanted
+
+    def go_to_place(self, place: str) -> None:
+        if not self.shown:
+            self._wanted = place
+            return
+        path = self.draft.path / place
+        found = next((index for index, entry in enumerate(self.shown) if entry.path == path), None)
+        if found is not None:
+            self.listing.choose(found)
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_row(self, by: int) -> None:
+        self._news = None
+        self.listing.move(by)
+        self.show_all()
+
+    def action_page(self, by: int) -> None:
+        self.action_row(by * self.listing.page)
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        self.show_all()
+
+    def action_large(self) -> None:
+        from lora_tui.screens.large import LargePicture
+
+        if self.shown:
+            self.app.push_screen(LargePicture([entry.path for entry in self.shown], self.listing.here))
