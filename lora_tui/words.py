@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 from rich.text import Text
 
@@ -11,12 +12,19 @@ from lora_tui.explanations import ABOUT
 from lora_tui.widgets.paint import DIM, PLAIN, WARN, line
 
 
-def about(key: str, width: int, warning: str = "") -> list[Text]:
-    """The explanation of a row, wrapped to `width` cells; behind it what is wrong with it now."""
-    rows = [line((f" {part}", PLAIN)) for part in textwrap.wrap(ABOUT.get(key, ""), max(30, width - 2))]
-    if warning and key in ("trigger", "class"):
-        rows += [line((f" {part}", WARN)) for part in textwrap.wrap(inert(warning), max(30, width - 2))]
-    return rows
+def about(key: str, width: int, warning: str = "", keys: Iterable[str] = ()) -> list[Text]:
+    """The explanation of a row, wrapped to `width` cells; behind it what is wrong with it now.
+
+    keys: all rows that are explained one below the other, where there is room for that; the chosen one stands out.
+    """
+    found: list[Text] = []
+    for each in [known for known in keys if known in ABOUT] or [key]:
+        style = PLAIN if each == key else DIM
+        found += [line()] if found else []
+        found += [line((f" {part}", style)) for part in textwrap.wrap(ABOUT.get(each, ""), max(30, width - 2))]
+        if warning and each == key and key in ("trigger", "class"):
+            found += [line((f" {part}", WARN)) for part in textwrap.wrap(inert(warning), max(30, width - 2))]
+    return found
 
 
 def paragraph(text: str, width: int) -> list[Text]:

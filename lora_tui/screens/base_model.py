@@ -63,7 +63,7 @@ class BaseModelPage(FormPage):
         for number, model in enumerate(self._found or ()):
             aside = f"{model.kind:<14} {size(model.size) if model.size else ''}"
             rows.append(Row(f"found {number}", inert(name_of(model.path)), aside=aside, kind="action"))
-        self.form.show(rows)
+        self.show_rows(rows)
         self.query_one("#about", Lines).show(self._about(now))
 
     def _chosen(self, now: str) -> Row:

@@ -10,7 +10,7 @@ from engine.plan.errors import inert
 from lora_tui.draft import LONGEST_TYPED
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
-from lora_tui.widgets.form import EDITABLE, Form, RowPath
+from lora_tui.widgets.form import EDITABLE, Form, Row, RowPath, spaced
 from lora_tui.widgets.path_input import PathInput
 
 BESIDE_CELLS = 60  # of the explanations at the right, on huge terminals
@@ -33,6 +33,10 @@ class FormPage(WizardPage):
     @property
     def form(self) -> Form:
         return self.query_one(Form)
+
+    def show_rows(self, rows: list[Row]) -> None:
+        """Show these rows from now on, with air between the groups where there is room."""
+        self.form.show(spaced(rows) if self.has_class("-roomy") else rows)
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -21,7 +21,8 @@ from lora_tui.readable import at
 from lora_tui.screens.form_page import FORM_KEYS, candidates
 from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import SIGNS
-from lora_tui.widgets.form import Form, Row
+from lora_tui.screens.wizard_page import ROOMY_ROWS
+from lora_tui.widgets.form import Form, Row, spaced
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, STRONG, line
@@ -127,7 +128,7 @@ class Home(Page[None]):
         ]
         if not self._moved:
             form.here = ""  # what came meanwhile comes first
-        form.show(rows)
+        form.show(spaced(rows) if self.app.size.height >= ROOMY_ROWS else rows)
         self.query_one(Status).say(*(self._said or ("ok", self._advice())))
         self.show_hints()
 
@@ -139,6 +140,13 @@ class Home(Page[None]):
             if self.known
             else f"First time? {self.key('demo')} opens a small project, and there 7 and s train it."
         )
+
+    def on_resize(self) -> None:
+        self._paint()
+
+    def label(self, binding: Binding) -> str:
+        row = self.query_one(Form).row if binding.id == "enter" else None
+        return "open" if row is not None and row.kind == "action" else super().label(binding)
 
     def typing_changed(self) -> None:
         self._paint()

@@ -14,6 +14,7 @@ from lora_tui.aside import aside, or_error
 from lora_tui.screens.form_page import FORM_KEYS, candidates
 from lora_tui.screens.page import Page
 from lora_tui.screens.project import judge_of
+from lora_tui.screens.wizard_page import ROOMY_ROWS
 from lora_tui.widgets.form import EDITABLE, Form, Row
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
@@ -22,6 +23,8 @@ from lora_tui.widgets.path_input import PathInput
 from lora_tui.widgets.status import Status
 from lora_tui.wish import forget, make, remember, remembered
 from lora_tui.words import about
+
+WIDEST = 110  # cells of a line that is read easily
 
 
 class NewProjectPage(Page[None]):
@@ -65,6 +68,7 @@ class NewProjectPage(Page[None]):
             remember(self.wish)
 
     def on_resize(self) -> None:
+        self.set_class(self.app.size.height >= ROOMY_ROWS, "-roomy")
         self.paint()
 
     def paint(self) -> None:
@@ -83,7 +87,9 @@ class NewProjectPage(Page[None]):
                 Row("make", "Make the project", aside="and go on with its pictures", kind="action"),
             ]
         )
-        self.query_one("#about", Lines).show(about(form.here, self.app.size.width - 4, judge_of(warned)))
+        keys = [row.key for row in form.rows] if self.has_class("-roomy") else ()
+        width = min(WIDEST, self.app.size.width - 4)
+        self.query_one("#about", Lines).show(about(form.here, width, judge_of(warned), keys))
         _, missing = self.wish.looked_over()
         if self.typing:
             self.say("ok", "Type, and take it with Enter; Esc leaves it as it was.")

@@ -31,7 +31,7 @@ class ProjectPage(FormPage):
         project = self.draft.project
         warned = judge(project.trigger, project.class_name)
         rows = [
-            Row("name", "Name", project.name, aside="also the LoRA's, unless you give that another one"),
+            Row("name", "Name", project.name, aside="also the LoRA's"),
             Row("trigger", "Trigger word", project.trigger, mark="!" if warned else "", aside="a made-up word"),
             Row("class", "Class", project.class_name, aside="man, woman, dog, style …"),
         ]
@@ -42,7 +42,8 @@ class ProjectPage(FormPage):
                 key = f"repeats {found.name}"
                 rows.append(Row(key, label, str(found.repeats), kind="number", changed=changed, aside=found.name))
         self.form.show(rows)
-        self.query_one("#about", Lines).show(about(self._key(), self.about_room, judge_of(warned)))
+        keys = ("name", "trigger", "class", "repeats") if self.has_class("-roomy") else ()
+        self.query_one("#about", Lines).show(about(self._key(), self.about_room, judge_of(warned), keys))
 
     def _key(self) -> str:
         return self.form.here.partition(" ")[0]

@@ -39,7 +39,7 @@ from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import DIM, GOOD, PLAIN, STRONG, line
+from lora_tui.widgets.paint import DIM, PLAIN, STRONG, line
 from lora_tui.widgets.picture import Picture
 from lora_tui.words import paragraph
 
@@ -127,7 +127,7 @@ class ResultsPage(FormPage):
             rows.append(Row("words", "Copy the words for a prompt", aside=inert(self._words()), kind="action"))
             if self._fetch is not None:
                 rows.append(Row("home", "Fetch it to your computer", aside="the command for it", kind="action"))
-        self.form.show(rows)
+        self.show_rows(rows)
         self._show_pictures()
         self.query_one("#about", Lines).show(self._about())
 
@@ -156,10 +156,10 @@ class ResultsPage(FormPage):
             return fetch_lines(self._fetch, self.about_room)
         if self._copied is not None:
             word = prompt_text(self._copied.stem)
-            rows = [line((" Copied: ", DIM), (inert(self._copied), GOOD))]
+            rows = paragraph(f"Copied: {inert(self._copied)}", self.about_room)
             return [*rows, line((" In a prompt of A1111 or Forge: ", DIM), (inert(word), STRONG))]
         if self._run is not None and (self._run.output_dir / "comparison.png").is_file():
-            return [line((f" The sheet and its pictures: {inert(self._run.path)}", DIM))]
+            return paragraph(f"The sheet and its pictures: {inert(self._run.path)}", self.about_room)
         return []
 
     def _show_pictures(self) -> None:

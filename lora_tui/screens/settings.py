@@ -61,7 +61,7 @@ class SettingsPage(FormPage):
                 continue
             rows += [self._preset_row()] if part == "basic" else []
             rows += [self._row(option) for option in listed(part)]
-        self.form.show(rows)
+        self.show_rows(rows)
         self.query_one("#about", Lines).show(self._about(self.about_room - 2))
 
     @property

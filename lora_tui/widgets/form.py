@@ -57,6 +57,16 @@ class Row:
     kind: Kind = "text"
 
 
+def spaced(rows: Sequence[Row]) -> list[Row]:
+    """With an empty line before each group but the first, where there is room for that."""
+    found: list[Row] = []
+    for row in rows:
+        if row.kind == "heading" and found and found[-1].kind != "heading":
+            found.append(Row(f"before {row.key}", "", kind="note"))
+        found.append(row)
+    return found
+
+
 _IN_ROW: list[BindingType] = [
     Binding("enter", "submit", "take it", id="submit", tooltip="Take what is typed."),
     Binding("escape", "give_up", "leave it", id="give_up", tooltip="Leave it as it was."),
