@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections import Counter
 from pathlib import Path
@@ -188,9 +189,10 @@ def test_pictures_of_the_same_name_have_their_own_captions(folder: Path) -> None
     drive(folder, act, "huge")
 
 
-def test_threads_give_way_soon(folder: Path) -> None:  # noqa: F811
+def test_threads_give_way_soon_and_memory_is_seldom_searched(folder: Path) -> None:  # noqa: F811
     async def act(pilot: Pilot[None]) -> None:
         assert sys.getswitchinterval() <= 0.001
+        assert gc.get_threshold()[2] >= 100
 
     drive(folder, act)
 
