@@ -50,14 +50,16 @@ MEMORY_CALLS = ("brk", "mmap", "munmap")  # how many Python needs depends on the
 class Pty:
     """A program in a pty that is read and not drawn, so that drawing does not take the time that is measured."""
 
-    def __init__(self, command: Sequence[object], home: Path) -> None:
+    def __init__(
+        self, command: Sequence[object], home: Path, columns: int = COLUMNS, rows: int = ROWS, **variables: str
+    ) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "TMUX", "SSH_"))}
         env |= {"HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
-        env |= {"OMP_NUM_THREADS": "1"}
+        env |= {"OMP_NUM_THREADS": "1"} | variables
         self.began = time.monotonic()
         self.pid, self._fd = pty.fork()
         if not self.pid:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execve(str(command[0]), [str(part) for part in command], env)
         self.process = psutil.Process(self.pid)
         self.output = b""

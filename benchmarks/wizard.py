@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import small_run
+from benchmarks import small_run, wizard_keys
 from benchmarks.dashboard import Pty
 from engine.plan.files import atomic_write
 
@@ -110,6 +110,9 @@ def main() -> None:
     for key, name in names.items():
         found = told[key]
         print(f"{name:<48} median {found['median']:5.0f} ms   95 % {found['p95']:5.0f}   most {found['most']:5.0f}")
+    keys = wizard_keys.measure({"here": wizard_keys.HERE})
+    print("\n".join(["", *wizard_keys.table(keys)]))
+    told["keys"] = wizard_keys.as_json(keys)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(args.json, json.dumps(told, indent=1))
     print(f"\ngoal: {GOAL_MS:.0f} ms; written to {args.json}")

@@ -81,11 +81,12 @@ class Home(Page[None]):
         self._look()
 
     def _look(self) -> None:
-        if self.is_current:
+        if self.is_active:
             aside(known_projects, self._found)
 
     def _found(self, known: list[Known]) -> None:
-        if known != self.known and self.is_attached:
+        # Under another screen this one may not change: Textual would paint over again what lies above.
+        if known != self.known and self.is_attached and self.is_active:
             self.known = known
             self._paint()
 
