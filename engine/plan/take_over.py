@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.plan.errors import UserError
+from engine.plan.errors import UserError, plural
 from engine.plan.files import reading_errors
 from engine.plan.folders import Kind, find_folders, require_folder
 from engine.plan.option_values import is_plain_name
@@ -32,6 +32,11 @@ class Taken:
     skipped: int = 0
     renamed: int = 0
     captions: int = 0
+
+    def __str__(self) -> str:
+        captions = f" and {plural(self.captions, 'caption')}" if self.captions else ""
+        skipped = f" {self.skipped:,} were here already." if self.skipped else ""
+        return f"{plural(self.added, 'picture')}{captions} taken over.{skipped}"
 
 
 def take_over(

@@ -108,9 +108,7 @@ class PicturesStep(PlainStep):
         if isinstance(done, UserError):
             self.talk.say(f"Error: {done}")
             return
-        here = f" {done.skipped} were here already." if done.skipped else ""
-        captions = f" and {plural(done.captions, 'caption')}" if done.captions else ""
-        self.talk.say(f"{plural(done.added, 'picture')}{captions} taken over.{here}" + (" Stopped." if stopped else ""))
+        self.talk.say(f"{done} Then you stopped it." if stopped else str(done))
         self.walk.wizard.look_again()
         self.tell()
 

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from engine.plan.dataset import Picture as Entry
-from engine.plan.errors import UserError, few, inert, plural
+from engine.plan.errors import UserError, inert, plural
 from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
 from lora_tui.aside import aside, or_error
@@ -183,9 +183,7 @@ class PicturesPage(ListPage):
         if isinstance(taken, UserError):
             self._news = ("x", str(taken))
         else:
-            parts = [f"{plural(taken.added, 'picture')} taken over", plural(taken.captions, "caption")]
-            parts += [f"{taken.skipped} were here already"] if taken.skipped else []
-            self._news = ("!" if stopped else "ok", few(parts, 4) + (", then stopped." if stopped else "."))
+            self._news = ("!", f"{taken} Then you stopped it.") if stopped else ("ok", str(taken))
         self.wizard.look_again()
         self.show_all()
 
