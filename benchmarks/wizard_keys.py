@@ -87,9 +87,10 @@ class Session:
                 first = app.last if first is None else first
                 if shown is None and shows in app.output[before:]:
                     shown = app.last
+        given_up = time.monotonic()
         return Answer(
-            ((first or end) - began) * 1000,
-            ((shown or end) - began) * 1000,
+            ((first or given_up) - began) * 1000,
+            ((shown or given_up) - began) * 1000,
             (app.last - began) * 1000,
             len(app.output) - before,
         )
