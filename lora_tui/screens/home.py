@@ -154,7 +154,7 @@ class Home(Page[None]):
         self._paint()
 
     def label(self, binding: Binding) -> str:
-        row = self.query_one(Form).row if self.is_mounted and binding.id == "enter" else None
+        row = self.query_one(Form).row if binding.id == "enter" else None
         if row is None or row.kind != "action":
             return super().label(binding)
         return "open" if row.key.startswith(("run ", "project ")) else "do it"

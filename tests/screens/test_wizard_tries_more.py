@@ -262,6 +262,34 @@ def test_a_dry_run_offers_nothing_to_save(folder: Path) -> None:  # noqa: F811
         drive(folder, act)
 
 
+def test_a_dry_run_is_not_asked_to_save(folder: Path) -> None:  # noqa: F811
+    run = run_of(folder, dry_run=5)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "8", "enter")
+        await settle(pilot)
+        await press(pilot, "s", "down", "enter")
+        await settle(pilot)
+        assert said(pilot)[1] == "Asked the engine to stop."
+
+    with hold(run):
+        drive(folder, act)
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+def test_a_run_without_a_step_counts_none(folder: Path, size: str) -> None:  # noqa: F811
+    run_of(folder, "stopped")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "8", "enter")
+        await settle(pilot)
+        assert "no step was done" in text(pilot)
+        assert "0 of 0" not in text(pilot)
+        assert "preparing" not in text(pilot)
+
+    drive(folder, act, size)
+
+
 def test_on_the_list_of_projects_enter_opens(folder: Path) -> None:  # noqa: F811
     run = run_of(folder, dry_run=5)
 
@@ -277,6 +305,14 @@ def test_on_the_list_of_projects_enter_opens(folder: Path) -> None:  # noqa: F81
 
     with hold(run):
         drive(folder, act)
+
+
+def test_also_at_the_first_look_enter_does_what_it_says() -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        assert "Enter do it" in text(pilot).splitlines()[-1]
+
+    drive(None, act)
 
 
 def test_a_folder_that_is_gone_has_no_facts_and_nothing_to_open(folder: Path) -> None:  # noqa: F811
