@@ -150,6 +150,9 @@ class ReviewPage(WizardPage):
         survey = self.wizard.survey
         if self._starting:
             return
+        if gone := self.wizard.gone:
+            self.say("x", gone)
+            return
         if survey is None or self.wizard.looking:
             self.say("!", "The project is being checked; in a moment it can start.")
             return

@@ -324,6 +324,8 @@ def test_a_folder_that_is_gone_has_no_facts_and_nothing_to_open(folder: Path) ->
         assert "The project's folder is not there any more" in text(pilot)
         assert "As a command" not in text(pilot)
         assert "ohwx man" not in text(pilot)
+        await press(pilot, "s")
+        assert "project.toml has to be mended" not in said(pilot)[1]
         await press(pilot, "8")
         assert "Enter" not in text(pilot).splitlines()[-1]
         assert "s starts it" not in said(pilot)[1]
