@@ -54,7 +54,7 @@ class Progress:
     """What the steps are judged by, and nothing else: of equal ones the steps stand alike.
 
     typed: how many values cannot be used yet. trained: whether any training of the project has begun. running: whether
-    one is at work. loras: how many are saved.
+    one is at work. finished: whether one has come to its end. loras: how many are saved.
     """
 
     trigger: str
@@ -63,6 +63,7 @@ class Progress:
     typed: int = 0
     trained: bool = False
     running: bool = False
+    finished: bool = False
     loras: int = 0
 
 
@@ -179,7 +180,11 @@ def _review(progress: Progress) -> Standing:
 def _training(progress: Progress) -> Standing:
     if progress.running:
         return Standing("todo", "A training is running; it goes on when you leave.", "on")
-    return Standing("done") if progress.trained else Standing("todo", "Nothing has been trained yet.")
+    if progress.finished:
+        return Standing("done")
+    if progress.trained:
+        return Standing("attention", "No training has come to its end yet.")
+    return Standing("todo", "Nothing has been trained yet.")
 
 
 def _results(progress: Progress) -> Standing:

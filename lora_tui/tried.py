@@ -1,13 +1,14 @@
-"""What the last dry run of a project has shown, for as long as it tells of what would be trained now."""
+"""What dry runs of a project have shown, for as long as it tells of what would be trained now."""
 
 from __future__ import annotations
 
+import json
 import time
 
 from engine.plan.errors import UserError, inert
 from engine.plan.project import Project
 from engine.plan.settings import Settings, sha256
-from engine.runs.folder import list_runs
+from engine.runs.folder import RunFolder, list_runs
 from engine.runs.state import observe
 from lora_tui.follow import with_absolute_base
 from lora_tui.readable import at
@@ -15,24 +16,41 @@ from lora_tui.readable import at
 LOOKED_AT = 20  # runs, the newest
 
 
-def last_try(project: Project, settings: Settings, now: float | None = None) -> str:
-    """`Tried at 14:02: Five steps went well: …`; "" where none was finished, or something else was tried then."""
-    run = next((run for run in reversed(list_runs(project.path)[-LOOKED_AT:]) if run.is_dry_run), None)
-    if run is None:
-        return ""
+def last_try(project: Project, settings: Settings, steps: int | None = None, now: float | None = None) -> str:
+    """`Tried 14:02: Five steps went well: …`, of the newest dry run that came to its end; "" where something else was
+    tried. `steps`: of the training now, where they are known: other pictures take another time.
+    """
     try:
-        job = run.job
         settings = with_absolute_base(settings, project.path)
-        seen = observe(run)
     except (UserError, OSError):
         return ""
-    end = seen.snapshot.end
-    same = (
+    for run in reversed(list_runs(project.path)[-LOOKED_AT:]):
+        if run.is_dry_run and _of_the_same(run, project, settings) and steps in (None, _steps(run) or steps):
+            seen = observe(run)
+            if seen.state == "finished" and (end := seen.snapshot.end) is not None:
+                return f"Tried {at(end.time, time.time() if now is None else now)}: {inert(end.message)}"
+    return ""
+
+
+def _of_the_same(run: RunFolder, project: Project, settings: Settings) -> bool:
+    """Whether it tried what the wizard would train now, on the device that it would take."""
+    try:
+        job = run.job
+    except UserError:
+        return False
+    return (
         job.settings is not None
         and sha256(job.settings) == sha256(settings)
-        and (job.trigger, job.class_name) == (project.trigger, project.class_name)
+        and (job.trigger, job.class_name, job.device) == (project.trigger, project.class_name, "auto")
         and (dict(job.repeats), set(job.left_out)) == (project.repeats, set(project.left_out))
     )
-    if seen.state != "finished" or end is None or not same:
-        return ""
-    return f"Tried {at(end.time, time.time() if now is None else now)}: {inert(end.message)}"
+
+
+def _steps(run: RunFolder) -> int | None:
+    """How many steps the whole training would have had; None where the engine did not say so."""
+    try:
+        result = json.loads(run.result_path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    found = result.get("whole_steps") if isinstance(result, dict) else None
+    return found if isinstance(found, int) else None

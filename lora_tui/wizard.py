@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from engine.plan.errors import UserError
+from engine.plan.errors import UserError, inert
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.lock import look
 from lora_tui import recent
 from lora_tui.draft import Draft
+from lora_tui.ends import Ends
 from lora_tui.known_projects import RUNS_LOOKED_AT
 from lora_tui.steps import STEPS, Progress, Standing, StepName, standing
 from lora_tui.survey import Survey, Surveyor, fingerprint
@@ -30,6 +31,7 @@ class Wizard:
         self._standings: dict[StepName, Standing] = {}
         self._changed, self._looked = changed, looked or changed
         self._kinds: dict[RunFolder, Literal["training", "dry run", "other"]] = {}
+        self._ends = Ends()
         self._surveyor = Surveyor(self._found, self._told)
         self._folders = fingerprint(self.draft.project)
         recent.remember(self.draft.path)
@@ -47,11 +49,13 @@ class Wizard:
         return self._surveyor.busy
 
     def tick(self) -> None:
-        """Once a second: has somebody else changed the project file or the pictures?"""
+        """Once a second: has somebody else changed the project file or the pictures, or has a training ended?"""
         folders = fingerprint(self.draft.project)
         if self.draft.look() or folders != self._folders:
             self._folders = folders
             self.look_again()
+        elif self._judged is not None and self.progress() != self._judged:
+            self._changed()
 
     def _found(self, survey: Survey) -> None:
         self.survey, self.looked = survey, None
@@ -75,9 +79,16 @@ class Wizard:
         with contextlib.suppress(OSError):
             loras = sum(path.suffix == ".safetensors" for path in project.model_dir.iterdir())
         trainings = [run for run in self.runs() if self.kind(run) == "training"]
-        running = any(look(run).status == "held" for run in trainings[-RUNS_LOOKED_AT:])
+        ends = [end for run in trainings if (end := self._ends.status(run)) is not None]
         return Progress(
-            project.trigger, project.class_name, self.survey, len(self.draft.typed), bool(trainings), running, loras
+            project.trigger,
+            project.class_name,
+            self.survey,
+            typed=len(self.draft.typed),
+            trained=bool(ends),
+            running=any(look(run).status == "held" for run in trainings[-RUNS_LOOKED_AT:]),
+            finished="finished" in ends,
+            loras=loras,
         )
 
     def standings(self) -> dict[StepName, Standing]:
@@ -97,6 +108,13 @@ class Wizard:
     def runs(self) -> list[RunFolder]:
         """The project's runs, oldest first."""
         return list_runs(self.draft.path)
+
+    @property
+    def gone(self) -> str:
+        """What is to be said where the project's folder was moved or deleted meanwhile; else ""."""
+        return (
+            "" if self.draft.path.is_dir() else f"The project's folder is not there any more: {inert(self.draft.path)}"
+        )
 
     @property
     def left_at(self) -> StepName:

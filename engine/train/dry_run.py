@@ -71,6 +71,7 @@ class DryRun:
             "peak_bytes": peak_bytes,
             "step": outcome.step,
             "total_steps": self.steps,
+            "whole_steps": self.whole.total,
             "complete": complete,
             "message": self._message(peak_bytes) if complete else stopped,
         }

@@ -187,7 +187,8 @@ def _cells(run: RunFolder, seen: Observation) -> tuple[str, ...]:
     sample = f"{snapshot.samples[-1].step}" if snapshot.samples else ""
     word = snapshot.last_event_time
     last = time.strftime("%d %b %H:%M", time.localtime(word)) if word else ""
-    return (run.name, snapshot.job or run.kind, seen.state, steps, loss, sample, output.size(run.bytes), last)
+    job = "dry run" if run.is_dry_run else snapshot.job or run.kind
+    return (run.name, job, seen.state, steps, loss, sample, output.size(run.bytes), last)
 
 
 def _print_lines(runs: Sequence[tuple[RunFolder, Observation]]) -> None:

@@ -37,7 +37,8 @@ class ReviewStep(PlainStep):
         if survey.disk is not None:
             self.talk.say(disk_sentence(self.draft, survey.disk))
         self.talk.say(f"As a command: {as_command(self.draft)}")
-        if survey.settings is not None and (tried := last_try(self.draft.project, survey.settings)):
+        steps = survey.dataset.steps.total if survey.dataset is not None else None
+        if survey.settings is not None and (tried := last_try(self.draft.project, survey.settings, steps)):
             self.talk.say(tried)
         for finding in [*survey.blocking, *typed_findings(self.draft.typed)]:
             self.talk.say(f"Error: {finding}")

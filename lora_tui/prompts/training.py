@@ -28,7 +28,7 @@ class TrainingStep(PlainStep):
 
     def tell(self) -> None:
         if not self._runs():
-            self.talk.say("No training has been started yet. Step 7, Review, starts it.")
+            self.talk.say(self.walk.wizard.gone or "No training has been started yet. Step 7, Review, starts it.")
         else:
             self.talk.say("The trainings, the newest first. A number tells how it goes.")
 
@@ -44,7 +44,9 @@ class TrainingStep(PlainStep):
         return f"{dry}{summary(run, observe(run))}"
 
     def do_stop(self, rest: str) -> None:
-        self._ask("stop", "Asked it to save and stop.")
+        runs = self._runs()
+        dry = bool(runs) and self.walk.wizard.kind(runs[0]) == "dry run"  # which saves nothing
+        self._ask("stop", "Asked it to stop." if dry else "Asked it to save and stop.")
 
     def do_pause(self, rest: str) -> None:
         self._ask("pause", "Asked it to pause.")

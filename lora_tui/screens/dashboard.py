@@ -141,7 +141,8 @@ class Dashboard(Page[None]):
         if seen.state != self._state:  # what was said was said of another state
             self._state, self._news = seen.state, None
         self._hear(seen)
-        self.query_one("#header", Lines).show(sentences.header(seen, self._names, width))
+        kind = "dry run" if self._dry_run else "run"
+        self.query_one("#header", Lines).show(sentences.header(seen, self._names, width, kind))
         log = self._log.refresh()
         self.query_one("#happened", Lines).show(sentences.what_happened(seen, log, width))
         self._paint_figures(seen)
@@ -285,7 +286,7 @@ class Dashboard(Page[None]):
     def offered(self, action: str) -> bool:
         state = self.seen.state if self.seen is not None else "unknown"
         if action in ("stop", "checkpoint", "sample"):
-            return state in ALIVE
+            return state in ALIVE and not (action == "checkpoint" and self._dry_run)  # which saves nothing
         if action == "pause":
             return state in ("training", "preparing", "paused")
         if action == "resume_run":

@@ -13,6 +13,7 @@ from lora_tui.screens.sentences import ended
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, WARN, Part, bar, line, sparkline
 
 LABEL = 10  # cells for the words on the left
+_NO_STEP = "no step was done"
 NEARLY_FULL = 0.95  # of the GPU's memory: the next larger picture may not fit
 
 
@@ -30,6 +31,8 @@ def progress(seen: Observation, width: int) -> list[Text]:
         lines.append(line(" ", *bar(done, total, width - 2)))
         lines.append(labelled("gone", elapsed(seen)))
         return [*lines, *steps_to_come(seen)]
+    if not snapshot.step and seen.over and seen.state != "finished":
+        return [line((f" {_NO_STEP}", STRONG)), labelled("gone", elapsed(seen)), *left(seen)]
     share = f"  {100 * snapshot.step / snapshot.total_steps:.1f} %" if snapshot.total_steps else ""
     lines = [
         labelled("step", (f"{snapshot.step:,}", STRONG), f" of {snapshot.total_steps:,}", (share, ACCENT)),
@@ -73,6 +76,8 @@ def progress_strip(seen: Observation, width: int) -> list[Text]:
     """The same in two lines, for small terminals."""
     snapshot = seen.snapshot
     name, done, total = activity(seen)
+    if not snapshot.step and seen.over and seen.state != "finished":
+        return [line((f" {_NO_STEP}", STRONG), f"  ended {at(ended(seen), seen.time)}" if ended(seen) else ""), line()]
     if not snapshot.step:
         part = f" {done:,} of {total:,}" if total else ""
         return [line(" ", (inert(name), STRONG), part), line(" ", *bar(done, total, width - 2))]

@@ -38,6 +38,7 @@ class Home(Page[None]):
 
     CSS_PATH = "wizard_page.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        *FORM_KEYS,
         Binding("a", "new", "new project", id="new", tooltip="Make a new project."),
         Binding("o", "open", "open folder", id="open", tooltip="Open a project, or a folder made for kohya's scripts."),
         Binding("t", "demo", "try the demo", id="demo", tooltip="A small project with a practice model; needs no GPU."),
@@ -48,7 +49,6 @@ class Home(Page[None]):
             id="machine",
             tooltip="This machine and terminal; the theme.",
         ),
-        *FORM_KEYS,
         Binding("escape", "close_editor", "leave it", show=False),
     ]
 
@@ -101,7 +101,8 @@ class Home(Page[None]):
             run, seen = project.at_work
             sign, _ = SIGNS[seen.state]
             name, done, total = activity(seen)
-            steps = f"{run.kind}: {inert(name)}" + (f", {done:,} of {total:,}" if total else "")
+            kind = "dry run" if run.is_dry_run else run.kind
+            steps = f"{kind}: {inert(name)}" + (f", {done:,} of {total:,}" if total else "")
             rows.append(
                 Row(f"run {run.path}", inert(project.path.name), aside=f"{sign} {seen.state}  {steps}", kind="action")
             )
@@ -151,6 +152,12 @@ class Home(Page[None]):
 
     def typing_changed(self) -> None:
         self._paint()
+
+    def label(self, binding: Binding) -> str:
+        row = self.query_one(Form).row if binding.id == "enter" else None
+        if row is None or row.kind != "action":
+            return super().label(binding)
+        return "open" if row.key.startswith(("run ", "project ")) else "do it"
 
     def say(self, mark: str, sentence: str) -> None:
         self._said = (mark, sentence)

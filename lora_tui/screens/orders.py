@@ -23,6 +23,7 @@ _ASKED = {
     "checkpoint": "Asked the engine to save a checkpoint.",
     "sample": "Asked the engine for a sample.",
 }
+_ASKED_OF_A_DRY_RUN = {"stop": "Asked the engine to stop."}  # it saves nothing
 _MARKS = {"done": "ok", "ignored": "!", "refused": "x"}
 
 
@@ -31,18 +32,19 @@ class Orders:
 
     def __init__(self, run: RunFolder, clock: Callable[[], float] = time.monotonic) -> None:
         self._run, self._clock = run, clock
+        self._words = _ASKED | (_ASKED_OF_A_DRY_RUN if run.is_dry_run else {})
         self._open: dict[str, tuple[str, float, bool]] = {}  # id -> command, when, told that it takes long
 
     def send(self, command: str, **arguments: object) -> Says:
         """Ask the engine; the sentence to show."""
         if any(asked == command for asked, _, _ in self._open.values()) and command != "sample":
-            return "ok", f"{_ASKED[command]} It has not answered yet."
+            return "ok", f"{self._words[command]} It has not answered yet."
         try:
             name = control.send(self._run, command, **arguments)
         except (UserError, OSError) as error:
             return "x", f"The engine could not be asked: {inert(error)}"
         self._open[name] = (command, self._clock(), False)
-        return "ok", _ASKED[command]
+        return "ok", self._words[command]
 
     def answer(self, snapshot: Snapshot, alive: bool) -> Says | None:
         """News about what was asked, if there is any. `alive`: whether an engine is there to answer."""
@@ -50,13 +52,13 @@ class Orders:
             if (said := snapshot.answers.get(name)) is not None:
                 del self._open[name]
                 _, result, message = said
-                return _MARKS.get(result, "!"), inert(message) or f"{_ASKED[command]} The answer: {inert(result)}."
+                return _MARKS.get(result, "!"), inert(message) or f"{self._words[command]} The answer: {inert(result)}."
             if not alive:
                 del self._open[name]
                 return "!", "The engine ended before it could answer."
             if not told and self._clock() - when > SLOW_SECONDS:
                 self._open[name] = (command, when, True)
-                return "ok", f"{_ASKED[command]} It will answer after the step, the sample or the save it is at."
+                return "ok", f"{self._words[command]} It will answer after the step, the sample or the save it is at."
         return None
 
 

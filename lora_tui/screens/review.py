@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from typing import ClassVar
 
@@ -26,6 +27,8 @@ from lora_tui.tried import last_try
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, line
 
+TICK_SECONDS = 1.0
+
 
 class ReviewPage(WizardPage):
     """`s` starts the training, `y` tries five steps of it."""
@@ -44,44 +47,61 @@ class ReviewPage(WizardPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._starting = False
-        self._tried = ""
-        self._tried_at = -1  # the count of edits when that was looked up
+        self._tried = ""  # what a dry run has shown
+        self._tried_of: object = None  # and of what: it is shown for that alone
 
     def body(self) -> ComposeResult:
         with VerticalScroll(id="whole", can_focus=False):
             yield Lines(id="lines")
 
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(TICK_SECONDS, self._look_for_a_try)
+
     def update(self) -> None:
         survey = self.wizard.survey
         width = self.room - 4
+        if gone := self.wizard.gone:  # what is known of it is no longer so
+            self.query_one("#lines", Lines).show([line((f" {part}", BAD)) for part in textwrap.wrap(gone, width)])
+            return
         rows = self._checklist()
         if survey is not None and survey.dataset is not None:
-            rows += [line(), *_arithmetic(survey.dataset.steps, width)]
+            rows += [line(), *_arithmetic(survey.dataset.steps, self.tried, width)]
         if survey is not None:
             rows += [line(), *self._files(survey)]
-            rows += [line((f" {part}", GOOD)) for part in textwrap.wrap(self._tried, width)]
             for finding in [*survey.blocking, *typed_findings(self.draft.typed), *survey.warnings]:
                 rows += [line(), *finding_lines(finding, width)]
         self.query_one("#lines", Lines).show(rows)
         self._look_for_a_try()
 
-    def on_screen_resume(self) -> None:
-        self._tried_at = -1  # a dry run may have ended meanwhile
-        super().on_screen_resume()
+    @property
+    def tried(self) -> str:
+        """What a dry run has shown of just this training; "" where none has."""
+        return self._tried if self._tried_of == self._to_be_tried() else ""
+
+    def _to_be_tried(self) -> object:
+        """Changes with all that `last_try` goes by: the project as it is, and how far the newest dry run is."""
+        run = next((run for run in reversed(self.wizard.runs()) if self.wizard.kind(run) == "dry run"), None)
+        size = 0
+        with contextlib.suppress(OSError):
+            size = run.events_path.stat().st_size if run is not None else 0
+        return self.draft.edits, id(self.wizard.survey), run, size
 
     def _look_for_a_try(self) -> None:
-        """Find out what the last dry run has shown, again after each edit."""
-        survey, project, edits = self.wizard.survey, self.draft.project, self.draft.edits
-        if self._tried_at == edits or survey is None or survey.settings is None or self.wizard.looking:
+        """Find out what dry runs have shown: in a thread, and only when that may have changed."""
+        survey, project, of = self.wizard.survey, self.draft.project, self._to_be_tried()
+        if not self.is_current or of == self._tried_of or survey is None or self.wizard.looking:
             return
-        self._tried_at, settings = edits, survey.settings
+        self._tried, self._tried_of, settings = "", of, survey.settings
+        steps = survey.dataset.steps.total if survey.dataset is not None else None
 
         def found(tried: str) -> None:
-            if tried != self._tried and self.is_attached:
+            if tried and of == self._tried_of and self.is_attached:
                 self._tried = tried
                 self.show_all()
 
-        aside(lambda: last_try(project, settings), found)
+        if settings is not None:
+            aside(lambda: last_try(project, settings, steps), found)
 
     def _checklist(self) -> list[Text]:
         rows = []
@@ -103,14 +123,17 @@ class ReviewPage(WizardPage):
 
     def sentence(self, standing: Standing) -> Says:
         survey = self.wizard.survey
+        if self.wizard.gone:
+            return "x", self.wizard.gone
         if survey is not None and survey.blocking:
             return "x", str(survey.blocking[0])
         if standing.mark != "done" and standing.missing:
             return "!", f"{standing.missing} {self.key('start')} starts without."
         if survey is not None and survey.warnings:
             worth = plural(len(survey.warnings), "thing")
-            return "!", f"{worth} worth a look, below. {self.key('start')} starts, {self.key('dry_run')} tries first."
-        tries = "" if self._tried else f", {self.key('dry_run')} tries {DRY_RUN_STEPS} steps first"
+            tries = "" if self.tried else f", {self.key('dry_run')} tries first"
+            return "!", f"{worth} worth a look, below. {self.key('start')} starts{tries}."
+        tries = "" if self.tried else f", {self.key('dry_run')} tries {DRY_RUN_STEPS} steps first"
         return "ok", f"Ready. {self.key('start')} starts the training{tries}."
 
     # ----------------------------------------------------------------------------------------------------------- keys
@@ -126,6 +149,9 @@ class ReviewPage(WizardPage):
     def _begin(self, **arguments: object) -> None:
         survey = self.wizard.survey
         if self._starting:
+            return
+        if gone := self.wizard.gone:
+            self.say("x", gone)
             return
         if survey is None or self.wizard.looking:
             self.say("!", "The project is being checked; in a moment it can start.")
@@ -171,9 +197,10 @@ class ReviewPage(WizardPage):
             page.open(run)
 
 
-def _arithmetic(steps: Steps, width: int) -> list[Text]:
-    """The length of the training with its reasons."""
+def _arithmetic(steps: Steps, tried: str, width: int) -> list[Text]:
+    """The length of the training, how long that takes as far as it was tried, and its reasons."""
     rows = [line((f" {steps.total:,} steps", STRONG))]
+    rows += [line((f" {part}", GOOD)) for part in textwrap.wrap(tried, width)]
     for sentence in steps.explanation.splitlines():
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(sentence, width)]
     return rows

@@ -40,6 +40,7 @@ class Row:
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
+        self.dry = run.is_dry_run  # its job is frozen
         self.view = RunView(run)
         self.seen: Observation | None = None
         self.due = 0.0
@@ -147,8 +148,9 @@ class RunsScreen(Page[None]):
         snapshot = seen.snapshot
         sign, colour = SIGNS[seen.state]
         parts.append((f"{sign} {seen.state:<10}", colour))
-        step = f"{snapshot.step:,}/{snapshot.total_steps:,}" if snapshot.total_steps else (snapshot.job or row.run.kind)
-        parts.append(f"{step:<16}")
+        job = "dry run" if row.dry else snapshot.job or row.run.kind
+        step = f"{snapshot.step:,}/{snapshot.total_steps:,}" if snapshot.total_steps else ""
+        parts.append(f"{f'{job} {step}' if row.dry else step or job:<16}")
         parts.append(f"{snapshot.loss_avg:.4f}   " if snapshot.loss_avg is not None else "         ")
         if snapshot.last_event_time:
             parts.append((f"{at(snapshot.last_event_time, now):<13}", DIM))

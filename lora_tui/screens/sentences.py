@@ -53,11 +53,11 @@ def doing(seen: Observation) -> str:
     return f"{inert(name)} {done:,} of {total:,}" if total else inert(name)
 
 
-def header(seen: Observation, names: tuple[str, str], width: int) -> list[Text]:
+def header(seen: Observation, names: tuple[str, str], width: int, kind: str = "run") -> list[Text]:
     """Two lines: whose run this is, and how it is. `names`: the project's (or the LoRA's) and the run's."""
     project, run = names
     device = inert(seen.snapshot.device)
-    left: list[Part] = [(f" {inert(project)}", STRONG), ("  run ", DIM), inert(run)]
+    left: list[Part] = [(f" {inert(project)}", STRONG), (f"  {kind} ", DIM), inert(run)]
     room = width - sum(len(part if isinstance(part, str) else part[0]) for part in left) - 3
     if device and room > 8:
         shown = device if len(device) <= room else device[: room - 1] + "…"
@@ -135,7 +135,7 @@ def _finished(seen: Observation, key: KeyOf, resumable: bool) -> Says:
 
 
 def _stopped(seen: Observation, key: KeyOf, resumable: bool) -> Says:
-    return "!", f"Stopped at step {seen.snapshot.step:,}.{_resume(seen, key, resumable)}"
+    return "!", f"Stopped {_place(seen)}.{_resume(seen, key, resumable)}"
 
 
 def _failed(seen: Observation, key: KeyOf, resumable: bool) -> Says:
@@ -145,7 +145,12 @@ def _failed(seen: Observation, key: KeyOf, resumable: bool) -> Says:
 
 
 def _died(seen: Observation, key: KeyOf, resumable: bool) -> Says:
-    return "x", f"The engine was killed at step {seen.snapshot.step:,}.{_resume(seen, key, resumable)}"
+    return "x", f"The engine was killed {_place(seen)}.{_resume(seen, key, resumable)}"
+
+
+def _place(seen: Observation) -> str:
+    step = seen.snapshot.step
+    return f"at step {step:,}" if step else "before its first step"
 
 
 def _unknown(seen: Observation, key: KeyOf, resumable: bool) -> Says:

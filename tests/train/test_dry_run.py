@@ -117,11 +117,14 @@ def test_it_takes_no_name_and_asks_for_none(own_cache: Trainer, after: Trained) 
 
 def test_what_it_says(dry: Trained) -> None:
     said = result(dry)
-    assert {name: said[name] for name in ("dry_run", "peak_bytes", "step", "total_steps", "complete")} == {
+    assert {
+        name: said[name] for name in ("dry_run", "peak_bytes", "step", "total_steps", "whole_steps", "complete")
+    } == {
         "dry_run": 5,
         "peak_bytes": None,
         "step": 5,
         "total_steps": 5,
+        "whole_steps": 12,
         "complete": True,
     }
     assert 0 < said["seconds_per_step"] < 10
