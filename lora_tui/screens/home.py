@@ -146,10 +146,6 @@ class Home(Page[None]):
     def on_resize(self) -> None:
         self._paint()
 
-    def label(self, binding: Binding) -> str:
-        row = self.query_one(Form).row if binding.id == "enter" else None
-        return "open" if row is not None and row.kind == "action" else super().label(binding)
-
     def typing_changed(self) -> None:
         self._paint()
 
