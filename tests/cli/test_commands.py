@@ -115,7 +115,7 @@ def test_the_guides_numbers(lora_tui, tmp_path: Path):
     steps = answer.json["steps"]
     assert (steps["num_train_images"], steps["num_reg_images"], steps["num_reg_on_disk"]) == (750, 750, 752)
     assert (steps["steps_per_epoch"], steps["epochs"], steps["total"]) == (750, 4, 3000)
-    assert "3000 steps" in steps["explanation"]
+    assert "3,000 steps" in steps["explanation"]
 
 
 def _png() -> bytes:
