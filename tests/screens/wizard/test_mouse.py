@@ -11,7 +11,7 @@ from engine.plan.project import Project
 from lora_tui.widgets.form import Form
 from lora_tui.widgets.hints import Hints
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, settle  # noqa: F401
+from tests.screens.wizard.driving import drive, press, settle
 
 
 async def click(pilot: Pilot[None], words: str, times: int = 1) -> None:
@@ -24,7 +24,7 @@ async def click(pilot: Pilot[None], words: str, times: int = 1) -> None:
 @pytest.mark.parametrize(
     ("size", "words"), [("wide", "Settings"), ("wide", "9 · Results"), ("small", "6✓"), ("small", "9·")]
 )
-def test_a_click_on_a_step_goes_there(folder: Path, size: str, words: str) -> None:  # noqa: F811
+def test_a_click_on_a_step_goes_there(folder: Path, size: str, words: str) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1")
         await click(pilot, words)
@@ -33,7 +33,7 @@ def test_a_click_on_a_step_goes_there(folder: Path, size: str, words: str) -> No
     drive(folder, act, size)
 
 
-def test_one_click_on_a_chosen_row_changes_nothing(folder: Path) -> None:  # noqa: F811
+def test_one_click_on_a_chosen_row_changes_nothing(folder: Path) -> None:
     before = (folder / "project.toml").read_text()
 
     async def act(pilot: Pilot[None]) -> None:
@@ -48,7 +48,7 @@ def test_one_click_on_a_chosen_row_changes_nothing(folder: Path) -> None:  # noq
 
 
 @pytest.mark.parametrize(("hint", "screen"), [("? help", "Help"), ("/ find", "Palette"), ("n next", "PicturesPage")])
-def test_hints_of_the_app_and_of_the_screen_can_be_clicked(folder: Path, hint: str, screen: str) -> None:  # noqa: F811
+def test_hints_of_the_app_and_of_the_screen_can_be_clicked(folder: Path, hint: str, screen: str) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1")
         await click(pilot, hint)
@@ -57,7 +57,7 @@ def test_hints_of_the_app_and_of_the_screen_can_be_clicked(folder: Path, hint: s
     drive(folder, act)
 
 
-def test_hints_of_an_editor_can_be_clicked(folder: Path) -> None:  # noqa: F811
+def test_hints_of_an_editor_can_be_clicked(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1", "enter", "x")
         assert "Esc leave it" in pilot.app.screen.query_one(Hints).plain[0]

@@ -15,9 +15,9 @@ from lora_tui import themes
 from lora_tui.app import LoraTui
 from lora_tui.screens import machine
 from lora_tui.widgets.chart import LossChart
-from tests.screens import app_test, test_wizard
+from tests.screens import app_test
 from tests.screens.app_test import dashboard, text
-from tests.screens.test_wizard import folder, own_state  # noqa: F401
+from tests.screens.wizard import driving
 
 Act = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def on(where: str, run: RunFolder, act: Act) -> LoraTui:
     if where == "home":
-        return test_wizard.drive(None, act)
+        return driving.drive(None, act)
     with hold(run):
         return app_test.drive(lambda: dashboard(run), act)
 
@@ -38,7 +38,7 @@ def on(where: str, run: RunFolder, act: Act) -> LoraTui:
 async def press(pilot: Pilot[None], *keys: str) -> None:
     """Keys that work on any screen; until what they do is there."""
     await app_test.press(pilot, *keys)
-    await test_wizard.settle(pilot)
+    await driving.settle(pilot)
 
 
 async def choose(pilot: Pilot[None], words: str) -> None:
@@ -115,11 +115,11 @@ def test_what_is_chosen_in_the_palette_is_done(running: RunFolder, where: str, w
     assert not on(where, running, act).crashed
 
 
-def test_a_folder_is_opened_from_the_palette(running: RunFolder, folder: Path) -> None:  # noqa: F811
+def test_a_folder_is_opened_from_the_palette(running: RunFolder, folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await choose(pilot, "open folder")
         assert screen_of(pilot) == "Home"
-        await test_wizard.type_in(pilot, folder.name)
+        await driving.type_in(pilot, folder.name)
         await press(pilot, "enter")
         assert screen_of(pilot) == "ProjectPage"
 

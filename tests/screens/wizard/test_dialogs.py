@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 from benchmarks.recorded import hold
 from engine.runs.folder import RunFolder
 from lora_tui.look import Look
-from tests.screens import app_test, test_wizard
+from tests.screens import app_test
 from tests.screens.app_test import dashboard, text
-from tests.screens.test_wizard import folder, own_state  # noqa: F401
+from tests.screens.wizard import driving
 
 Seen = tuple[list[str], tuple[int, int]]  # the rows of the dialog, and the room for what it says
 
@@ -32,11 +32,11 @@ def dialog_of(run: RunFolder, project: Path, name: str, look: Look, size: str) -
         await look_at(pilot, found)
 
     async def take(pilot: Pilot[None]) -> None:
-        await test_wizard.press(pilot, "2", "a")
+        await driving.press(pilot, "2", "a")
         await look_at(pilot, found)
 
     if name == "a folder":
-        test_wizard.drive(project, take, size, look)
+        driving.drive(project, take, size, look)
     else:
         with hold(run):
             app_test.drive(lambda: dashboard(run), question, size, look)
@@ -51,7 +51,7 @@ def frame_of(rows: list[str]) -> str:
 
 @pytest.mark.parametrize("name", ["choices", "a line", "a folder"])
 @pytest.mark.parametrize("size", ["wide", "narrow"])
-def test_without_colours_a_dialog_has_a_frame(running: RunFolder, folder: Path, name: str, size: str) -> None:  # noqa: F811
+def test_without_colours_a_dialog_has_a_frame(running: RunFolder, folder: Path, name: str, size: str) -> None:
     coloured, room = dialog_of(running, folder, name, Look(images=False, paints_per_second=20), size)
     assert not frame_of(coloured).strip()
     for ascii_only, frame in {False: "┌─┐││└┘", True: "+-+||++"}.items():

@@ -12,14 +12,14 @@ from textual.pilot import Pilot
 from engine.plan.project import Project
 from lora_tui.widgets.form import Form, RowInput, RowPath
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, said, settle, type_in  # noqa: F401
+from tests.screens.wizard.driving import drive, press, said, type_in
 
 
 def hints(pilot: Pilot[None]) -> str:
     return text(pilot).splitlines()[-1].strip()
 
 
-def test_the_hints_are_those_of_the_editor_and_still_tell_of_help_and_leaving(folder: Path) -> None:  # noqa: F811
+def test_the_hints_are_those_of_the_editor_and_still_tell_of_help_and_leaving(folder: Path) -> None:
     pinned = "Esc ? help  Esc q leave"
 
     async def act(pilot: Pilot[None]) -> None:
@@ -43,7 +43,7 @@ def test_the_hints_are_those_of_the_editor_and_still_tell_of_help_and_leaving(fo
     ("step", "keys", "row"), [("6", 2, "train_batch_size"), ("1", 1, "trigger"), ("9", 0, "prompt")]
 )
 def test_a_row_that_is_half_typed_is_open_again_after_a_lost_connection(
-    folder: Path,  # noqa: F811
+    folder: Path,
     step: str,
     keys: int,
     row: str,
@@ -68,7 +68,7 @@ def test_a_row_that_is_half_typed_is_open_again_after_a_lost_connection(
         drive(folder, act)
 
 
-def test_a_row_that_was_only_opened_stays_closed(folder: Path) -> None:  # noqa: F811
+def test_a_row_that_was_only_opened_stays_closed(folder: Path) -> None:
     async def open_it(pilot: Pilot[None]) -> None:
         await press(pilot, "6", "down", "down", "enter")
         await asyncio.sleep(1.0)
@@ -100,7 +100,7 @@ def test_a_new_projects_row_that_is_half_typed_is_open_again(tmp_path: Path) -> 
         drive(None, act)
 
 
-def test_what_is_typed_takes_the_place_of_a_whole_path_and_nothing_shows_beside_it(folder: Path) -> None:  # noqa: F811
+def test_what_is_typed_takes_the_place_of_a_whole_path_and_nothing_shows_beside_it(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "5", "p", *"new")
         editor = pilot.app.focused
@@ -115,7 +115,7 @@ def test_what_is_typed_takes_the_place_of_a_whole_path_and_nothing_shows_beside_
     drive(folder, act)
 
 
-def test_changes_that_wait_for_a_broken_file_are_written_at_the_next_start(folder: Path) -> None:  # noqa: F811
+def test_changes_that_wait_for_a_broken_file_are_written_at_the_next_start(folder: Path) -> None:
     path = folder / "project.toml"
     good = path.read_text()
 
@@ -138,7 +138,7 @@ def test_changes_that_wait_for_a_broken_file_are_written_at_the_next_start(folde
     assert Project.open(folder).settings["train_batch_size"] == 3
 
 
-def test_leaving_asks_where_no_folder_takes_the_changes(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_leaving_asks_where_no_folder_takes_the_changes(folder: Path, tmp_path: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "6")
         (folder / "project.toml").write_text("[settings\n")

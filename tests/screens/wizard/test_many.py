@@ -24,7 +24,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.picture import Picture
 from lora_tui.wizard import Wizard
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, said  # noqa: F401
+from tests.screens.wizard.driving import drive, press, said
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def chosen(pilot: Pilot[None]) -> str:
 
 
 @pytest.mark.parametrize("step", ["2", "4", "6"])
-def test_keys_do_not_judge_the_steps_anew(folder: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_keys_do_not_judge_the_steps_anew(folder: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each judgement goes through all the captions."""
     judged: Counter[str] = Counter()
     has_word = captions.has_word
@@ -73,7 +73,7 @@ def test_keys_do_not_judge_the_steps_anew(folder: Path, step: str, monkeypatch: 
 
 
 def test_how_far_a_check_is_changes_one_line_and_asks_for_nothing_else(
-    folder: Path,  # noqa: F811
+    folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def act(pilot: Pilot[None]) -> None:
@@ -90,7 +90,7 @@ def test_how_far_a_check_is_changes_one_line_and_asks_for_nothing_else(
 
 @pytest.mark.parametrize("size", ["small", "wide"])
 def test_a_picture_is_shown_as_left_out_before_the_project_is_checked(
-    folder: Path,  # noqa: F811
+    folder: Path,
     size: str,
     monkeypatch: pytest.MonkeyPatch,
     painted: Counter[str],
@@ -127,7 +127,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("size", ["small", "wide", "huge"])
 def test_editing_a_caption_paints_neither_the_picture_nor_the_other_rows(
-    folder: Path,  # noqa: F811
+    folder: Path,
     size: str,
     painted: Counter[str],
 ) -> None:
@@ -148,7 +148,7 @@ def test_editing_a_caption_paints_neither_the_picture_nor_the_other_rows(
 
 
 @pytest.mark.parametrize(("step", "limit"), [("4", 4_000), ("6", 8_000)])
-def test_opening_and_leaving_an_editor_sends_little(folder: Path, step: str, limit: int, sent: list[int]) -> None:  # noqa: F811
+def test_opening_and_leaving_an_editor_sends_little(folder: Path, step: str, limit: int, sent: list[int]) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, step, "down", "down")
         assert sum(sent) > 2 * limit  # the first time all is sent
@@ -160,7 +160,7 @@ def test_opening_and_leaving_an_editor_sends_little(folder: Path, step: str, lim
     drive(folder, act)
 
 
-def test_a_caption_that_was_only_read_has_nothing_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_caption_that_was_only_read_has_nothing_checked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
 
     async def act(pilot: Pilot[None]) -> None:
@@ -174,7 +174,7 @@ def test_a_caption_that_was_only_read_has_nothing_checked(folder: Path, monkeypa
     drive(folder, act)
 
 
-def test_pictures_of_the_same_name_have_their_own_captions(folder: Path) -> None:  # noqa: F811
+def test_pictures_of_the_same_name_have_their_own_captions(folder: Path) -> None:
     (images,) = (folder / "img").iterdir()
     other = images.with_name("1_ohwx other")
     other.mkdir()
@@ -189,7 +189,7 @@ def test_pictures_of_the_same_name_have_their_own_captions(folder: Path) -> None
     drive(folder, act, "huge")
 
 
-def test_threads_give_way_soon_and_memory_is_seldom_searched(folder: Path) -> None:  # noqa: F811
+def test_threads_give_way_soon_and_memory_is_seldom_searched(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         assert sys.getswitchinterval() <= 0.001
         assert gc.get_threshold()[2] >= 100
@@ -198,7 +198,7 @@ def test_threads_give_way_soon_and_memory_is_seldom_searched(folder: Path) -> No
 
 
 def test_the_list_of_projects_below_the_wizard_neither_looks_nor_paints(
-    folder: Path,  # noqa: F811
+    folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Textual would paint over again what lies above it."""

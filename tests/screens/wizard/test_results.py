@@ -14,11 +14,11 @@ from lora_tui.fetch_home import FetchLine
 from lora_tui.screens.results import fetch_lines
 from lora_tui.widgets.form import Form, RowInput, RowPath
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, said, settle, type_in  # noqa: F401
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
 
 @pytest.fixture
-def trained(folder: Path) -> Path:  # noqa: F811
+def trained(folder: Path) -> Path:
     """The project with one LoRA, as a training leaves it."""
     (folder / "model").mkdir(exist_ok=True)
     weights = {"lora_unet_x.lora_down.weight": np.zeros((4, 8), np.float16)}

@@ -17,7 +17,7 @@ from lora_tui.look import Look
 from lora_tui.themes import THEMES
 from lora_tui.widgets.colours import CONTRAST, DARK, LIGHT, Colours
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press  # noqa: F401
+from tests.screens.wizard.driving import drive, press
 
 GROUNDS = ("ground", "raised", "low")
 LETTERS = ("words", "strong", "dim", "accent", "good", "warn", "bad")
@@ -99,7 +99,7 @@ def colours_on(pilot: Pilot[None]) -> set[str]:
 
 
 @pytest.mark.parametrize(("theme", "colours"), [("dark", DARK), ("light", LIGHT), ("contrast", CONTRAST)])
-def test_a_theme_shows_no_colour_of_another(folder: Path, theme: str, colours: Colours) -> None:  # noqa: F811
+def test_a_theme_shows_no_colour_of_another(folder: Path, theme: str, colours: Colours) -> None:
     async def act(pilot: Pilot[None]) -> None:
         for number in "1245679":
             await press(pilot, number)
@@ -111,7 +111,7 @@ def test_a_theme_shows_no_colour_of_another(folder: Path, theme: str, colours: C
     drive(folder, act, look=Look(theme=theme, images=False))
 
 
-def test_without_colours_none_is_sent_and_the_chosen_row_is_reversed(folder: Path) -> None:  # noqa: F811
+def test_without_colours_none_is_sent_and_the_chosen_row_is_reversed(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         for number in "1245679":
             await press(pilot, number)
@@ -129,7 +129,7 @@ def test_without_colours_none_is_sent_and_the_chosen_row_is_reversed(folder: Pat
     drive(folder, act, look=Look(theme="none", images=False))
 
 
-def test_one_key_goes_through_the_themes_and_the_choice_is_kept(folder: Path) -> None:  # noqa: F811
+def test_one_key_goes_through_the_themes_and_the_choice_is_kept(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "exclamation_mark")
         for name in ("light", "contrast", "none", "dark", "light"):
@@ -144,7 +144,7 @@ def test_one_key_goes_through_the_themes_and_the_choice_is_kept(folder: Path) ->
 
 
 @pytest.mark.parametrize("name", list(THEMES))
-def test_the_palette_finds_themes(folder: Path, name: str) -> None:  # noqa: F811
+def test_the_palette_finds_themes(folder: Path, name: str) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "colon", *"theme", "space", *name)
         assert re.search(rf"Theme: {name}", text(pilot))
@@ -155,7 +155,7 @@ def test_the_palette_finds_themes(folder: Path, name: str) -> None:  # noqa: F81
 
 
 @pytest.mark.parametrize("keys", ["slash", "colon"])
-def test_the_palette_is_plain_ascii_where_the_terminal_is(folder: Path, keys: str) -> None:  # noqa: F811
+def test_the_palette_is_plain_ascii_where_the_terminal_is(folder: Path, keys: str) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, keys, *"memory" if keys == "slash" else "settings")
         shown = text(pilot)

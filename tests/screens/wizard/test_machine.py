@@ -16,8 +16,8 @@ from lora_tui.look import Look, look_here
 from lora_tui.screens import machine
 from lora_tui.terminal import Tmux, examine
 from tests.screens.app_test import text
-from tests.screens.test_themes import colours_on
-from tests.screens.test_wizard import drive, folder, own_state, press  # noqa: F401
+from tests.screens.wizard.driving import drive, press
+from tests.screens.wizard.test_themes import colours_on
 
 POOR = {"TERM": "screen-256color", "TMUX": "x", "LANG": "C", "SSH_TTY": "/dev/pts/1"}
 GOOD = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
@@ -47,7 +47,7 @@ def names(shown: str) -> list[str]:
 
 
 def test_what_is_amiss_comes_first_then_the_terminal_then_the_machine(
-    folder: Path,  # noqa: F811
+    folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal_of(monkeypatch, POOR)
@@ -64,7 +64,7 @@ def test_what_is_amiss_comes_first_then_the_terminal_then_the_machine(
     drive(folder, act)
 
 
-def test_colours_that_ssh_has_lost_are_among_what_comes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_colours_that_ssh_has_lost_are_among_what_comes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal_of(monkeypatch, {"TERM": "xterm-256color", "LANG": "C.UTF-8", "SSH_TTY": "/dev/pts/1"})
 
     async def act(pilot: Pilot[None]) -> None:
@@ -74,7 +74,7 @@ def test_colours_that_ssh_has_lost_are_among_what_comes_first(folder: Path, monk
     drive(folder, act)
 
 
-def test_where_all_is_well_nothing_is_to_be_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_where_all_is_well_nothing_is_to_be_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal_of(monkeypatch, GOOD)
     monkeypatch.setattr(machine, "machine_checks", lambda: iter([Check("Python", "ok", "3.11.7")]))
 
@@ -96,7 +96,7 @@ def colours_row(shown: str) -> str:
 
 @pytest.mark.parametrize("no_color", [{}, {"NO_COLOR": "1"}])
 def test_what_is_said_of_colours_is_what_is_drawn(
-    folder: Path,  # noqa: F811
+    folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     no_color: dict[str, str],
 ) -> None:
@@ -112,7 +112,7 @@ def test_what_is_said_of_colours_is_what_is_drawn(
     drive(folder, act, look=Look(theme="none" if no_color else "dark"))
 
 
-def test_the_size_is_that_of_the_window_now(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_the_size_is_that_of_the_window_now(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal_of(monkeypatch, GOOD)
 
     async def act(pilot: Pilot[None]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.screens.wizard.test_tries import LONG, run_of
 from textual.pilot import Pilot
 
 from benchmarks.recorded import hold
@@ -23,8 +24,7 @@ from lora_tui.screens.training import TrainingPage
 from lora_tui.tried import last_try
 from lora_tui.widgets.form import Form
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, said, settle  # noqa: F401
-from tests.screens.test_wizard_tries import LONG, run_of
+from tests.screens.wizard.driving import drive, press, said, settle
 
 
 async def until(pilot: Pilot[None], so: Callable[[], bool]) -> None:
@@ -42,7 +42,7 @@ def end(run: RunFolder, status: str, message: str) -> None:
         events.write("end", status=status, message=message, output=None)
 
 
-def test_a_dry_run_at_work_is_not_called_tried(folder: Path) -> None:  # noqa: F811
+def test_a_dry_run_at_work_is_not_called_tried(folder: Path) -> None:
     run = run_of(folder, dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -53,7 +53,7 @@ def test_a_dry_run_at_work_is_not_called_tried(folder: Path) -> None:  # noqa: F
         drive(folder, act)
 
 
-def test_a_training_that_waits_in_the_queue_has_not_begun(folder: Path) -> None:  # noqa: F811
+def test_a_training_that_waits_in_the_queue_has_not_begun(folder: Path) -> None:
     project = Project.open(folder)
     create(project.runs_dir, project_job("train", project, project.resolved(), "auto"))
 
@@ -65,7 +65,7 @@ def test_a_training_that_waits_in_the_queue_has_not_begun(folder: Path) -> None:
     drive(folder, act)
 
 
-def test_after_a_dry_run_the_key_that_goes_on_is_named(folder: Path) -> None:  # noqa: F811
+def test_after_a_dry_run_the_key_that_goes_on_is_named(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -76,7 +76,7 @@ def test_after_a_dry_run_the_key_that_goes_on_is_named(folder: Path) -> None:  #
     drive(folder, act)
 
 
-def test_the_review_tells_of_a_dry_run_that_ends_while_it_is_open(folder: Path) -> None:  # noqa: F811
+def test_the_review_tells_of_a_dry_run_that_ends_while_it_is_open(folder: Path) -> None:
     run = run_of(folder, dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -89,7 +89,7 @@ def test_the_review_tells_of_a_dry_run_that_ends_while_it_is_open(folder: Path) 
 
 
 @pytest.mark.parametrize("size", ["small", "wide"])
-def test_how_long_it_takes_stands_where_the_steps_stand(folder: Path, size: str) -> None:  # noqa: F811
+def test_how_long_it_takes_stands_where_the_steps_stand(folder: Path, size: str) -> None:
     run_of(folder, "finished", dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -102,7 +102,7 @@ def test_how_long_it_takes_stands_where_the_steps_stand(folder: Path, size: str)
     drive(folder, act, size)
 
 
-def test_settings_that_cannot_be_used_were_not_tried(folder: Path) -> None:  # noqa: F811
+def test_settings_that_cannot_be_used_were_not_tried(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -117,14 +117,14 @@ def test_settings_that_cannot_be_used_were_not_tried(folder: Path) -> None:  # n
     drive(folder, act)
 
 
-def test_a_stopped_try_leaves_the_one_before_it_true(folder: Path) -> None:  # noqa: F811
+def test_a_stopped_try_leaves_the_one_before_it_true(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
     run_of(folder, "stopped", now=1795369999.0, dry_run=5)
     draft = Draft(folder)
     assert LONG in last_try(draft.project, draft.settings())
 
 
-def test_a_try_with_other_pictures_says_nothing(folder: Path) -> None:  # noqa: F811
+def test_a_try_with_other_pictures_says_nothing(folder: Path) -> None:
     run = run_of(folder, "finished", dry_run=5)
     draft = Draft(folder)
     run.result_path.write_text('{"whole_steps": 480}')
@@ -134,14 +134,14 @@ def test_a_try_with_other_pictures_says_nothing(folder: Path) -> None:  # noqa: 
     assert LONG in last_try(draft.project, draft.settings(), steps=600)
 
 
-def test_a_try_on_another_device_says_nothing(folder: Path) -> None:  # noqa: F811
+def test_a_try_on_another_device_says_nothing(folder: Path) -> None:
     run = run_of(folder, "finished", dry_run=5)
     draft = Draft(folder)
     run.first_job_path.write_text(run.first_job_path.read_text().replace('device = "auto"', 'device = "cpu"'))
     assert last_try(draft.project, draft.settings()) == ""
 
 
-def test_a_training_that_came_to_no_end_is_not_done(folder: Path) -> None:  # noqa: F811
+def test_a_training_that_came_to_no_end_is_not_done(folder: Path) -> None:
     run_of(folder, "stopped")
 
     async def stopped(pilot: Pilot[None]) -> None:
@@ -160,7 +160,7 @@ def test_a_training_that_came_to_no_end_is_not_done(folder: Path) -> None:  # no
     drive(folder, finished)
 
 
-def test_the_steps_say_so_when_a_training_ends_on_any_page(folder: Path) -> None:  # noqa: F811
+def test_the_steps_say_so_when_a_training_ends_on_any_page(folder: Path) -> None:
     run = run_of(folder)
     lock = hold(run)
 
@@ -174,7 +174,7 @@ def test_the_steps_say_so_when_a_training_ends_on_any_page(folder: Path) -> None
     drive(folder, act)
 
 
-def test_the_newest_run_is_the_chosen_one_until_somebody_moves(folder: Path) -> None:  # noqa: F811
+def test_the_newest_run_is_the_chosen_one_until_somebody_moves(folder: Path) -> None:
     run_of(folder, "stopped")
 
     def here(pilot: Pilot[None]) -> str:
@@ -201,7 +201,7 @@ def test_the_newest_run_is_the_chosen_one_until_somebody_moves(folder: Path) -> 
     drive(folder, again)
 
 
-def test_a_new_run_is_brought_into_sight(folder: Path) -> None:  # noqa: F811
+def test_a_new_run_is_brought_into_sight(folder: Path) -> None:
     for place in range(29):
         run_of(folder, "stopped", now=1795361412.0 + place)
 
@@ -220,7 +220,7 @@ def test_a_new_run_is_brought_into_sight(folder: Path) -> None:  # noqa: F811
 
 @pytest.mark.parametrize("arguments", [{"dry_run": 5}, {}])
 def test_a_run_that_was_stopped_before_its_first_step_says_so(
-    folder: Path,  # noqa: F811
+    folder: Path,
     arguments: dict[str, object],
 ) -> None:
     run_of(folder, "stopped", **arguments)
@@ -234,7 +234,7 @@ def test_a_run_that_was_stopped_before_its_first_step_says_so(
     drive(folder, act)
 
 
-def test_the_list_of_runs_tells_dry_runs_from_trainings(folder: Path) -> None:  # noqa: F811
+def test_the_list_of_runs_tells_dry_runs_from_trainings(folder: Path) -> None:
     run_of(folder, "stopped", dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -248,7 +248,7 @@ def test_the_list_of_runs_tells_dry_runs_from_trainings(folder: Path) -> None:  
     drive(folder, act)
 
 
-def test_a_dry_run_offers_nothing_to_save(folder: Path) -> None:  # noqa: F811
+def test_a_dry_run_offers_nothing_to_save(folder: Path) -> None:
     run = run_of(folder, dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -262,7 +262,7 @@ def test_a_dry_run_offers_nothing_to_save(folder: Path) -> None:  # noqa: F811
         drive(folder, act)
 
 
-def test_a_dry_run_is_not_asked_to_save(folder: Path) -> None:  # noqa: F811
+def test_a_dry_run_is_not_asked_to_save(folder: Path) -> None:
     run = run_of(folder, dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -277,7 +277,7 @@ def test_a_dry_run_is_not_asked_to_save(folder: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("size", ["small", "wide"])
-def test_a_run_without_a_step_counts_none(folder: Path, size: str) -> None:  # noqa: F811
+def test_a_run_without_a_step_counts_none(folder: Path, size: str) -> None:
     run_of(folder, "stopped")
 
     async def act(pilot: Pilot[None]) -> None:
@@ -290,7 +290,7 @@ def test_a_run_without_a_step_counts_none(folder: Path, size: str) -> None:  # n
     drive(folder, act, size)
 
 
-def test_on_the_list_of_projects_enter_opens(folder: Path) -> None:  # noqa: F811
+def test_on_the_list_of_projects_enter_opens(folder: Path) -> None:
     run = run_of(folder, dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -315,7 +315,7 @@ def test_also_at_the_first_look_enter_does_what_it_says() -> None:
     drive(None, act)
 
 
-def test_a_folder_that_is_gone_has_no_facts_and_nothing_to_open(folder: Path) -> None:  # noqa: F811
+def test_a_folder_that_is_gone_has_no_facts_and_nothing_to_open(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "7")
         assert "6 of 6 written" in text(pilot)

@@ -18,9 +18,9 @@ from engine.plan.export import Destination
 from lora_tui.look import Look
 from lora_tui.steps import STEPS
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, press
+from tests.screens.wizard.driving import drive, press
 
-SNAPSHOTS = Path(__file__).parent / "snapshots" / "wizard"
+SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "wizard"
 PLACE = Path("/tmp/lora-tui-looks")  # always the same: paths are wrapped and cut
 FREE = re.compile(r"[\d.]+ [GT]B are free")
 

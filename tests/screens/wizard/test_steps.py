@@ -4,86 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from benchmarks.small_run import make_project
 from engine.plan.project import Project
-from lora_tui.app import LoraTui
-from lora_tui.look import Look
-from lora_tui.screens.home import Home
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import STEPS
-from lora_tui.widgets.form import Form
-from lora_tui.widgets.status import Status
-from tests.screens.app_test import SIZES, text
-
-Act = Callable[[Pilot[None]], Awaitable[None]]
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-
-
-@pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recent projects of this test alone."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return make_project(tmp_path / "ohwx")
-
-
-def drive(project: Path | None, act: Act, size: str = "wide", look: Look | None = None) -> LoraTui:
-    """The app on a project (or on the list of projects) with `act` at the keys."""
-
-    async def run() -> LoraTui:
-        app = LoraTui(lambda: Home(project), look or Look())
-        async with app.run_test(size=SIZES[size]) as pilot:
-            await settle(pilot)
-            await act(pilot)
-        return app
-
-    return asyncio.run(run())
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Until the project has been looked at, and what came of it is painted."""
-    for _ in range(500):
-        await pilot.pause()
-        pages = pilot.app.pages  # type: ignore[attr-defined]
-        if pages is None or (pages.wizard.survey is not None and not pages.wizard.looking):
-            break
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
-    await pilot.pause()
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    for key in keys:
-        await pilot.press(key)
-    await settle(pilot)
-
-
-async def type_in(pilot: Pilot[None], words: str) -> None:
-    """Letters as a person types them into the editor that is open, in place of what is there."""
-    focused = pilot.app.focused
-    assert focused is not None
-    focused.value = ""  # type: ignore[attr-defined]
-    await press(pilot, *(_KEYS.get(letter, letter) for letter in words))
-
-
-_KEYS = {" ": "space", ".": "full_stop", ",": "comma", "/": "slash", "-": "minus", "_": "underscore"}
-
-
-def said(pilot: Pilot[None]) -> tuple[str, str]:
-    return pilot.app.screen.query_one(Status).said
+from tests.screens.app_test import text
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
 
 @pytest.mark.parametrize("size", ["small", "wide", "huge", "narrow"])
@@ -318,93 +249,6 @@ def test_what_is_typed_for_a_new_project_outlives_the_app(tmp_path: Path) -> Non
     drive(None, type_something)
     drive(None, come_back)
     assert json.loads((tmp_path / "state" / "lora-tui" / "new-project.json").read_bytes())["trigger"] == "zibo"
-
-
-def test_a_project_file_broken_by_hand_while_the_app_is_open(folder: Path) -> None:
-    path = folder / "project.toml"
-    good = path.read_text()
-
-    async def act(pilot: Pilot[None]) -> None:
-        await press(pilot, "6")
-        path.write_text("[settings\n")
-        await press(pilot, "down", "down", "right")
-        mark, sentence = said(pilot)
-        assert (mark, "is not valid TOML" in sentence) == ("x", True)
-        assert path.read_text() == "[settings\n"
-        path.write_text(good)
-        await asyncio.sleep(1.3)  # the next look
-        await settle(pilot)
-        assert said(pilot)[0] != "x"
-
-    drive(folder, act)
-    assert Project.open(folder).settings["train_batch_size"] == 3
-
-
-def test_a_project_that_vanishes_meanwhile(folder: Path) -> None:
-    async def act(pilot: Pilot[None]) -> None:
-        await press(pilot, "2")
-        shutil.rmtree(folder)
-        await asyncio.sleep(1.2)
-        for number in range(1, 10):
-            await press(pilot, str(number))
-        assert said(pilot)[0] == "x"
-
-    assert not drive(folder, act).crashed
-
-
-@pytest.mark.parametrize("size", ["small", "wide"])
-def test_ascii_mode_writes_nothing_but_ascii(folder: Path, size: str) -> None:
-    async def act(pilot: Pilot[None]) -> None:
-        for number in range(1, 10):
-            await press(pilot, str(number))
-            assert text(pilot).isascii(), number
-
-    drive(folder, act, size, Look(ascii_only=True, images=False))
-
-
-def test_nothing_in_a_project_is_obeyed_by_the_terminal(folder: Path) -> None:
-    hostile = "\x1b[2J\x1b]0;x\x07[bold red]y[/]"
-    path = folder / "img" / "2_ohwx man" / "00.png"
-    path.rename(path.with_name(f"{hostile.replace('/', '')}.png"))
-    (folder / "img" / "2_ohwx man" / "01.txt").write_text(f"ohwx {hostile}\n")
-
-    async def act(pilot: Pilot[None]) -> None:
-        for number in range(1, 10):
-            await press(pilot, str(number))
-            assert "\x1b" not in text(pilot)
-        await press(pilot, "2")
-        assert "[bold red]" in text(pilot)
-
-    assert not drive(folder, act).crashed
-
-
-NONSENSE = (
-    "", "   ", "x" * 20_000, "\x1b[2J\x1b]0;x\x07", "[red]a[/] [@click=app.quit]", "漢字💥é", "-1", "1e999", "nan",
-    "0x10", "../../../etc/passwd", "/", "~nobody/x", "a\0b", "\udcff", "'unclosed", "[1, 2", "true",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("step", ["1", "5", "6", "9"])
-def test_no_text_in_any_row_breaks_anything(folder: Path, step: str) -> None:
-    """Whatever is typed is taken, or refused in words; the project stays one that can be opened."""
-
-    async def act(pilot: Pilot[None]) -> None:
-        await press(pilot, step)
-        parts = 3 if step == "6" else 1
-        for _ in range(parts):
-            form = pilot.app.screen.query_one(Form)
-            for key in [row.key for row in form.rows if row.kind in ("text", "number", "path")]:
-                for words in NONSENSE:
-                    form.edit(key, "")
-                    form._take(words)
-                    await pilot.pause()
-                    assert not CONTROL.findall(text(pilot)), (key, words)
-                    Project.open(folder)
-            await press(pilot, "tab")
-        assert pilot.app.screen.query_one(Status).said[1]
-
-    assert not drive(folder, act).crashed
-    assert Project.open(folder).resolved() is not None
 
 
 def test_the_last_change_is_taken_back(folder: Path) -> None:

@@ -11,10 +11,10 @@ from textual.pilot import Pilot
 
 from engine.plan.project import Project
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, settle  # noqa: F401
+from tests.screens.wizard.driving import drive, press, settle
 
 
-def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path) -> None:  # noqa: F811
+def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path) -> None:
     """As a slow line hands them over, and people who know the way."""
 
     async def act(pilot: Pilot[None]) -> None:
@@ -44,7 +44,7 @@ def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path)
     assert (settings["train_batch_size"], settings["max_train_epochs"]) == (7, 9)
 
 
-def test_a_large_terminal_shows_all_settings_at_once_and_tab_goes_between_their_parts(folder: Path) -> None:  # noqa: F811
+def test_a_large_terminal_shows_all_settings_at_once_and_tab_goes_between_their_parts(folder: Path) -> None:
     from lora_tui.widgets.form import Form
 
     async def act(pilot: Pilot[None]) -> None:
@@ -66,7 +66,7 @@ def test_a_large_terminal_shows_all_settings_at_once_and_tab_goes_between_their_
 
 
 @pytest.mark.parametrize(("words", "screen"), [("machine", "MachineScreen"), ("warnings", "FoundScreen")])
-def test_the_palette_does_what_keys_of_the_app_and_of_the_screen_do(folder: Path, words: str, screen: str) -> None:  # noqa: F811
+def test_the_palette_does_what_keys_of_the_app_and_of_the_screen_do(folder: Path, words: str, screen: str) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1", "colon", *words, "enter")
         assert type(pilot.app.screen).__name__ == screen
@@ -74,7 +74,7 @@ def test_the_palette_does_what_keys_of_the_app_and_of_the_screen_do(folder: Path
     drive(folder, act)
 
 
-def test_the_chosen_row_stays_in_sight_when_the_terminal_shrinks(folder: Path) -> None:  # noqa: F811
+def test_the_chosen_row_stays_in_sight_when_the_terminal_shrinks(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "6", *["down"] * 14)
         await pilot.resize_terminal(80, 16)
@@ -84,7 +84,7 @@ def test_the_chosen_row_stays_in_sight_when_the_terminal_shrinks(folder: Path) -
     drive(folder, act)
 
 
-def test_projects_of_one_name_are_told_apart(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_projects_of_one_name_are_told_apart(folder: Path, tmp_path: Path) -> None:
     import shutil
 
     from lora_tui import recent
@@ -103,7 +103,7 @@ def test_projects_of_one_name_are_told_apart(folder: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("step", "keys", "row"), [("6", ["tab", "down", "down"], "seed"), ("1", ["down"], "trigger")])
-def test_the_app_opens_on_the_row_where_it_was_left(folder: Path, step: str, keys: list[str], row: str) -> None:  # noqa: F811
+def test_the_app_opens_on_the_row_where_it_was_left(folder: Path, step: str, keys: list[str], row: str) -> None:
     from lora_tui.widgets.form import Form
 
     chosen = []
@@ -123,7 +123,7 @@ def test_the_app_opens_on_the_row_where_it_was_left(folder: Path, step: str, key
 
 
 @pytest.mark.parametrize("step", ["2", "4"])
-def test_lists_go_by_pages_and_open_where_they_were_left(folder: Path, step: str) -> None:  # noqa: F811
+def test_lists_go_by_pages_and_open_where_they_were_left(folder: Path, step: str) -> None:
     from lora_tui.screens.list_page import ListPage
 
     pictures = folder / "img" / "2_ohwx man"

@@ -18,12 +18,12 @@ from lora_tui.screens import questions
 from lora_tui.tried import last_try
 from lora_tui.widgets.form import Form
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, said, settle  # noqa: F401
+from tests.screens.wizard.driving import drive, press, said, settle
 
 LONG = "Five steps went well: 0.065 s each, so the 480 steps take about 32 s with the samples."
 
 
-def run_of(folder: Path, status: str = "", now: float = 1795361412.0, **arguments: object) -> RunFolder:  # noqa: F811
+def run_of(folder: Path, status: str = "", now: float = 1795361412.0, **arguments: object) -> RunFolder:
     """A run of the project that has ended so, or has only just begun."""
     project = Project.open(folder)
     run = create(project.runs_dir, project_job("train", project, project.resolved(), "auto", **arguments), now)
@@ -35,7 +35,7 @@ def run_of(folder: Path, status: str = "", now: float = 1795361412.0, **argument
     return run
 
 
-def test_what_was_tried_says_how_long_it_takes(folder: Path) -> None:  # noqa: F811
+def test_what_was_tried_says_how_long_it_takes(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -57,7 +57,7 @@ def test_what_was_tried_says_how_long_it_takes(folder: Path) -> None:  # noqa: F
     drive(folder, act)
 
 
-def test_a_try_of_something_else_says_nothing(folder: Path) -> None:  # noqa: F811
+def test_a_try_of_something_else_says_nothing(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
     draft = Draft(folder)
     assert LONG in last_try(draft.project, draft.settings())
@@ -73,7 +73,7 @@ def test_a_try_of_something_else_says_nothing(folder: Path) -> None:  # noqa: F8
     ("arguments", "words"), [({"dry_run": 5}, "dry run   before its first step"), ({}, "before its first step")]
 )
 def test_runs_that_were_stopped_at_once_say_what_they_were(
-    folder: Path,  # noqa: F811
+    folder: Path,
     arguments: dict[str, object],
     words: str,
 ) -> None:
@@ -89,7 +89,7 @@ def test_runs_that_were_stopped_at_once_say_what_they_were(
     assert last_try(Project.open(folder), Project.open(folder).resolved()) == ""
 
 
-def test_a_training_that_runs_is_not_done_yet(folder: Path) -> None:  # noqa: F811
+def test_a_training_that_runs_is_not_done_yet(folder: Path) -> None:
     run = run_of(folder)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -106,7 +106,7 @@ def test_a_training_that_runs_is_not_done_yet(folder: Path) -> None:  # noqa: F8
     drive(folder, later)
 
 
-def test_a_run_that_was_just_started_is_the_chosen_one(folder: Path) -> None:  # noqa: F811
+def test_a_run_that_was_just_started_is_the_chosen_one(folder: Path) -> None:
     from lora_tui.screens.training import TrainingPage
 
     older = run_of(folder, "finished", dry_run=5)
@@ -125,7 +125,7 @@ def test_a_run_that_was_just_started_is_the_chosen_one(folder: Path) -> None:  #
     drive(folder, act)
 
 
-def test_a_folder_that_is_gone_is_not_called_untrained(folder: Path) -> None:  # noqa: F811
+def test_a_folder_that_is_gone_is_not_called_untrained(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "8")
         shutil.move(folder, folder.with_name("elsewhere"))
