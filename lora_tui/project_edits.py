@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.plan.option_values import is_plain_name
+from engine.plan.option_values import MAX_FILE_NAME_CHARACTERS, is_plain_name
 from engine.plan.project import Project
 from lora_tui.draft import Change
 
@@ -24,6 +24,8 @@ def refusal(what: str, text: str) -> str:
         return "The name becomes a file's name: letters, digits and spaces, please."
     if what == "trigger" and not text:
         return "Without a trigger word nothing calls the LoRA up."
+    if len(text) > MAX_FILE_NAME_CHARACTERS:
+        return f"That is too long: at most {MAX_FILE_NAME_CHARACTERS} letters."
     if what in ("trigger", "class") and text and not is_plain_name(text):
         return "Letters, digits and spaces, please."
     return ""

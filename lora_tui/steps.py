@@ -138,7 +138,8 @@ def _captions(progress: Progress) -> Standing:
     without = [picture for picture in train if picture.caption_path is None]
     if without:
         named = few(picture.path.name for picture in without)
-        return Standing("todo", f"{len(without)} of {len(train)} pictures have no caption: {named}.")
+        have = "has" if len(without) == 1 else "have"
+        return Standing("todo", f"{len(without)} of {len(train)} pictures {have} no caption: {named}.")
     trigger = progress.trigger
     if trigger and (bare := sum(not has_word(picture.caption, trigger) for picture in train)):
         return Standing("attention", f'{bare} of {len(train)} captions are without the word "{trigger}".')

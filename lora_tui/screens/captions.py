@@ -103,6 +103,9 @@ class CaptionsPage(ListPage):
             return [line((f' The trigger word "{inert(trigger)}" is not in it.', WARN))]
         return [line((f" {inert(caption)}", PLAIN))]
 
+    def label(self, binding: Binding) -> str:
+        return {"submit": "save, next", "give_up": "save, stop"}.get(binding.id or "", super().label(binding))
+
     @property
     def while_typing(self) -> str:
         return "Enter saves and goes to the next, Esc stops; what you typed is saved."

@@ -278,22 +278,28 @@ class Dashboard(Page[None]):
             self.app.push_screen(RunsScreen([project_of(self.watched)]))
 
     def action_back(self) -> None:
-        if len([screen for screen in self.app.screen_stack if isinstance(screen, Page)]) > 1:
+        if self._over_another:
             self.dismiss(None)
+
+    @property
+    def _over_another(self) -> bool:
+        return sum(isinstance(screen, Page) for screen in self.app.screen_stack) > 1
 
     # -------------------------------------------------------------------------------------------------------- orders
 
     def offered(self, action: str) -> bool:
         state = self.seen.state if self.seen is not None else "unknown"
-        if action in ("stop", "checkpoint", "sample"):
-            return state in ALIVE and not (action == "checkpoint" and self._dry_run)  # which saves nothing
-        if action == "pause":
-            return state in ("training", "preparing", "paused")
-        if action == "resume_run":
-            return self.seen is not None and (self._resumable(self.seen) or self._extensible(self.seen))
-        if action == "samples":
-            return bool(self.gallery.samples)
-        return True
+        alive = state in ALIVE
+        offers = {
+            "stop": alive,
+            "sample": alive,
+            "checkpoint": alive and not self._dry_run,  # which saves nothing
+            "pause": state in ("training", "preparing", "paused"),
+            "resume_run": self.seen is not None and (self._resumable(self.seen) or self._extensible(self.seen)),
+            "samples": bool(self.gallery.samples),
+            "back": self._over_another,
+        }
+        return offers.get(action, True)
 
     def label(self, binding: Binding) -> str:
         state = self.seen.state if self.seen is not None else "unknown"

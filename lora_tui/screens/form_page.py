@@ -11,6 +11,7 @@ from lora_tui.draft import LONGEST_TYPED
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.widgets.form import EDITABLE, Form, Row, RowPath, spaced
+from lora_tui.widgets.line_input import LineInput
 from lora_tui.widgets.path_input import PathInput
 
 BESIDE_CELLS = 60  # of the explanations at the right, on huge terminals
@@ -73,8 +74,9 @@ class FormPage(WizardPage):
 
     @property
     def while_typing(self) -> str:
-        if isinstance(self.focused, RowPath) and not self.focused.selection.is_empty:
-            return "What you type takes the place of this path; an arrow key keeps it, to be edited."
+        if isinstance(self.focused, LineInput) and not self.focused.selection.is_empty:
+            what = "path" if isinstance(self.focused, RowPath) else "number"
+            return f"What you type takes the place of this {what}; an arrow key keeps it, to be edited."
         return super().while_typing
 
     def label(self, binding: Binding) -> str:

@@ -136,7 +136,7 @@ class Home(Page[None]):
 
     def _advice(self) -> str:
         if any(project.at_work for project in self.known):
-            return "Enter looks at what is chosen; a training never stopped."
+            return "Enter opens what is chosen. The training goes on by itself."
         return (
             "Enter opens what is chosen."
             if self.known

@@ -38,5 +38,5 @@ DASHBOARD_KEYS: list[BindingType] = [
         for number, name in enumerate(("loss", "samples", "figures", "files", "log"), 1)
     ),
     Binding("o", "runs", "runs", id="runs", tooltip="Other runs of this project; compare them."),
-    Binding("escape", "back", "back", show=False),
+    Binding("escape", "back", "back", id="back", tooltip="Back to the screen before. The training goes on."),
 ]  # fmt: skip

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 Entry = tuple[str, str, str, Callable[[], object]]  # title, help, what else it is found by, what to do
 
 
+ALSO = {
+    "project": "name trigger class repeats",
+    "pictures": "images add take leave out",
+    "regularisation": "reg images",
+    "captions": "text words",
+    "model": "checkpoint sdxl",
+    "settings": "preset parameters options learning rate",
+    "review": "start train training dry run try",
+    "training": "runs dashboard loss stop pause",
+    "results": "lora compare export copy scp fetch",
+}  # what else a step is found by
+
+
 class Palette(CommandPalette):
     """Textual's palette without its borders, its picture of a lens and its dancing dots: plain on every terminal."""
 
@@ -82,7 +95,15 @@ def find_command(app: LoraTui, page: Page[Any]) -> None:
 
     found: list[Entry] = []
     if isinstance(page, WizardPage):
-        found += [(f"Go to {step.title}", step.asks, step.name, partial(page.pages.go, step.name)) for step in STEPS]
+        found += [
+            (
+                f"Go to {step.title}",
+                step.asks,
+                f"{step.name} {ALSO.get(step.name, '')}",
+                partial(page.pages.go, step.name),
+            )
+            for step in STEPS
+        ]
     for active in page.active_bindings.values():
         binding = active.binding
         if binding.tooltip and binding.action not in ("palette", "help"):

@@ -72,6 +72,7 @@ class ResultsPage(FormPage):
         self._view: RunView | None = None
         self._pictures: list[Sample] = []
         self._copied: Path | None = None
+        self._drawn = ""  # of what the pictures are
         self._connection = ""
 
     def body(self) -> ComposeResult:
@@ -148,16 +149,19 @@ class ResultsPage(FormPage):
     def _fetch(self) -> FetchLine | None:
         return fetch_line(self.chosen, self._connection) if self.chosen is not None else None
 
-    def _words(self) -> str:
-        return prompt_text(self._export_name())
+    def _words(self, name: str = "") -> str:
+        """What is pasted into a prompt: the LoRA at the weight that was looked at, and the word that calls it up."""
+        return f"{prompt_text(name or self._export_name(), self.weight)} {self.draft.project.trigger}".rstrip()
 
     def _about(self) -> list[Text]:
         if self.form.here == "home" and self._fetch is not None:
             return fetch_lines(self._fetch, self.about_room)
         if self._copied is not None:
-            word = prompt_text(self._copied.stem)
             rows = paragraph(f"Copied: {inert(self._copied)}", self.about_room)
-            return [*rows, line((" In a prompt of A1111 or Forge: ", DIM), (inert(word), STRONG))]
+            return [
+                *rows,
+                line((" In a prompt of A1111 or Forge: ", DIM), (inert(self._words(self._copied.stem)), STRONG)),
+            ]
         if self._run is not None and (self._run.output_dir / "comparison.png").is_file():
             return paragraph(f"The sheet and its pictures: {inert(self._run.path)}", self.about_room)
         return []
@@ -171,7 +175,7 @@ class ResultsPage(FormPage):
             known = sample is not None and self._run is not None
             path = self._run.absolute(sample.path) if known and sample is not None and self._run is not None else None
             self.query_one(name, Picture).show_path(path)
-        words = f" left: without   right: with, weight {self.weight:g}, seed {self.seed}"
+        words = f" left: without   right: with {self._drawn}"
         self.query_one("#under", Lines).show([line((words, PLAIN))] if place.display else [])
 
     def sentence(self, standing: Standing) -> Says:
@@ -201,12 +205,25 @@ class ResultsPage(FormPage):
         if self.is_current:
             self.show_all()
 
+    def _take_pointed(self) -> None:
+        """Whoever points at a LoRA means that one."""
+        what, _, name = self.form.here.partition(" ")
+        if what == "lora":
+            self._choose(self.draft.project.model_dir / name)
+
+    def _choose(self, lora: Path) -> None:
+        if lora != self.chosen:
+            self.chosen, self.export_name, self._copied = lora, "", None
+            self.show_all()
+
     def action_compare(self) -> None:
+        self._take_pointed()
         if self.chosen is None or self._view is not None:
             self.say("!", "It is being drawn already." if self._view is not None else "There is no LoRA yet.")
             return
         draft, lora = self.draft, self.chosen
         prompt, seed, weight = self.prompt or self._usual_prompt, self.seed, self.weight
+        self._drawn = f"{inert(lora.stem)}, weight {weight:g}, seed {seed}"
         self.say("ok", "Starting the engine…")
 
         def work() -> RunFolder:
@@ -250,13 +267,13 @@ class ResultsPage(FormPage):
 
     # ------------------------------------------------------------------------------------------------------ the form
     def action_export(self) -> None:
+        self._take_pointed()
         self.form.edit("folder", self.export_to)
 
     def on_form_done(self, event: Form.Done) -> None:
         what, _, rest = event.key.partition(" ")
         if what == "lora":
-            self.chosen, self.export_name, self._copied = self.draft.project.model_dir / rest, "", None
-            self.show_all()
+            self._choose(self.draft.project.model_dir / rest)
         elif what == "compare":
             self.action_compare()
         elif what == "words":
@@ -295,6 +312,7 @@ class ResultsPage(FormPage):
         except UserError as error:
             self.to_be_mended(event.key, event.text, str(error))
             return
+        self._news = None
         self._keep()
         self.show_all()
 
@@ -360,7 +378,7 @@ class ResultsPage(FormPage):
                 self._offer_to_make(folder)
             return
         self._copied = copied
-        self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
+        self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {self._words(copied.stem)}")
         self.show_all()
 
 

@@ -108,7 +108,7 @@ class ReviewPage(WizardPage):
         standings = self.wizard.standings()
         for step in STEPS[:6]:
             stands = standings[step.name]
-            sign, style = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("x", BAD)}[stands.mark]
+            sign, style = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", BAD)}[stands.mark]
             rows.append(
                 line((f" {sign} ", style), (f"{step.title:<16}", STRONG), (fact(step.name, self.wizard), PLAIN))
             )

@@ -265,8 +265,8 @@ class Form(VerticalScroll):
             self.post_message(self.Stepped(self.here, by))
 
     def edit(self, key: str, text: str) -> None:
-        """Open the editor over the row `key`, with this text in it. What is typed takes the place of a whole path:
-        it is a long way back to its beginning."""
+        """Open the editor over the row `key`, with this text in it. What is typed takes the place of a whole path or
+        number: nobody means 1 and 0.7 to become 10.7."""
         self.choose(key)
         place = self._place(key)
         row = self.rows[place]
@@ -278,7 +278,7 @@ class Form(VerticalScroll):
         editor.styles.width = max(10, self.size.width - left - 1)
         editor.add_class("-on")
         editor.cursor_position = len(text)
-        if row.kind == "path":
+        if row.kind in ("path", "number"):
             editor.selection = Selection(0, len(text))
         editor.focus()
         self._paint()

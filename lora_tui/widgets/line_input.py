@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.highlighter import Highlighter
 from rich.text import Text
+from textual import events
 from textual.widgets import Input
 
 from engine.plan.errors import inert
@@ -24,3 +25,9 @@ class LineInput(Input):
     def __init__(self, value: str = "", **more: object) -> None:
         super().__init__(value, **{"select_on_focus": False, "highlighter": _Inert(), **more})  # type: ignore[arg-type]
         self.cursor_blink = False  # over ssh a blinking cursor costs 1 kB a second
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Of several lines Textual takes the first; here they become one."""
+        event.prevent_default()
+        event.stop()
+        self.replace(" ".join(line.strip() for line in event.text.splitlines() if line.strip()), *self.selection)
