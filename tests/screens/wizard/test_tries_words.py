@@ -14,16 +14,16 @@ from lora_tui.screens.training import TrainingPage
 from lora_tui.tried import last_try
 from lora_tui.widgets.form import Form
 from tests.screens.app_test import text
-from tests.screens.test_wizard import drive, folder, own_state, press, said, settle  # noqa: F401
-from tests.screens.test_wizard_tries import LONG, run_of
-from tests.screens.test_wizard_tries_more import end, until
+from tests.screens.wizard.driving import drive, press, said, settle
+from tests.screens.wizard.test_tries import LONG, run_of
+from tests.screens.wizard.test_tries_and_trainings import end, until
 
 
 def hints(pilot: Pilot[None]) -> str:
     return text(pilot).splitlines()[-1]
 
 
-def test_what_went_well_once_is_not_told_when_it_has_failed_since(folder: Path) -> None:  # noqa: F811
+def test_what_went_well_once_is_not_told_when_it_has_failed_since(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
     draft = Draft(folder)
     told = last_try(draft.project, draft.settings())
@@ -35,7 +35,7 @@ def test_what_went_well_once_is_not_told_when_it_has_failed_since(folder: Path) 
     assert last_try(draft.project, draft.settings()) == ""
 
 
-def test_the_day_is_told_of_a_try_that_was_not_today(folder: Path) -> None:  # noqa: F811
+def test_the_day_is_told_of_a_try_that_was_not_today(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
     draft = Draft(folder)
     told = last_try(draft.project, draft.settings(), now=time.time() + 2 * 86400)
@@ -43,7 +43,7 @@ def test_the_day_is_told_of_a_try_that_was_not_today(folder: Path) -> None:  # n
     assert not told.startswith("Tried at ")  # "at Tue 14:02"
 
 
-def test_the_review_tells_that_a_dry_run_is_at_work(folder: Path) -> None:  # noqa: F811
+def test_the_review_tells_that_a_dry_run_is_at_work(folder: Path) -> None:
     run = run_of(folder, dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -58,7 +58,7 @@ def test_the_review_tells_that_a_dry_run_is_at_work(folder: Path) -> None:  # no
     drive(folder, act)
 
 
-def test_the_review_does_not_wait_for_a_dry_run_that_has_failed(folder: Path) -> None:  # noqa: F811
+def test_the_review_does_not_wait_for_a_dry_run_that_has_failed(folder: Path) -> None:
     run = run_of(folder, dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -72,7 +72,7 @@ def test_the_review_does_not_wait_for_a_dry_run_that_has_failed(folder: Path) ->
     drive(folder, act)
 
 
-def test_the_dashboard_of_a_dry_run_promises_no_training(folder: Path) -> None:  # noqa: F811
+def test_the_dashboard_of_a_dry_run_promises_no_training(folder: Path) -> None:
     run = run_of(folder, now=time.time(), dry_run=5)
 
     async def act(pilot: Pilot[None]) -> None:
@@ -83,7 +83,7 @@ def test_the_dashboard_of_a_dry_run_promises_no_training(folder: Path) -> None: 
         drive(folder, act)
 
 
-def test_a_run_that_is_begun_is_the_chosen_one_whatever_was_chosen_when_the_app_was_left(folder: Path) -> None:  # noqa: F811
+def test_a_run_that_is_begun_is_the_chosen_one_whatever_was_chosen_when_the_app_was_left(folder: Path) -> None:
     oldest = run_of(folder, "finished", dry_run=5)
     run_of(folder, "stopped", now=1795361500.0)
 
@@ -107,7 +107,7 @@ def test_a_run_that_is_begun_is_the_chosen_one_whatever_was_chosen_when_the_app_
     drive(folder, act)
 
 
-def test_where_nothing_was_trained_nothing_is_said_of_a_dashboard(folder: Path) -> None:  # noqa: F811
+def test_where_nothing_was_trained_nothing_is_said_of_a_dashboard(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "8")
         assert "dashboard" not in text(pilot)
@@ -118,7 +118,7 @@ def test_where_nothing_was_trained_nothing_is_said_of_a_dashboard(folder: Path) 
     drive(folder, act, "huge")
 
 
-def test_the_review_of_a_folder_that_is_gone_says_what_to_do_and_offers_no_start(folder: Path) -> None:  # noqa: F811
+def test_the_review_of_a_folder_that_is_gone_says_what_to_do_and_offers_no_start(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "7")
         assert "s start" in hints(pilot)
