@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.screens.wizard.test_tries import LONG, run_of
 from textual.pilot import Pilot
 
 from benchmarks.recorded import hold
@@ -25,6 +24,7 @@ from lora_tui.tried import last_try
 from lora_tui.widgets.form import Form
 from tests.screens.app_test import text
 from tests.screens.wizard.driving import drive, press, said, settle
+from tests.screens.wizard.test_tries import LONG, run_of
 
 
 async def until(pilot: Pilot[None], so: Callable[[], bool]) -> None:
