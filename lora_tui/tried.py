@@ -17,8 +17,8 @@ LOOKED_AT = 20  # runs, the newest
 
 
 def last_try(project: Project, settings: Settings, steps: int | None = None, now: float | None = None) -> str:
-    """`Tried 14:02: Five steps went well: …`, of the newest dry run that came to its end; "" where something else was
-    tried. `steps`: of the training now, where they are known: other pictures take another time.
+    """`Tried at 14:02: Five steps went well: …`, of the newest dry run that nobody stopped; "" where that failed, or
+    something else was tried. `steps`: of the training now, where they are known: other pictures take another time.
     """
     try:
         settings = with_absolute_base(settings, project.path)
@@ -27,8 +27,11 @@ def last_try(project: Project, settings: Settings, steps: int | None = None, now
     for run in reversed(list_runs(project.path)[-LOOKED_AT:]):
         if run.is_dry_run and _of_the_same(run, project, settings) and steps in (None, _steps(run) or steps):
             seen = observe(run)
+            if seen.state in ("failed", "died"):
+                return ""  # what went well before goes wrong now
             if seen.state == "finished" and (end := seen.snapshot.end) is not None:
-                return f"Tried {at(end.time, time.time() if now is None else now)}: {inert(end.message)}"
+                when = at(end.time, time.time() if now is None else now)
+                return f"Tried {when if ' ' in when else f'at {when}'}: {inert(end.message)}"
     return ""
 
 

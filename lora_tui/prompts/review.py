@@ -25,6 +25,9 @@ class ReviewStep(PlainStep):
     }
 
     def tell(self) -> None:
+        if gone := self.walk.wizard.gone:  # what is known of it is no longer so
+            self.talk.say(f"{gone}.")
+            return
         survey, standings = self.survey, self.walk.standings()
         for step in STEPS[:6]:
             mark = {"done": "", "attention": " (needs attention)", "todo": " (to do)"}[standings[step.name].mark]

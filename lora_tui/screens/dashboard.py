@@ -181,6 +181,8 @@ class Dashboard(Page[None]):
             status.say(*self._news[0])
         elif seen.more:
             status.say("ok", f"Reading what has happened so far: step {seen.snapshot.step:,}…")
+        elif self._dry_run and seen.state == "preparing":
+            status.say("ok", sentences.DRY_RUN_PREPARES)
         else:
             status.say(*sentences.sentence(seen, self.key, self._resumable(seen)))
         self.show_hints()

@@ -15,6 +15,7 @@ from engine.plan.errors import UserError, inert, plural
 from engine.plan.steps import Steps
 from engine.runs.folder import RunFolder
 from engine.runs.job import DRY_RUN_STEPS
+from engine.runs.lock import look
 from lora_tui.aside import aside, or_error
 from lora_tui.option_texts import typed_findings
 from lora_tui.screens.found import finding_lines
@@ -56,13 +57,20 @@ class ReviewPage(WizardPage):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.set_interval(TICK_SECONDS, self._look_for_a_try)
+        self.set_interval(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        """A dry run may be at work, and end while somebody looks on."""
+        if self.is_current:
+            self._look_for_a_try()
+            self.show_status()
 
     def update(self) -> None:
         survey = self.wizard.survey
         width = self.room - 4
         if gone := self.wizard.gone:  # what is known of it is no longer so
-            self.query_one("#lines", Lines).show([line((f" {part}", BAD)) for part in textwrap.wrap(gone, width)])
+            text = f"{gone}. Put it back, or open it where it is now: Esc, then o."
+            self.query_one("#lines", Lines).show([line((f" {part}", BAD)) for part in textwrap.wrap(text, width)])
             return
         rows = self._checklist()
         if survey is not None and survey.dataset is not None:
@@ -79,10 +87,19 @@ class ReviewPage(WizardPage):
         """What a dry run has shown of just this training; "" where none has."""
         return self._tried if self._tried_of == self._to_be_tried() else ""
 
+    @property
+    def _trying(self) -> bool:
+        """Whether the newest dry run is at work."""
+        run = self._newest_try
+        return run is not None and look(run).status == "held"
+
+    @property
+    def _newest_try(self) -> RunFolder | None:
+        return next((run for run in reversed(self.wizard.runs()) if self.wizard.kind(run) == "dry run"), None)
+
     def _to_be_tried(self) -> object:
         """Changes with all that `last_try` goes by: the project as it is, and how far the newest dry run is."""
-        run = next((run for run in reversed(self.wizard.runs()) if self.wizard.kind(run) == "dry run"), None)
-        size = 0
+        run, size = self._newest_try, 0
         with contextlib.suppress(OSError):
             size = run.events_path.stat().st_size if run is not None else 0
         return self.draft.edits, id(self.wizard.survey), run, size
@@ -133,8 +150,14 @@ class ReviewPage(WizardPage):
             worth = plural(len(survey.warnings), "thing")
             tries = "" if self.tried else f", {self.key('dry_run')} tries first"
             return "!", f"{worth} worth a look, below. {self.key('start')} starts{tries}."
+        if self._trying:
+            start = self.key("start")
+            return "ok", f"A dry run is at work; what it shows will stand here. {start} starts without waiting for it."
         tries = "" if self.tried else f", {self.key('dry_run')} tries {DRY_RUN_STEPS} steps first"
         return "ok", f"Ready. {self.key('start')} starts the training{tries}."
+
+    def offered(self, action: str) -> bool:
+        return super().offered(action) and not (action in ("start", "dry_run") and self.wizard.gone)
 
     # ----------------------------------------------------------------------------------------------------------- keys
     def action_scroll(self, by: int) -> None:

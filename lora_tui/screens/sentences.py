@@ -33,6 +33,7 @@ SIGNS: dict[State, tuple[str, Style]] = {
 LOW_DISK_BYTES = 5_000_000_000
 LOOKED_AT = 40  # lines at the end of a log, for a traceback
 FRESH_SECONDS = 120.0  # a warning stays in the status line so long, and then in the log
+DRY_RUN_PREPARES = "Preparing; the steps of the dry run begin by themselves. Leaving does not stop it."
 Says = tuple[str, str]  # mark ("ok", "!" or "x") and sentence
 KeyOf = Callable[[str], str]  # the key that does an action, as people read it
 

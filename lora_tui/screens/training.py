@@ -33,6 +33,7 @@ class TrainingPage(FormPage):
         self._started = ""  # the row of a run that was started a moment ago, to be chosen
         self._newest = ""  # the row of the newest run: whoever is there stays at the newest
         self._newest_state: State | None = None
+        self._opened = False  # a run was opened from here: what was chosen when the app was left is of no interest
 
     def body(self) -> ComposeResult:
         yield Form(id="form")
@@ -64,7 +65,8 @@ class TrainingPage(FormPage):
         if self._started and any(row.key == self._started for row in rows):
             started, self._started = self._started, ""
             self.form.choose(started)
-        text = "Each training is a program of its own and goes on when you leave. Enter opens its dashboard."
+        text = "Each training is a program of its own and goes on when you leave."
+        text += " Enter opens its dashboard." if rows else ""
         about = paragraph(self._ends.get(self.form.here, ""), self.about_room)
         self.query_one("#about", Lines).show([*about, *paragraph(text, self.about_room)])
 
@@ -90,6 +92,10 @@ class TrainingPage(FormPage):
     def place(self) -> str:
         return _NEWEST if self.form.here == self._newest else super().place
 
+    def go_to_place(self, place: str) -> None:
+        if not self._opened:
+            super().go_to_place(place)
+
     def offered(self, action: str) -> bool:
         return super().offered(action) and (action != "enter" or self.form.row is not None)
 
@@ -98,7 +104,7 @@ class TrainingPage(FormPage):
 
     def open(self, run: RunFolder) -> None:
         """Show a run's dashboard over this screen, on which it is the chosen one then."""
-        self._started = str(run.path)
+        self._started, self._opened = str(run.path), True
         from lora_tui.screens.dashboard import Dashboard
 
         self.app.push_screen(Dashboard(run))

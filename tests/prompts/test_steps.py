@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,16 @@ def test_a_value_that_is_not_used_asks_before_the_start(folder: Path) -> None:
     assert "What you typed is not used." in said
     assert "Not started." in said
     assert not (folder / "runs").exists()
+
+
+def test_the_review_of_a_folder_that_is_gone_tells_that_and_nothing_else(folder: Path) -> None:
+    def move() -> str:
+        shutil.move(folder, folder.with_name("elsewhere"))
+        return "g 8"
+
+    told = converse(folder, "g 7", move, "g 7", "home").rsplit("<<b'g 7'>>", 1)[1]
+    assert "The project's folder is not there any more" in told
+    assert "will be called" not in told
 
 
 def test_without_a_training_or_a_lora_that_is_said(folder: Path) -> None:
