@@ -63,7 +63,7 @@ class FormPage(WizardPage):
     def go_on_typing(self, row: str, text: str) -> None:
         """Open the editor of a row again that was being typed when the app was left."""
         if any(known.key == row and known.kind in EDITABLE for known in self.form.rows):
-            self.form.edit(row, text)
+            self.form.edit(row, text, anew=False)
             self.say("!", "This was being typed when the app was left: Enter takes it, Esc leaves the row as it was.")
 
     def to_be_mended(self, row: str, text: str, why: str) -> None:

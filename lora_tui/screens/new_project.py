@@ -57,7 +57,7 @@ class NewProjectPage(Page[None]):
         form = self.query_one(Form)
         form.keep = self._keep_half_typed
         if any(row.key == self.wish.row and row.kind in EDITABLE for row in form.rows):
-            self.call_after_refresh(form.edit, self.wish.row, self.wish.half)
+            self.call_after_refresh(form.edit, self.wish.row, self.wish.half, False)
 
     def typing_changed(self) -> None:
         self.paint()

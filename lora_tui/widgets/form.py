@@ -264,9 +264,9 @@ class Form(VerticalScroll):
         if self.row is not None and self.row.kind in ("number", "choice", "switch"):
             self.post_message(self.Stepped(self.here, by))
 
-    def edit(self, key: str, text: str) -> None:
+    def edit(self, key: str, text: str, anew: bool = True) -> None:
         """Open the editor over the row `key`, with this text in it. What is typed takes the place of a whole path or
-        number: nobody means 1 and 0.7 to become 10.7."""
+        number: nobody means 1 and 0.7 to become 10.7. Not `anew`: it goes on behind the text."""
         self.choose(key)
         place = self._place(key)
         row = self.rows[place]
@@ -278,7 +278,7 @@ class Form(VerticalScroll):
         editor.styles.width = max(10, self.size.width - left - 1)
         editor.add_class("-on")
         editor.cursor_position = len(text)
-        if row.kind in ("path", "number"):
+        if anew and row.kind in ("path", "number"):
             editor.selection = Selection(0, len(text))
         editor.focus()
         self._paint()

@@ -54,7 +54,7 @@ def test_from_nothing_to_an_exported_lora(
         hands.press("n")
         hands.see("None are here")
         hands.press("n")
-        hands.see("1 of 6 pictures have no caption")
+        hands.see("1 of 6 pictures has no caption")
         hands.press("m", ENTER)
         hands.press(*"face", ENTER, ESC)
         hands.press("5")

@@ -50,7 +50,7 @@ def test_captions_that_are_missing_or_without_the_trigger(folder: Path) -> None:
     assert stands(folder, "captions") == ("attention", '1 of 6 captions are without the word "ohwx".')
     captions[1].unlink()
     mark, missing = stands(folder, "captions")
-    assert (mark, missing.startswith("1 of 6 pictures have no caption: 01.png")) == ("todo", True)
+    assert (mark, missing.startswith("1 of 6 pictures has no caption: 01.png")) == ("todo", True)
     captions[2].write_bytes(b"\xff\xfe caf\xe9")
     mark, missing = stands(folder, "captions")
     assert (mark, "is not UTF-8 at byte 0" in missing) == ("attention", True)
