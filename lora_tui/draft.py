@@ -43,7 +43,9 @@ class Draft:
         self.beside = Beside(self.path)
         self.unkept = False
         self._waiting: Patch = patch.from_json(self.beside.remembered("waiting").get("edits"))
-        self._past: list[Patch] = []  # what takes back each edit
+        past = self.beside.remembered("undo").get("edits")
+        self._past: list[Patch] = [patch.from_json(edit) for edit in (past if isinstance(past, list) else [])]
+        """What takes back each edit, the last one last."""
         self._seen = self._stamp()
         self.recovered = patch.words(self._waiting)
         if self._waiting and self._write() is not None:
@@ -71,6 +73,11 @@ class Draft:
         back = self._past.pop()
         patch.make(back, self.project)
         return ", ".join(patch.words(back)), self._apply(back)
+
+    def leave(self) -> None:
+        """Keep what is needed to take edits back after the project has been opened again."""
+        if self._past or self.beside.remembered("undo"):
+            self.beside.remember("undo", {"edits": [patch.to_json(edit) for edit in self._past]})
 
     @property
     def undoable(self) -> bool:

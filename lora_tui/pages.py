@@ -80,9 +80,11 @@ class Pages:
         """The app is being left: note down where, which screens that are taken down could not."""
         if self.shown in self._built:
             self._built[self.shown].keep_place()
+        self.wizard.draft.leave()
 
     def close(self) -> None:
         """Forget the screens; the project is saved anyway."""
+        self.leave()
         self._timer.stop()
         for page in self._built.values():
             with contextlib.suppress(Exception):

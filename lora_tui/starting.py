@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from dataclasses import dataclass
 
 from engine.plan.disk import DiskUse
 from engine.plan.errors import inert, plural
+from engine.plan.lora_names import free_name
+from engine.plan.option_values import plain_name
 from engine.runs.folder import RunFolder
 from lora_tui.draft import Draft
 from lora_tui.option_texts import typed_findings
+from lora_tui.own_command import own_command
 from lora_tui.readable import size
 from lora_tui.steps import StepName
 from lora_tui.survey import Survey
@@ -43,8 +45,12 @@ def fact(step: StepName, wizard: Wizard) -> str:
 
 
 def lora_name(draft: Draft) -> str:
-    """What the finished LoRA will be called, without its ending."""
-    return str(draft.value("output_name") or draft.project.name)
+    """What the finished LoRA will be called, without its ending, as far as nobody takes that name meanwhile."""
+    wanted = str(draft.value("output_name")) or plain_name(draft.project.name)
+    try:
+        return free_name(draft.project.model_dir, wanted)
+    except OSError:
+        return wanted
 
 
 def disk_sentence(draft: Draft, use: DiskUse) -> str:
@@ -58,7 +64,7 @@ def disk_sentence(draft: Draft, use: DiskUse) -> str:
 
 def as_command(draft: Draft) -> str:
     """What would start the same training in a shell."""
-    return f"lora-tui train {shlex.quote(str(draft.path))}"
+    return own_command("train", draft.path)
 
 
 @dataclass(frozen=True)

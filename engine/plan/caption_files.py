@@ -63,6 +63,25 @@ def write_caption(project_path: Path, picture: Path, text: str, extension: str) 
     return path
 
 
+def remove_caption(project_path: Path, picture: Path, extension: str) -> None:
+    """Have the picture without a caption again, for which one was written here; its text is kept in the backups.
+
+    Raises UserError as `write_caption` does.
+    """
+    path = next((found for found in caption_candidates(picture, extension) if found.is_file()), None)
+    if path is None:
+        return
+    before = read_for_editing(picture, extension)
+    log = _open_log(project_path)
+    try:
+        _keep(project_path, path)
+        with writing(path):
+            path.unlink()
+        _note(log, project_path, path, before, "")
+    finally:
+        os.close(log)
+
+
 def _one_line(text: str) -> str:
     # Halves of a UTF-16 pair, which some terminals send, become whole characters; UTF-8 cannot hold one alone.
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -5,6 +5,7 @@ A kohya folder opens as it is, also without a project.toml. Nothing here reads p
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +50,8 @@ class Project:
     def open(cls, path: Path | str) -> Project:
         """The project at `path`; its img folder or one of the numbered folders may be given instead.
 
-        Raises UserError: `no-such-folder`, `not-a-folder`, `not-a-project`, `not-utf8`, and what `project_file.read`
-        raises.
+        Raises UserError: `no-such-folder`, `not-a-folder`, `not-a-project`, `only-pictures`, `not-utf8`, and what
+        `project_file.read` raises.
         """
         given = absolute_path(path)
         require_utf8(given)
@@ -203,9 +204,9 @@ def _root(path: Path) -> tuple[Path, list[Finding]]:
         return root, [_used_instead(path, root)]
     if picture_files(path)[0]:
         raise UserError(
-            "not-a-project",
+            "only-pictures",
             f"{path} holds pictures, but is not a project.",
-            f"Make a project of them: lora-tui new DIR --images {path.name}",
+            f"Make a project of them: lora-tui new DIR --images {shlex.quote(str(path))}",
         )
     raise UserError(
         "not-a-project",

@@ -6,36 +6,11 @@ A name that another run has taken there is never overwritten: the newer one beco
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 
-from engine.plan.errors import UserError
 from engine.plan.files import disk_errors
-from engine.plan.safetensors_header import read_header
-
-
-def is_own(path: Path, session_id: int) -> bool:
-    """Whether the LoRA at `path` was written by the run with this `ss_session_id`."""
-    try:
-        return read_header(path)[1].get("ss_session_id") == str(session_id)
-    except UserError:
-        return False  # whatever it is, it is not ours
-
-
-def free_name(model_dir: Path, wanted: str, session_id: int) -> str:
-    """`wanted`, or with -2, -3, … where another run has a LoRA of that name (any epoch or step) in `model_dir`."""
-    files = model_dir.glob("*.safetensors") if model_dir.is_dir() else ()
-    taken = {path.stem for path in files if path.stem.startswith(wanted) and not is_own(path, session_id)}
-
-    def is_taken(name: str) -> bool:
-        return any(re.fullmatch(re.escape(name) + r"(-\d{6}|-step\d{8})?", stem) for stem in taken)
-
-    name, number = wanted, 1
-    while is_taken(name):
-        number += 1
-        name = f"{wanted}-{number}"
-    return name
+from engine.plan.lora_names import is_own
 
 
 def epoch_file(name: str, epoch: int) -> str:

@@ -13,7 +13,7 @@ from engine.lora import metadata, weights
 from engine.lora.network import LoraNetwork
 from engine.plan.dataset import Dataset
 from engine.plan.errors import UserError
-from engine.plan.option_values import plain_name
+from engine.plan.lora_names import free_name, is_own, wanted_name
 from engine.plan.safetensors_header import read_header
 from engine.plan.settings import Settings
 from engine.runs.folder import RunFolder
@@ -28,8 +28,8 @@ def session_id(run: RunFolder) -> int:
 
 def choose_name(context: JobContext, settings: Settings, model_dir: Path | None, session_id: int) -> str:
     """The LoRA's name: the wanted one, or with a number where another run has taken it (which the run then says)."""
-    wanted = settings.output_name or plain_name(context.job.name)  # a kohya folder may be called anything
-    name = output.free_name(model_dir, wanted, session_id) if model_dir else wanted
+    wanted = wanted_name(settings, context.job.name)
+    name = free_name(model_dir, wanted, session_id) if model_dir else wanted
     if name != wanted:
         context.warn("name-taken", f"{wanted} is taken by an earlier run, so this one's LoRA is called {name}.")
     return name
@@ -90,7 +90,7 @@ class Saver:
         if path in self._published:
             return self._published[path]
         there = self.model_dir / path.name if self.model_dir else path
-        return there if output.is_own(there, self.begun.session_id) else path
+        return there if is_own(there, self.begun.session_id) else path
 
     def make_room_for_more(self, step: int) -> None:
         """More epochs follow on what was the finished LoRA, after `step`: it becomes the LoRA of its epoch."""
@@ -100,7 +100,7 @@ class Saver:
         finished.rename(path)
         if self.model_dir:
             shown = self.model_dir / finished.name
-            if output.is_own(shown, self.begun.session_id):
+            if is_own(shown, self.begun.session_id):
                 shown.unlink()  # the same LoRA appears under its epoch's name in a moment
         self._publish(path, step)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from engine.plan.errors import UserError
+from lora_tui import output
 from lora_tui.options import theme_option
+from lora_tui.own_command import own_command
 
 
 @click.command("open")
@@ -59,4 +61,9 @@ def show(
     from lora_tui.screens.home import Home
 
     log = project / ".lora-tui" / "ui.log" if project is not None else state_dir() / "ui.log"
-    return LoraTui(lambda: Home(project), look, log).start()
+    app = LoraTui(lambda: Home(project), look, log)
+    code = app.start()
+    if code == 0:
+        opened = app.pages.wizard.draft.path if app.pages is not None else project
+        output.say(f"Come back with: {own_command(*([opened] if opened is not None else []))}")
+    return code

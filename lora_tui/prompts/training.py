@@ -9,6 +9,7 @@ from typing import ClassVar
 from engine.plan.errors import UserError
 from engine.runs import control
 from engine.runs.folder import RunFolder
+from engine.runs.lock import look
 from engine.runs.state import observe
 from lora_tui.plain import summary
 from lora_tui.prompts.step import PlainStep, Row
@@ -56,8 +57,8 @@ class TrainingStep(PlainStep):
 
     def _ask(self, command: str, said: str) -> None:
         runs = self._runs()
-        if not runs:
-            self.talk.say("There is no training.")
+        if not runs or look(runs[0]).status != "held":
+            self.talk.say("No training is at work now.")
             return
         try:
             control.send(runs[0], command)

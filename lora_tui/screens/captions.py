@@ -14,7 +14,7 @@ from textual.css.query import NoMatches
 from textual.timer import Timer
 from textual.widgets import Input
 
-from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.caption_files import read_for_editing, remove_caption, write_caption
 from engine.plan.captions import NotUTF8Error, has_word, is_missing
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
@@ -48,6 +48,10 @@ class CaptionsPage(ListPage):
         self._survey: object = None
         self._open: Entry | None = None  # the picture whose caption is being edited
         self._typed = ""  # what stands in the editor
+        self._before: str | None = None  # what the caption was when the editor was opened; None where there was none
+        self._changed: list[
+            tuple[Entry, str | None]
+        ] = []  # captions as they were before each change, the last one last
         self._timer: Timer | None = None
 
     def body(self) -> ComposeResult:
@@ -144,6 +148,7 @@ class CaptionsPage(ListPage):
             return
         trigger = self.draft.project.trigger
         self._open = entry
+        self._before = self._caption(entry) if entry.caption_path is not None or entry.path in self._written else None
         editor = self.query_one("#editor", RowInput)
         editor.value = self._typed = text or (f"{trigger}, " if trigger else "")
         editor.cursor_position = len(editor.value)
@@ -216,7 +221,29 @@ class CaptionsPage(ListPage):
             self.show_list(self.shown)
         return True
 
+    def action_undo(self) -> None:
+        """The last caption that was changed here first, then the project as on every step."""
+        if not self._changed:
+            super().action_undo()
+            return
+        entry, before = self._changed.pop()
+        try:
+            if before is None:
+                remove_caption(self.draft.path, entry.path, self._extension)
+            else:
+                write_caption(self.draft.path, entry.path, before, self._extension)
+        except UserError as error:
+            self.say("x", str(error))
+            return
+        self._written[entry.path] = before or ""
+        self.wizard.look_again()
+        self.go_to_place(self.draft.project.relative(entry.path))
+        self.show_all()
+        self.say("ok", f"Taken back: the caption of {inert(entry.path.name)}.")
+
     def _close(self) -> None:
+        if self._open is not None and self._caption(self._open) != (self._before or ""):
+            self._changed.append((self._open, self._before))
         self._open = None
         self.query_one("#editor", RowInput).remove_class("-on")
         self.set_focus(None)

@@ -280,12 +280,8 @@ class Dashboard(Page[None]):
             self.app.push_screen(RunsScreen([project_of(self.watched)]))
 
     def action_back(self) -> None:
-        if self._over_another:
+        if self.offered("back"):
             self.dismiss(None)
-
-    @property
-    def _over_another(self) -> bool:
-        return sum(isinstance(screen, Page) for screen in self.app.screen_stack) > 1
 
     # -------------------------------------------------------------------------------------------------------- orders
 
@@ -299,7 +295,7 @@ class Dashboard(Page[None]):
             "pause": state in ("training", "preparing", "paused"),
             "resume_run": self.seen is not None and (self._resumable(self.seen) or self._extensible(self.seen)),
             "samples": bool(self.gallery.samples),
-            "back": self._over_another,
+            "back": sum(isinstance(screen, Page) for screen in self.app.screen_stack) > 1,
         }
         return offers.get(action, True)
 

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 
 from engine.plan.demo import DEFAULT_FOLDER
 from engine.plan.errors import UserError, inert, plural
+from engine.plan.files import absolute_path
 from engine.runs.folder import RunFolder
 from lora_tui.aside import aside
 from lora_tui.folder_contents import tail
@@ -28,6 +29,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, STRONG, line
 from lora_tui.widgets.path_input import PathInput
 from lora_tui.widgets.status import Status
+from lora_tui.wish import remember, remembered
 
 PROJECTS_SHOWN = 12
 TICK_SECONDS = 3.0
@@ -222,5 +224,21 @@ class Home(Page[None]):
             open_project(path)
         except UserError as error:
             self.say("x", str(error))
+            if error.code == "only-pictures":
+                self._offer_a_project_of(path, error.message)
             return False
         return True
+
+    def _offer_a_project_of(self, pictures: Path, why: str) -> None:
+        from lora_tui.screens.dialogs import Choice, Question
+
+        def chosen(answer: str | None) -> None:
+            if answer:
+                wish = remembered()
+                wish.images = str(absolute_path(pictures))
+                remember(wish)
+                self.query_one(Form).close()
+                self.action_new()
+
+        choices = [Choice("", "No"), Choice("yes", "Make a new project of them")]
+        self.app.push_screen(Question(why, choices), chosen)

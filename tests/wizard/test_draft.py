@@ -141,6 +141,21 @@ def test_edits_that_no_folder_takes_are_said_to_be_lost_on_leaving(
     assert "would be lost if you left now" in draft.trouble_words
 
 
+def test_edits_can_be_taken_back_after_the_project_was_opened_again(folder: Path) -> None:
+    draft = Draft(folder)
+    draft.set("seed", "5")
+    draft.set("seed", "6")
+    draft.leave()
+    again = Draft(folder)
+    assert again.undo()[0] == "Seed"
+    assert again.value("seed") == 5
+    again.leave()
+    last = Draft(folder)
+    last.undo()
+    assert not last.undoable
+    assert Project.open(folder).settings.get("seed") not in (5, 6)
+
+
 def test_a_disk_that_refuses_keeps_the_edit_for_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draft = Draft(folder)
 

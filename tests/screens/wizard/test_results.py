@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 from textual.pilot import Pilot
 
+from engine.plan.errors import UserError
 from lora_tui.fetch_home import FetchLine
 from lora_tui.screens.results import fetch_lines
 from lora_tui.widgets.form import Form, RowInput, RowPath
@@ -113,6 +115,32 @@ def test_the_command_that_fetches_it_home(trained: Path, monkeypatch: pytest.Mon
         assert (trained / ".lora-tui" / "clipboard.txt").read_text().strip().endswith("model/zibo.safetensors .")
 
     drive(trained, act, "small")
+
+
+def test_whoever_points_at_a_lora_means_that_one(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lora_tui.screens.results as results
+
+    drawn: list[tuple[str, float]] = []
+
+    def draw(draft: object, lora: Path, prompt: str, seed: int, weight: float) -> None:
+        drawn.append((lora.stem, weight))
+        raise UserError("not-here", "Not drawn here.")
+
+    monkeypatch.setattr(results, "start_comparison", draw)
+    save_file({"x.lora_down.weight": np.zeros((4, 8), np.float16)}, trained / "model" / "older.safetensors")
+    os.utime(trained / "model" / "older.safetensors", (1, 1))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "9")
+        await choose(pilot, "weight")
+        await press(pilot, "enter", "0", "full_stop", "7", "enter")  # in place of the 1 that stands there
+        await choose(pilot, "lora older.safetensors")
+        await press(pilot, "c")
+        await until(pilot, "Not drawn here.")
+        assert "<lora:older:0.7> ohwx" in text(pilot)
+
+    drive(trained, act)
+    assert drawn == [("older", 0.7)]
 
 
 def test_nobody_who_sits_at_the_machine_is_told_of_scp(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

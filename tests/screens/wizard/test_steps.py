@@ -177,6 +177,30 @@ def test_captions_one_after_the_other(folder: Path) -> None:
     assert captions[2].read_text() == "ohwx, a photo of a man, number 2"  # opened and not changed: not a byte
 
 
+def test_captions_are_taken_back_one_by_one_before_anything_else(folder: Path) -> None:
+    pictures = folder / "img" / "2_ohwx man"
+    first, second = pictures / "00.txt", pictures / "01.txt"
+    second.unlink()
+    was = first.read_text()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "down", "down", "right", "4", "home", "enter")
+        await type_in(pilot, "ohwx, changed")
+        await press(pilot, "enter")
+        await press(pilot, *"hat", "enter", "escape")
+        assert (first.read_text(), second.read_text()) == ("ohwx, changed\n", "ohwx, hat\n")
+        await press(pilot, "u")
+        assert said(pilot)[1] == "Taken back: the caption of 01.png."
+        assert not second.exists()
+        assert first.read_text() == "ohwx, changed\n"
+        await press(pilot, "u")
+        assert first.read_text().strip() == was.strip()
+        await press(pilot, "u")
+        assert said(pilot)[1] == "Taken back: Batch size."
+
+    drive(folder, act)
+
+
 def test_a_lost_terminal_loses_no_caption(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "4", "enter")

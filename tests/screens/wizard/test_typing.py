@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
 from lora_tui.widgets.form import Form, RowInput, RowPath
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, said, type_in
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
 
 def hints(pilot: Pilot[None]) -> str:
@@ -113,6 +114,36 @@ def test_what_is_typed_takes_the_place_of_a_whole_path_and_nothing_shows_beside_
         assert text(pilot).count("may come") == 1
 
     drive(folder, act)
+
+
+def test_several_pasted_lines_become_one(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "enter")
+        editor = pilot.app.focused
+        assert isinstance(editor, RowInput)
+        editor.value = ""
+        editor.post_message(events.Paste("ohwx, a man\r\n  in a hat\n\nat night\n"))
+        await settle(pilot)
+        assert editor.value == "ohwx, a man in a hat at night"
+
+    drive(folder, act)
+
+
+def test_a_folder_of_pictures_that_is_opened_becomes_a_new_project(folder: Path) -> None:
+    pictures = folder / "img" / "2_ohwx man"
+    loose = folder.with_name("my holiday pics")
+    shutil.copytree(pictures, loose)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "o")
+        await type_in(pilot, str(loose))
+        await press(pilot, "enter")
+        assert "is not a project" in " ".join(text(pilot).split())
+        await press(pilot, "down", "enter")
+        assert str(loose) in text(pilot)
+        assert "Make the project" in text(pilot)
+
+    drive(None, act)
 
 
 def test_changes_that_wait_for_a_broken_file_are_written_at_the_next_start(folder: Path) -> None:
