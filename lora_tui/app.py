@@ -176,8 +176,13 @@ class LoraTui(KeysInOrder):
 
         Raises UserError as `Project.open` does, and `unsaved` where changes of the open one would be lost.
         """
+        from engine.plan.project import Project
         from lora_tui.pages import Pages
 
+        opened = self.pages
+        if opened is not None and opened.wizard.draft.path == Project.open(path).path:
+            opened.go(step or opened.wizard.left_at)
+            return
         if unsaved := self._unsaved():
             raise UserError("unsaved", unsaved)
         pages = Pages(self, path)

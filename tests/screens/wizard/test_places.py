@@ -154,3 +154,17 @@ def test_lists_go_by_pages_and_open_where_they_were_left(folder: Path, step: str
 
     drive(folder, leave)
     drive(folder, come_back)
+
+
+def test_the_list_of_projects_leads_back_into_the_open_one(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        pages = pilot.app.pages  # type: ignore[attr-defined]
+        await press(pilot, "6", "down", "down", "right", "escape")
+        await asyncio.sleep(0.3)
+        await press(pilot, "enter")
+        assert pilot.app.pages is pages  # type: ignore[attr-defined]
+        assert "6 of 9" in text(pilot)
+        await press(pilot, "u")
+        assert "Batch size" in text(pilot).splitlines()[-2]
+
+    drive(folder, act)
