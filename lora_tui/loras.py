@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from engine.plan.errors import UserError, inert
+from engine.plan.export import file_stem
 from engine.plan.safetensors_header import read_header
 from engine.plan.sample_prompts import guide_prompt
 from engine.plan.sample_prompts import parse as parse_prompt
@@ -74,3 +75,8 @@ def start_comparison(draft: Draft, lora: Path, prompt: str, seed: int, weight: f
     run = create(draft.project.runs_dir, job)
     start(run)
     return run
+
+
+def name_of_copy(text: str) -> str:
+    """A name for the copy of a LoRA; "" for its own. Raises UserError where a file cannot be called so."""
+    return file_stem(Path(text), text) if text else ""

@@ -84,6 +84,6 @@ def typed_findings(typed: Mapping[str, str]) -> list[Finding]:
     found = []
     for name, text in typed.items():
         option = by_name()[name]
-        why = complaint(option, text) or "It is no value for it."
-        found.append(Finding("typed", f"{option.title}: {why}", "It is kept in its row, and not used."))
+        why = complaint(option, text) or f"{option.title} has no value yet that can be used."
+        found.append(Finding("typed", why, "It is kept in its row, and not used."))
     return found

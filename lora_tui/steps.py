@@ -27,6 +27,7 @@ class Step:
     asks: str  # the question it answers, for its header
 
 
+NOTHING_TRAINED = "Nothing has been trained yet."
 STEPS: tuple[Step, ...] = (
     Step("project", "Project", "Who or what is this LoRA for?"),
     Step("pictures", "Pictures", "What is it to learn from?"),
@@ -185,7 +186,7 @@ def _training(progress: Progress) -> Standing:
         return Standing("done")
     if progress.trained:
         return Standing("attention", "No training has come to its end yet.")
-    return Standing("todo", "Nothing has been trained yet.")
+    return Standing("todo", NOTHING_TRAINED)
 
 
 def _results(progress: Progress) -> Standing:

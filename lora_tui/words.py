@@ -9,7 +9,8 @@ from rich.text import Text
 
 from engine.plan.errors import inert
 from lora_tui.explanations import ABOUT
-from lora_tui.widgets.paint import DIM, PLAIN, WARN, line
+from lora_tui.fetch_home import FetchLine
+from lora_tui.widgets.paint import DIM, PLAIN, STRONG, WARN, line
 
 
 def about(key: str, width: int, warning: str = "", keys: Iterable[str] = ()) -> list[Text]:
@@ -30,3 +31,15 @@ def about(key: str, width: int, warning: str = "", keys: Iterable[str] = ()) -> 
 def paragraph(text: str, width: int) -> list[Text]:
     """A text of ours in lines, dim."""
     return [line((f" {part}", DIM)) for part in textwrap.wrap(text, max(30, width - 2))]
+
+
+def fetch_lines(fetch: FetchLine, width: int) -> list[Text]:
+    """The command that fetches a file, and where it is typed."""
+    unknown = " The address and the port are those that you log in with." if not fetch.sure else ""
+    said = paragraph(f"Type this on your own computer; Enter copies it.{unknown}", width)
+    parts = textwrap.wrap(inert(fetch.command), max(20, width - 2), break_on_hyphens=False)
+    if len(parts) > 1 and len(parts[-1]) < 2:  # the full stop alone would be overlooked
+        rest, _, word = parts[-2].rpartition(" ")
+        cut = len(rest) + 1 if rest else len(word) // 2
+        parts[-2:] = [parts[-2][:cut], f"{parts[-2][cut:]} {parts[-1]}"]
+    return [*said, *(line((f" {part}", STRONG)) for part in parts)]

@@ -125,6 +125,9 @@ def create(runs_dir: Path, job: Job, now: float | None = None) -> RunFolder:
 
     Leaves nothing behind when it fails. Raises UserError, e.g. "disk-full".
     """
+    if job.project is not None and runs_dir.parent == job.project and not job.project.is_dir():
+        # Else a folder that was moved away would come back with nothing but this run in it.
+        raise UserError("no-such-folder", f"The project's folder {job.project} is not there any more.", "Put it back.")
     stem = time.strftime("%Y-%m-%d_%H%M%S", time.localtime(now))
     new_parent = not runs_dir.exists()
     made: Path | None = None

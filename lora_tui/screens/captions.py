@@ -88,7 +88,7 @@ class CaptionsPage(ListPage):
     def _about(self) -> list[Text]:
         """As many lines while a caption is edited as before: the list and the picture above stay where they are."""
         trigger = self.draft.project.trigger
-        begin = f"Begin with {inert(trigger)}, then say" if trigger else "Say"
+        begin = f"Behind {inert(trigger)} say" if trigger else "Say"
         said = f"{begin} what is not the subject itself: clothes, place, light. What you name can be changed later."
         advice = paragraph(said, self.room)
         rows = advice if self._open is not None else self._remarks(trigger)
@@ -146,15 +146,20 @@ class CaptionsPage(ListPage):
         except NotUTF8Error as error:
             self.say("x", f"{error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first.")
             return
-        trigger = self.draft.project.trigger
         self._open = entry
         self._before = self._caption(entry) if entry.caption_path is not None or entry.path in self._written else None
         editor = self.query_one("#editor", RowInput)
-        editor.value = self._typed = text or (f"{trigger}, " if trigger else "")
+        editor.value = self._typed = text or self._begins
         editor.cursor_position = len(editor.value)
         editor.add_class("-on")
         editor.focus()
         self.show_all()
+
+    @property
+    def _begins(self) -> str:
+        """What an empty caption begins with."""
+        trigger = self.draft.project.trigger
+        return f"{trigger}, " if trigger else ""
 
     @property
     def _extension(self) -> str:
@@ -205,8 +210,9 @@ class CaptionsPage(ListPage):
         if entry is None:
             return True
         text = self._typed.strip()
-        trigger = self.draft.project.trigger
-        if text in ("", f"{trigger},") and not self._caption(entry):
+        if self._begins and text.startswith(f"{self._begins}{self._begins}"):
+            text = text.removeprefix(self._begins)  # a caption was pasted that has its trigger already
+        if text in ("", self._begins.strip()) and not self._caption(entry):
             return True  # only what was put there to begin with
         try:
             write_caption(self.draft.path, entry.path, text, self._extension)

@@ -33,6 +33,8 @@ class FoundScreen(Reading):
         if survey is None:
             return [line((" The project is still being looked at.", PLAIN))]
         rows: list[Text] = []
+        if trouble := self._pages.wizard.draft.trouble_words:
+            rows += [*finding_lines(Finding("trouble", trouble, level="error"), width), line()]
         typed = typed_findings(self._pages.wizard.draft.typed)
         for finding in [*survey.blocking, *typed, *survey.warnings, *survey.notes]:
             rows += [*finding_lines(finding, width), line()]

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from lora_tui.widgets.hints import Hint, Hints, key_name
 from lora_tui.widgets.line_input import LineInput
 
-PINNED = ("help", "leave")  # the app's own bindings that every hint line ends with
+PINNED = ("back", "help", "leave")  # what every hint line ends with: the way back, and the app's own
 TYPING = ("submit", "complete", "give_up", "back")  # what works while a line is typed
 
 
@@ -63,7 +63,7 @@ class Page(Screen[ScreenResultType]):
         ]
 
     def pinned(self) -> list[Hint]:
-        """The app's own keys; while a line is typed, with the key that ends that before them."""
+        """The keys that always stand there; while a line is typed, with the key that ends that before them."""
         bound = self._bound()
         if self.typing:  # letters belong to the editor, so they are not among what is bound now
             first = "".join(f"{key_name(self.app, binding)} " for binding in bound if binding.id in TYPING[2:])
@@ -71,7 +71,7 @@ class Page(Screen[ScreenResultType]):
         else:
             first = ""
         found = {binding.id: binding for binding in bound}
-        hints = [self._hint(found[name]) for name in PINNED if name in found]
+        hints = [self._hint(found[name]) for name in PINNED if name in found and self.offered(name)]
         return [Hint(f"{first}{hint.key}", hint.label, hint.action) for hint in hints]
 
     def show_hints(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -93,7 +94,8 @@ class PicturesPage(ListPage):
             words = "20 to 30 good pictures are best: sharp, your subject alone, different places, clothes and light."
             how = line((f" {self.key('add')}", STRONG), (" takes them from a folder.", DIM))
             return [line((f" {words}", DIM)), how]
-        return [line((f" {problem}", WARN)) for problem in entry.problems[:3]] or [line((" nothing to remark", DIM))]
+        said = [part for problem in entry.problems[:2] for part in textwrap.wrap(str(problem), self.room - 2)]
+        return [line((f" {part}", WARN)) for part in said] or [line((" nothing to remark on this picture", DIM))]
 
     def row_of(self, entry: Entry) -> Text:
         name = fitted(entry.path.name, NAME_CELLS - 1)

@@ -67,6 +67,15 @@ class ProjectPage(FormPage):
         else:
             self.done(self.draft.edit(change_of(name, text, folder)))
 
+    def on_form_typing(self, event: Form.Typing) -> None:
+        """Texts are checked as they are typed."""
+        name, text = event.key.partition(" ")[0], event.text.strip()
+        refused = refusal(name, text)
+        words = {"trigger": self.draft.project.trigger, "class": self.draft.project.class_name, name: text}
+        warned = judge(words["trigger"], words["class"]) if name in words and text and not refused else None
+        mark = "x" if refused else "!" if warned is not None else "ok"
+        self.say(mark, refused or judge_of(warned) or "Enter takes it; Esc leaves it as it was.")
+
     def on_form_stepped(self, event: Form.Stepped) -> None:
         row = self.form.row
         if row is not None and row.value.isdecimal():

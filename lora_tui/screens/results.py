@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import textwrap
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from engine.plan.errors import UserError, inert
-from engine.plan.export import Destination, export, file_stem, prompt_text, usual_folders
+from engine.plan.export import Destination, export, prompt_text, usual_folders
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Sample
@@ -27,6 +26,7 @@ from lora_tui.loras import (
     facts_of,
     first_prompt,
     loras_of,
+    name_of_copy,
     prompt_of,
     seed_of,
     start_comparison,
@@ -41,7 +41,7 @@ from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, PLAIN, STRONG, line
 from lora_tui.widgets.picture import Picture
-from lora_tui.words import paragraph
+from lora_tui.words import fetch_lines, paragraph
 
 WEIGHT_STEP = 0.1
 LOOK_SECONDS = 0.5
@@ -112,7 +112,14 @@ class ResultsPage(FormPage):
             rows.append(Row(f"lora {path.name}", f"{here}{inert(path.stem)}", aside=self._told(path), kind="action"))
         if not self._loras:
             rows.append(Row("none", "none yet: they come with the training", kind="note"))
-        rows += [
+        rows += self._ways() if self._loras else []
+        self.show_rows(rows)
+        self._show_pictures()
+        self.query_one("#about", Lines).show(self._about())
+
+    def _ways(self) -> list[Row]:
+        """What can be done with a LoRA."""
+        rows = [
             Row("h2", "Compare", kind="heading"),
             Row("prompt", "Prompt", self.prompt or self._usual_prompt, text=self.prompt or self._usual_prompt),
             Row("seed", "Seed", str(self.seed), kind="number"),
@@ -128,9 +135,7 @@ class ResultsPage(FormPage):
             rows.append(Row("words", "Copy the words for a prompt", aside=inert(self._words()), kind="action"))
             if self._fetch is not None:
                 rows.append(Row("home", "Fetch it to your computer", aside="the command for it", kind="action"))
-        self.show_rows(rows)
-        self._show_pictures()
-        self.query_one("#about", Lines).show(self._about())
+        return rows
 
     def _told(self, path: Path) -> str:
         """Epoch, step and size of a LoRA; its file is read once."""
@@ -291,6 +296,17 @@ class ResultsPage(FormPage):
         self._keep()
         self.show_all()
 
+    def on_form_typing(self, event: Form.Typing) -> None:
+        """Values are checked as they are typed."""
+        checks = {"prompt": prompt_of, "seed": seed_of, "weight": weight_of, "name": name_of_copy}
+        if event.key in checks:
+            try:
+                checks[event.key](event.text.strip())
+            except UserError as error:
+                self.say("x", str(error))
+            else:
+                self.say("ok", "Enter takes it; Esc leaves it as it was.")
+
     def on_form_edited(self, event: Form.Edited) -> None:
         if event.key == "folder":
             self.export_to = clean(event.text)
@@ -308,7 +324,7 @@ class ResultsPage(FormPage):
             elif event.key == "weight":
                 self.weight = weight_of(text)
             elif event.key == "name":
-                self.export_name = file_stem(Path(text), text) if text else ""
+                self.export_name = name_of_copy(text)
         except UserError as error:
             self.to_be_mended(event.key, event.text, str(error))
             return
@@ -380,15 +396,3 @@ class ResultsPage(FormPage):
         self._copied = copied
         self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {self._words(copied.stem)}")
         self.show_all()
-
-
-def fetch_lines(fetch: FetchLine, width: int) -> list[Text]:
-    """The command that fetches a file, and where it is typed."""
-    unknown = " The address and the port are those that you log in with." if not fetch.sure else ""
-    said = paragraph(f"Type this on your own computer; Enter copies it.{unknown}", width)
-    parts = textwrap.wrap(inert(fetch.command), max(20, width - 2), break_on_hyphens=False)
-    if len(parts) > 1 and len(parts[-1]) < 2:  # the full stop alone would be overlooked
-        rest, _, word = parts[-2].rpartition(" ")
-        cut = len(rest) + 1 if rest else len(word) // 2
-        parts[-2:] = [parts[-2][:cut], f"{parts[-2][cut:]} {parts[-1]}"]
-    return [*said, *(line((f" {part}", STRONG)) for part in parts)]

@@ -157,7 +157,11 @@ class ReviewPage(WizardPage):
         return "ok", f"Ready. {self.key('start')} starts the training{tries}."
 
     def offered(self, action: str) -> bool:
-        return super().offered(action) and not (action in ("start", "dry_run") and self.wizard.gone)
+        if action in ("start", "dry_run"):
+            survey = self.wizard.survey
+            found = hindrance(self.draft, survey) if survey is not None else None
+            return not self.wizard.gone and (found is None or not found.final)
+        return super().offered(action)
 
     # ----------------------------------------------------------------------------------------------------------- keys
     def action_scroll(self, by: int) -> None:

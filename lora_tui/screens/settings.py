@@ -25,15 +25,12 @@ from lora_tui.widgets.tabs import Tabs
 _KINDS: dict[str, Kind] = {"switch": "switch", "integer": "number", "number": "number", "choice": "choice"}
 
 
-_CHANGED = {True: "(changed)", False: "(the preset's)"}  # with a line over the columns that says so, and without
-
-
 class SettingsPage(FormPage):
     """A row for each option, with what the preset says; the pane below explains the chosen one."""
 
     STEP: ClassVar[StepName] = "settings"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "page(1)", "basic/advanced", id="page", tooltip="Basic, Advanced, Samples: the next part."),
+        Binding("tab", "page(1)", "next part", id="page", tooltip="Basic, Advanced, Samples: the next part."),
         Binding("shift+tab", "page(-1)", "", show=False),
         Binding("d", "usual", "default", id="usual", tooltip="Back to what the preset says."),
         Binding("m", "mend", "mend", id="mend", tooltip="Take the value that mends what was found here."),
@@ -84,7 +81,7 @@ class SettingsPage(FormPage):
             option.title,
             value=typed if typed is not None else shown_value(option, self.draft.value(option.name)),
             text=typed if typed is not None else typed_value(option, self.draft.value(option.name)),
-            aside=f"{usual}  {_CHANGED[self._roomy]}" if changed else usual if len(usual) < VALUE_CELLS else "",
+            aside=f"changed; the preset's: {usual}" if changed else usual if len(usual) < VALUE_CELLS else "",
             mark="x" if typed is not None or (found and found.stops_training()) else "!" if found else "",
             changed=changed,
             kind=_KINDS.get(option.kind, "text"),

@@ -15,9 +15,10 @@ from textual.css.query import NoMatches
 
 from engine.plan.errors import UserError, inert
 from engine.plan.option import Option
+from lora_tui.in_rows import in_rows
 from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import Says
-from lora_tui.steps import STEPS, Mark, Standing, StepName, neighbour, number
+from lora_tui.steps import NOTHING_TRAINED, STEPS, Mark, Standing, StepName, neighbour, number
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, GOOD, STRONG, WARN, Part, line
@@ -91,7 +92,10 @@ class WizardPage(Page[None]):
     def sentence(self, standing: Standing) -> Says:
         """How this step stands and what to do."""
         if standing.mark == "done":
-            return "ok", f"This step is done; {self.key('next')} goes on."
+            ready = self.wizard.standings()
+            at_once = ready["review"].mark == "done" and ready["training"] == Standing("todo", NOTHING_TRAINED)
+            also = f" All is ready: {number('review')} and then s trains it." if at_once else ""
+            return "ok", f"This step is done; {self.key('next')} goes on.{also}"
         return ("!" if standing.mark == "attention" else "x"), standing.missing or "This step is still to be done."
 
     @property
@@ -211,7 +215,7 @@ class WizardPage(Page[None]):
     def done(self, trouble: UserError | None, said: str = "") -> None:
         """After an edit: what went wrong, or what was done; and everything is checked anew."""
         if trouble is not None and trouble is not self.draft.trouble:
-            self._news = ("x", str(trouble))
+            self._news = ("x", in_rows(str(trouble)))
         else:
             self._news = ("ok", said) if said else None
         self.wizard.edited(trouble)

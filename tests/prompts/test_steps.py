@@ -215,7 +215,7 @@ def test_the_review_of_a_folder_that_is_gone_tells_that_and_nothing_else(folder:
 
 def test_without_a_training_or_a_lora_that_is_said(folder: Path) -> None:
     said = converse(folder, "g 8", "stop", "pause", "resume", "g 9", "compare", "export", "home")
-    assert said.count("There is no training.") == 3
+    assert said.count("No training is at work now.") == 3
     assert said.count("There is no LoRA yet.\n") == 4  # also how the step stands
 
 

@@ -109,3 +109,10 @@ def test_a_job_that_holds_a_name_that_is_not_utf_8_is_refused_in_words(tmp_path:
     with pytest.raises(UserError, match=r"UTF-8: lora = .*caf\\udce9.safetensors"):
         create(tmp_path / "runs", Job("inspect", arguments={"lora": "/x/caf\udce9.safetensors"}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_project_that_was_moved_away_does_not_come_back_for_a_run(tmp_path: Path) -> None:
+    project = tmp_path / "zibo"
+    with pytest.raises(UserError, match="not there any more"):
+        create(project / "runs", Job("train", project=project))
+    assert not project.exists()

@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 
 from engine.plan.errors import UserError
 from lora_tui.fetch_home import FetchLine
-from lora_tui.screens.results import fetch_lines
 from lora_tui.widgets.form import Form, RowInput, RowPath
+from lora_tui.words import fetch_lines
 from tests.screens.app_test import text
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
@@ -162,3 +162,13 @@ def test_no_full_stop_stands_alone_on_a_line(length: int) -> None:
     said = [row for row in rows if not row.startswith(("Type", "copies"))]
     assert "." not in said
     assert "".join(said).replace(" ", "") == command.replace(" ", "")
+
+
+def test_nothing_is_offered_that_needs_a_lora_before_there_is_one(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "9")
+        assert "none yet: they come with the training" in text(pilot)
+        assert "Compare" not in text(pilot)
+        assert "Copy to a folder" not in text(pilot)
+
+    drive(folder, act)

@@ -57,7 +57,7 @@ def test_a_row_that_is_half_typed_is_open_again_after_a_lost_connection(
         editor = pilot.app.focused
         assert isinstance(editor, RowInput)
         assert (editor.value, pilot.app.screen.query_one(Form).here) == ("12", row)
-        assert ("Enter takes it." if step == "6" else "when the app was left") in said(pilot)[1]
+        assert "Enter takes it" in said(pilot)[1]
         await press(pilot, "3", "enter")
         assert pilot.app.focused is None
 
@@ -186,3 +186,42 @@ def test_leaving_asks_where_no_folder_takes_the_changes(folder: Path, tmp_path: 
         assert pilot.app._exit
 
     assert not drive(folder, act).crashed
+
+
+def test_a_pasted_caption_does_not_get_its_trigger_twice(folder: Path) -> None:
+    caption = folder / "img" / "2_ohwx man" / "01.txt"
+    caption.unlink()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "m", "enter")
+        editor = pilot.app.focused
+        assert isinstance(editor, RowInput)
+        assert editor.value == "ohwx, "
+        editor.post_message(events.Paste("ohwx, a man at night"))
+        await settle(pilot)
+        await press(pilot, "escape")
+
+    drive(folder, act)
+    assert caption.read_text() == "ohwx, a man at night\n"
+
+
+@pytest.mark.parametrize(
+    ("step", "row", "typed", "mark", "words"),
+    [
+        ("1", "trigger", "cat", "!", "cat"),
+        ("1", "trigger", "a/b", "x", "Letters, digits and spaces"),
+        ("1", "repeats 2_ohwx man", "abc", "x", "whole number"),
+        ("1", "name", "zibo", "ok", "Enter takes it"),
+    ],
+)
+def test_texts_are_checked_as_they_are_typed(
+    folder: Path, step: str, row: str, typed: str, mark: str, words: str
+) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, step)
+        pilot.app.screen.query_one(Form).choose(row)
+        await press(pilot, "enter")
+        await type_in(pilot, typed)
+        assert (said(pilot)[0], words in said(pilot)[1]) == (mark, True)
+
+    drive(folder, act)
