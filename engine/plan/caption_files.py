@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from engine.plan.captions import MAX_CAPTION_BYTES, caption_candidates, read_caption
+from engine.plan.captions import MAX_CAPTION_BYTES, caption_candidates, caption_file, read_caption
 from engine.plan.errors import UserError
 from engine.plan.files import atomic_write, open_no_link, reading_errors
 from engine.plan.writing import writing
@@ -39,8 +39,7 @@ def write_caption(project_path: Path, picture: Path, text: str, extension: str) 
     wrong the old one is as it was. Raises UserError: `disk-full`, `not-writable`, `not-readable`, `is-a-link`,
     `caption-too-long`, and NotUTF8Error, which is one too, for a file that an editor could not have shown.
     """
-    candidates = caption_candidates(picture, extension)
-    path = next((found for found in candidates if found.is_file()), candidates[0])
+    path = caption_file(picture, extension) or caption_candidates(picture, extension)[0]
     before = read_for_editing(picture, extension) if path.is_file() else None
     after = re.sub(r"^[\s\ufeff]+", "", _one_line(text))  # a byte-order mark at the beginning is not read back
     if before in (text, after, _one_line(text)):
@@ -68,7 +67,7 @@ def remove_caption(project_path: Path, picture: Path, extension: str) -> None:
 
     Raises UserError as `write_caption` does.
     """
-    path = next((found for found in caption_candidates(picture, extension) if found.is_file()), None)
+    path = caption_file(picture, extension)
     if path is None:
         return
     before = read_for_editing(picture, extension)

@@ -49,9 +49,7 @@ class CaptionsPage(ListPage):
         self._open: Entry | None = None  # the picture whose caption is being edited
         self._typed = ""  # what stands in the editor
         self._before: str | None = None  # what the caption was when the editor was opened; None where there was none
-        self._changed: list[
-            tuple[Entry, str | None]
-        ] = []  # captions as they were before each change, the last one last
+        self._changed: list[tuple[Entry, str | None]] = []  # as captions were before each change, the last one last
         self._timer: Timer | None = None
 
     def body(self) -> ComposeResult:

@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.style import Style
+from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -39,6 +41,10 @@ def _room(screen: ModalScreen[str]) -> int:
 def _wrapped(text: str, width: int) -> list[str]:
     """In lines, of which none is cut: a path may be longer than a line."""
     return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+
+
+def _lines(text: str, style: Style, width: int) -> list[Text]:
+    return [line((part, style)) for part in _wrapped(text, width)]
 
 
 def _keys(screen: ModalScreen[str], *names: str) -> list[tuple[str, str]]:
@@ -85,8 +91,7 @@ class Question(ModalScreen[str]):
 
     def _paint(self) -> None:
         room = _room(self)
-        title = [line((part, STRONG)) for part in _wrapped(self._title_words, room)]
-        self.query_one("#question", Lines).show([*title, line()])
+        self.query_one("#question", Lines).show([*_lines(self._title_words, STRONG, room), line()])
         rows, self._places = [], []
         for index, choice in enumerate(self.choices):
             here = index == self.at
@@ -142,9 +147,8 @@ class Ask(ModalScreen[str]):
 
     def _paint(self) -> None:
         room = _room(self)
-        title = [line((part, STRONG)) for part in _wrapped(self._title_words, room)]
-        detail = [line((part, DIM)) for part in _wrapped(self._detail, room)] if self._detail else []
-        self.query_one("#question", Lines).show([*title, *detail, line()])
+        detail = _lines(self._detail, DIM, room) if self._detail else []
+        self.query_one("#question", Lines).show([*_lines(self._title_words, STRONG, room), *detail, line()])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip())

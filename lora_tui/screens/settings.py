@@ -49,7 +49,7 @@ class SettingsPage(FormPage):
     def update(self) -> None:
         self.query_one(Tabs).choose(self.part)
         rows: list[Row] = []
-        if self._roomy:
+        if self.has_class("-roomy"):
             rows.append(Row("columns", f"{'':<{LABEL_CELLS + 1}} {'value':<{VALUE_CELLS}}the preset's", kind="heading"))
         for part, title in PAGES.items():
             if self.has_class("-huge"):  # all parts at once
@@ -60,11 +60,6 @@ class SettingsPage(FormPage):
             rows += [self._row(option) for option in listed(part)]
         self.show_rows(rows)
         self.query_one("#about", Lines).show(self._about(self.about_room - 2))
-
-    @property
-    def _roomy(self) -> bool:
-        """Whether there is room for a line over the columns."""
-        return self.has_class("-roomy")
 
     def _preset_row(self) -> Row:
         name = self.draft.project.preset
@@ -151,16 +146,18 @@ class SettingsPage(FormPage):
         self.call_after_refresh(choose)
 
     def go_to_place(self, place: str) -> None:
-        if place in by_name():
-            self.part = by_name()[place].page
-            self.show_all()
+        self._show_part_of(place)
         super().go_to_place(place)
 
     def go_on_typing(self, row: str, text: str) -> None:
+        self._show_part_of(row)
+        super().go_on_typing(row, text)
+
+    def _show_part_of(self, row: str) -> None:
+        """Only then is the row among those of the form."""
         if row in by_name():
             self.part = by_name()[row].page
             self.show_all()
-        super().go_on_typing(row, text)
 
     def action_usual(self) -> None:
         if self.form.here in by_name():
