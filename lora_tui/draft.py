@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.plan import presets
 from engine.plan.errors import UserError
@@ -23,6 +24,13 @@ Change = Callable[[Project], None]
 DEFAULT_PRESET = "guide"
 MOST_UNDONE = 100  # edits
 LONGEST_TYPED = 20_000  # characters of a value that is kept although it is none
+
+
+class Edit(NamedTuple):
+    """An edit that was made, and what takes it back."""
+
+    made: Patch
+    back: Patch
 
 
 class Draft:
@@ -43,9 +51,7 @@ class Draft:
         self.beside = Beside(self.path)
         self.unkept = False
         self._waiting: Patch = patch.from_json(self.beside.remembered("waiting").get("edits"))
-        past = self.beside.remembered("undo").get("edits")
-        self._past: list[Patch] = [patch.from_json(edit) for edit in (past if isinstance(past, list) else [])]
-        """What takes back each edit, the last one last."""
+        self._past = _past_from(self.beside.remembered("undo"))
         self._seen = self._stamp()
         self.recovered = patch.words(self._waiting)
         if self._waiting and self._write() is not None:
@@ -60,24 +66,34 @@ class Draft:
         before = patch.facts(self.project)
         change(self.project)
         after = patch.facts(self.project)
-        error = self._apply(patch.difference(before, after))
+        made = patch.difference(before, after)
+        error = self._apply(made)
         if patch.facts(self.project) != before:
-            self._past.append(patch.difference(after, before))
+            self._past.append(Edit(made, patch.difference(after, before)))
             del self._past[:-MOST_UNDONE]
         return error
 
     def undo(self) -> tuple[str, UserError | None]:
-        """Take back the last edit that was made here: (what, in words; what kept that from being saved, or None)."""
+        """Take back the last edit that was made here: (what, in words; what kept that from being saved, or None).
+
+        What somebody else, or another app, has changed since is theirs and stays.
+        """
         if not self._past:
             return "", None
-        back = self._past.pop()
+        self._write()  # what is there now, whatever its stamp says
+        edit, now = self._past.pop(), patch.facts(self.project)
+        back = {place: was for place, was in edit.back.items() if now.get(place) == edit.made.get(place)}
+        theirs = patch.words([place for place in edit.back if place not in back])
         patch.make(back, self.project)
-        return ", ".join(patch.words(back)), self._apply(back)
+        what = ", ".join(patch.words(back)) or "nothing"
+        what += f" ({', '.join(theirs)}: changed elsewhere since, and stays so)" if theirs else ""
+        return what, self._apply(back)
 
     def leave(self) -> None:
         """Keep what is needed to take edits back after the project has been opened again."""
         if self._past or self.beside.remembered("undo"):
-            self.beside.remember("undo", {"edits": [patch.to_json(edit) for edit in self._past]})
+            past = [{"made": patch.to_json(edit.made), "back": patch.to_json(edit.back)} for edit in self._past]
+            self.beside.remember("undo", {"edits": past})
 
     @property
     def undoable(self) -> bool:
@@ -221,6 +237,16 @@ class Draft:
         if self.typed != before:
             self.edits += 1
             self.beside.remember("typed", self.typed)
+
+
+def _past_from(said: Mapping[str, object]) -> list[Edit]:
+    """The edits that were written down, the last one last; without whatever is none."""
+    past = said.get("edits")
+    return [
+        Edit(patch.from_json(edit.get("made")), patch.from_json(edit.get("back")))
+        for edit in (past if isinstance(past, list) else [])
+        if isinstance(edit, dict)
+    ]
 
 
 def preset_values(name: str | None) -> Mapping[str, object]:

@@ -22,8 +22,8 @@ def in_rows(text: str) -> str:
 def finding_in_rows(finding: Finding) -> Finding:
     """The same finding, with a remedy that is at hand in the wizard."""
     hint = in_rows(finding.hint)
-    if finding.code == "no-base-model":
-        hint = _CHOOSES
+    if finding.code in _REMEDIES:
+        hint = _REMEDIES[finding.code]
     elif finding.option is not None and finding.value is not None:
         hint = f"Set {by_name()[finding.option].title} to {_shown(finding.value)} at step {_place('settings')}."
     return replace(finding, message=in_rows(finding.message), hint=hint)
@@ -31,9 +31,7 @@ def finding_in_rows(finding: Finding) -> Finding:
 
 def error_in_rows(error: UserError) -> UserError:
     """The same error, as findings are."""
-    return UserError(
-        error.code, in_rows(error.message), _CHOOSES if error.code == "no-base-model" else in_rows(error.hint)
-    )
+    return UserError(error.code, in_rows(error.message), _REMEDIES.get(error.code) or in_rows(error.hint))
 
 
 def _shown(value: object) -> str:
@@ -47,4 +45,19 @@ def _place(step: str) -> str:
     return f"{number(known.name)}, {known.title}"
 
 
-_CHOOSES = f"Step {_place('model')}, chooses one."
+# By what was found, where a step of the wizard does what the engine can only tell people to do with their files.
+_TAKES_OVER = f"Step {_place('pictures')}, takes pictures over from any folder."
+_CAPTIONS = f"Step {_place('captions')}, is where it is written."
+_REMEDIES = {
+    "no-base-model": f"Step {_place('model')}, chooses one.",
+    "no-picture-folder": _TAKES_OVER,
+    "no-pictures": _TAKES_OVER,
+    "pictures-outside-folders": f"Step {_place('pictures')}, takes them over, if they are to be used.",
+    "broken-picture": f"Replace it with a whole copy, or leave it out at step {_place('pictures')}.",
+    "picture-too-small": f"Replace it with a larger copy, or leave it out at step {_place('pictures')}.",
+    "small-pictures": f"Look for larger copies, or leave them out at step {_place('pictures')}.",
+    "no-usable-picture": f"Add pictures at step {_place('pictures')}, or take some back in that are left out.",
+    "caption-missing": _CAPTIONS,
+    "caption-empty": _CAPTIONS,
+    "caption-blank": _CAPTIONS,
+}

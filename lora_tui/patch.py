@@ -6,7 +6,7 @@ means that nothing stands there any more. It can be made on any project, also on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 
 from engine.plan.errors import UserError
@@ -57,7 +57,7 @@ def make(patch: Mapping[Place, object], project: Project) -> None:
                 entries[key] = deepcopy(value)
 
 
-def words(patch: Mapping[Place, object]) -> list[str]:
+def words(patch: Iterable[Place]) -> list[str]:
     """What it changes, as people call it."""
     titles = [
         by_name()[key].title if field == "settings" and key in by_name() else _WORDS.get(field, key)

@@ -15,6 +15,7 @@ from engine.runs.state import Observation, last_progress
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+FORESEEN_AFTER = 3.0  # seconds of work; before that nobody can tell how long it will take
 PLAIN_SECONDS = 10.0  # between two plain lines; a day of training is then about 1 MB of log
 REFRESH_PER_SECOND = 4  # enough for the eye, and takes nothing from a training on the same cores
 
@@ -48,6 +49,30 @@ def activity(seen: Observation) -> tuple[str, int, int]:
     if snapshot.stepping:
         return f"training, epoch {snapshot.epoch}/{snapshot.total_epochs}", snapshot.step, snapshot.total_steps
     return ("preparing" if snapshot.last_event_time else "starting"), 0, 0
+
+
+def amount(done: int, total: int, unit: str = "", seconds: float = 0.0) -> str:
+    """`12 of 30 pictures, 20 s left`, after `seconds` of work; "" where nobody knows of how much."""
+    if not total:
+        return ""
+    left = still(done, total, seconds)
+    return f"{done:,} of {total:,}" + (f" {inert(unit)}" if unit else "") + (f", {left} left" if left else "")
+
+
+def still(done: int, total: int, seconds: float) -> str:
+    """How long the rest takes if it goes as the first `seconds` did; "" where that cannot be told (yet)."""
+    if not 0 < done < total or seconds < FORESEEN_AFTER:
+        return ""
+    return duration(seconds / done * (total - done))
+
+
+def how_far(seen: Observation) -> str:
+    """As `amount`, of what the engine is at."""
+    _, done, total = activity(seen)
+    phase = seen.snapshot.doing
+    if phase is None or seen.state in ("silent", "paused"):
+        return amount(done, total)
+    return amount(done, total, phase.unit, phase.time - phase.started)
 
 
 def details(seen: Observation) -> str:

@@ -89,7 +89,7 @@ def survey(
     try:
         dataset = scan(project, settings, progress, measures, read_caption or captions.read_caption)
     except UserError as error:
-        pictures_error = error
+        pictures_error = error_in_rows(error)
     findings = check_settings(settings, dataset, project)
     use = None
     if dataset is not None:

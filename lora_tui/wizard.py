@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from lora_tui import recent
 from lora_tui.draft import Draft
 from lora_tui.ends import Ends
 from lora_tui.known_projects import RUNS_LOOKED_AT
+from lora_tui.progress import amount
 from lora_tui.steps import STEPS, Progress, Standing, StepName, standing
 from lora_tui.survey import Survey, Surveyor, fingerprint
 
@@ -26,7 +28,8 @@ class Wizard:
         """Opens the project. Raises UserError as `Project.open` does."""
         self.draft = Draft(path)
         self.survey: Survey | None = None
-        self.looked: tuple[int, int] | None = None  # how far the next survey is: pictures done, of all
+        self.looked = ""  # how far the next survey is, in words; "" while none takes long
+        self._looked_since = 0.0
         self._judged: Progress | None = None  # what the steps were judged by the last time
         self._standings: dict[StepName, Standing] = {}
         self._changed, self._looked = changed, looked or changed
@@ -58,11 +61,14 @@ class Wizard:
             self._changed()
 
     def _found(self, survey: Survey) -> None:
-        self.survey, self.looked = survey, None
+        self.survey, self.looked = survey, ""
         self._changed()
 
     def _told(self, done: int, total: int) -> None:
-        self.looked = (done, total)
+        now = time.monotonic()
+        if not self.looked or done == 0:
+            self._looked_since = now
+        self.looked = f"Looking at the pictures: {amount(done, total, seconds=now - self._looked_since)}"
         self._looked()
 
     # --------------------------------------------------------------------------------------------------------- edits

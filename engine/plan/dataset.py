@@ -143,7 +143,11 @@ def scan(
         folders=tuple(folders),
         buckets=buckets,
         steps=_steps(pictures, buckets, settings),
-        findings=(*project.notes, *findings, *problems.summed_up((p.kind, p.problems) for p in pictures)),
+        findings=(
+            *project.notes,
+            *findings,
+            *problems.summed_up((p.kind, p.problems) for p in pictures if p.path not in left_out),
+        ),
     )
 
 
@@ -223,6 +227,8 @@ def _look_at(
         else:
             found.append(problems.too_small(path, size.width, size.height, rules.step))
     unusable = bool(found)
+    if left_out or unusable:
+        caption = replace(caption, problem=None)  # nobody trains it
     # Regularisation pictures without captions are the guide's own way: the class words are what they show.
     if caption.problem and not (folder.kind == "reg" and caption.path is None and caption.text):
         found.append(caption.problem)

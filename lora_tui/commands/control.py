@@ -239,10 +239,9 @@ def _ended_first(run: RunFolder, seen: Observation, command: str) -> tuple[str, 
 
 
 def _doing(seen: Observation) -> str:
-    from lora_tui.progress import activity
+    from lora_tui.progress import activity, how_far
 
-    doing, done, total = activity(seen)
-    return f"{doing}, {done} of {total}" if total else doing
+    return ", ".join(part for part in (activity(seen)[0], how_far(seen)) if part)
 
 
 def _no_engine(run: RunFolder, seen: Observation) -> UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -15,6 +16,7 @@ from engine.plan.take_over import Taken, take_over
 from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.follow import count_interrupts
+from lora_tui.progress import amount
 from lora_tui.project_edits import left_out_or_not
 from lora_tui.prompts.step import PlainStep
 from lora_tui.steps import StepName
@@ -91,12 +93,17 @@ class PicturesStep(PlainStep):
         self.explain(ABOUT["link"])
         link = self.talk.ask("Type link to link them", "copies them").casefold() == "link"
         project = self.draft.project
+        began = time.monotonic()
+
+        def told(done: int, total: int) -> None:
+            self.talk.say_sometimes(f"{amount(done, total, 'pictures', time.monotonic() - began)}.")
+
         with count_interrupts() as presses:
             self.talk.say("Taking pictures over. Ctrl-C stops that.")
             done = or_error(
                 partial(
                     take_over, project, absolute_path(folder), self.KIND, link=link,
-                    progress=lambda done, total: self.talk.say_sometimes(f"{done} of {total} pictures."),
+                    progress=told,
                     cancelled=lambda: presses() > 0,
                 ),
                 "The pictures could not be taken over",

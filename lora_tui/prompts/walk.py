@@ -58,9 +58,8 @@ class Walk:
         while self.wizard.looking or self.wizard.survey is None:
             self._news.wait(WAIT_SECONDS)
             self._news.clear()
-            if self.wizard.looked is not None and self.wizard.looking:
-                done, total = self.wizard.looked
-                self.talk.say_sometimes(f"Looking at the pictures: {done} of {total}.")
+            if self.wizard.looked and self.wizard.looking:
+                self.talk.say_sometimes(f"{self.wizard.looked}.")
         return self.wizard.survey
 
     def standings(self) -> dict[StepName, Standing]:

@@ -7,7 +7,7 @@ from rich.text import Text
 from engine.plan.errors import inert
 from engine.runs.fields import number
 from engine.runs.state import Observation
-from lora_tui.progress import activity, duration
+from lora_tui.progress import activity, amount, duration, how_far, still
 from lora_tui.readable import at, size
 from lora_tui.screens.sentences import ended
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, WARN, Part, bar, line, sparkline
@@ -26,10 +26,12 @@ def progress(seen: Observation, width: int) -> list[Text]:
     snapshot = seen.snapshot
     name, done, total = activity(seen)
     if not snapshot.step and seen.state in ("preparing", "silent", "queued"):
-        part = f"{done:,} of {total:,}" if total else ""
-        lines = [labelled("doing", (inert(name), STRONG)), labelled("done", part or "-")]
+        lines = [labelled("doing", (inert(name), STRONG)), labelled("done", amount(done, total) or "-")]
         lines.append(line(" ", *bar(done, total, width - 2)))
         lines.append(labelled("gone", elapsed(seen)))
+        phase = snapshot.doing
+        if phase is not None and (rest := still(done, total, phase.time - phase.started)):
+            lines.append(labelled("left", rest))
         return [*lines, *steps_to_come(seen)]
     if not snapshot.step and seen.over and seen.state != "finished":
         return [line((f" {_NO_STEP}", STRONG)), labelled("gone", elapsed(seen)), *left(seen)]
@@ -79,8 +81,7 @@ def progress_strip(seen: Observation, width: int) -> list[Text]:
     if not snapshot.step and seen.over and seen.state != "finished":
         return [line((f" {_NO_STEP}", STRONG), f"  ended {at(ended(seen), seen.time)}" if ended(seen) else ""), line()]
     if not snapshot.step:
-        part = f" {done:,} of {total:,}" if total else ""
-        return [line(" ", (inert(name), STRONG), part), line(" ", *bar(done, total, width - 2))]
+        return [line(" ", (inert(name), STRONG), " ", how_far(seen)), line(" ", *bar(done, total, width - 2))]
     share = 100 * snapshot.step / snapshot.total_steps if snapshot.total_steps else 0.0
     parts: list[Part] = [" step ", (f"{snapshot.step:,}", STRONG), f" of {snapshot.total_steps:,}"]
     parts.append(("  epoch ", DIM))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +19,7 @@ from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
 from lora_tui.aside import aside, or_error
 from lora_tui.folder_contents import fitted
+from lora_tui.progress import amount
 from lora_tui.project_edits import left_out_or_not
 from lora_tui.screens.list_page import LARGE_KEY, NAME_CELLS, ListPage
 from lora_tui.screens.sentences import Says
@@ -165,11 +167,12 @@ class PicturesPage(ListPage):
         from engine.plan.take_over import take_over
 
         self._cancel = cancel = threading.Event()
-        project, loop_show = self.draft.project, self.app.call_from_thread
+        project, loop_show, began = self.draft.project, self.app.call_from_thread, time.monotonic()
 
         def told(done: int, total: int) -> None:
             if done % 20 == 0:
-                loop_show(self.say, "ok", f"Taking pictures over: {done:,} of {total:,}. Esc stops that.")
+                how_far = amount(done, total, seconds=time.monotonic() - began)
+                loop_show(self.say, "ok", f"Taking pictures over: {how_far}. Esc stops that.")
 
         def work() -> Taken:
             return take_over(

@@ -14,7 +14,7 @@ from rich.text import Text
 from engine.plan.errors import inert
 from engine.runs.log import ENDED_AT_ONCE
 from engine.runs.state import Observation, State, last_progress
-from lora_tui.progress import activity
+from lora_tui.progress import activity, how_far
 from lora_tui.readable import ago, at, size
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, GOOD, STRONG, WARN, Part, line
 
@@ -45,13 +45,11 @@ def state_word(seen: Observation) -> list[Part]:
 
 
 def doing(seen: Observation) -> str:
-    """What the engine is at besides training: `encoding pictures 12 of 30`; "" while it trains or does nothing."""
+    """What the engine is at besides training, and how far: `sampling 12 of 30 steps, 20 s left`; else ""."""
     if seen.state not in ("preparing", "training"):
         return ""
-    name, done, total = activity(seen)
-    if name.startswith("training"):
-        return ""
-    return f"{inert(name)} {done:,} of {total:,}" if total else inert(name)
+    name, _, _ = activity(seen)
+    return "" if name.startswith("training") else f"{inert(name)} {how_far(seen)}".strip()
 
 
 def header(seen: Observation, names: tuple[str, str], width: int, kind: str = "run") -> list[Text]:

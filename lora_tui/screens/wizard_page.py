@@ -198,9 +198,8 @@ class WizardPage(Page[None]):
             status.say(*self._news)
         elif self.typing:
             status.say("ok", self.while_typing)
-        elif self.wizard.looked is not None:
-            done, total = self.wizard.looked
-            status.say("ok", f"Looking at the pictures: {done:,} of {total:,}…")
+        elif self.wizard.looked:
+            status.say("ok", f"{self.wizard.looked}…")
         else:
             status.say(*self.sentence(standing or self.wizard.standings()[self.STEP]))
 

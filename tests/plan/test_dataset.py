@@ -76,6 +76,16 @@ def test_a_broken_picture_is_left_out_and_named(project):
     assert dataset.steps.num_train_images == 20
 
 
+def test_nothing_is_said_of_a_picture_that_is_left_out_nor_of_the_caption_of_a_broken_one(project):
+    folder = project.image_dir / "10_ohwx man"
+    (folder / "001.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (folder / "001.txt").unlink()
+    (folder / "002.txt").write_text("")
+    assert codes(scan(project, project.resolved()).findings) == ["broken-picture", "caption-empty"]
+    project.left_out = [project.relative(folder / name) for name in ("001.png", "002.png")]
+    assert codes(scan(project, project.resolved()).findings) == []
+
+
 def test_tiny_pictures_are_left_out(project):
     Image.new("RGB", (7, 300)).save(project.image_dir / "10_ohwx man" / "001.png")
     dataset = scan(project, project.resolved())

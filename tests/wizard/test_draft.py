@@ -201,6 +201,16 @@ def test_a_value_that_is_not_utf8_is_refused_and_keeps_nothing_waiting(folder: P
     assert draft.value("pretrained_model_name_or_path") == "micro"
 
 
+def test_undo_leaves_alone_what_another_app_has_changed_since(folder: Path) -> None:
+    one, other = Draft(folder), Draft(folder)
+    one.set("seed", "5")
+    one.set("network_dim", "8")
+    other.set("seed", "9")
+    assert one.undo() == ("Rank", None)
+    assert one.undo() == ("nothing (Seed: changed elsewhere since, and stays so)", None)
+    assert Project.open(folder).settings["seed"] == 9
+
+
 def test_undo_goes_back_edit_by_edit(folder: Path) -> None:
     before = Project.open(folder).settings
     draft = Draft(folder)

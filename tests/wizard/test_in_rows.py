@@ -10,7 +10,7 @@ from engine.plan.errors import Finding, UserError
 from engine.plan.options import by_name
 from engine.plan.pictures import Measures
 from engine.plan.project import Project
-from lora_tui.in_rows import error_in_rows, finding_in_rows, in_rows
+from lora_tui.in_rows import _REMEDIES, error_in_rows, finding_in_rows, in_rows
 from lora_tui.option_texts import complaint, shown_value, typed_value
 from lora_tui.survey import survey
 
@@ -28,6 +28,19 @@ def test_a_remedy_is_at_hand_in_the_wizard() -> None:
     )
     error = UserError("no-base-model", "No base model is chosen.", "Set pretrained_model_name_or_path.")
     assert str(error_in_rows(error)) == "No base model is chosen. Step 5, Base model, chooses one."
+
+
+def test_what_the_wizard_can_do_is_not_told_as_work_with_files(folder: Path) -> None:
+    picture = next(folder.rglob("img/*/*.png"))
+    picture.write_bytes(picture.read_bytes()[:60])
+    found = survey(Project.open(folder), Measures())
+    said = next(str(finding) for finding in found.findings if finding.code == "broken-picture")
+    assert said.endswith("Replace it with a whole copy, or leave it out at step 2, Pictures.")
+
+
+def test_a_remedy_is_known_for_something_that_is_found() -> None:
+    said = "".join(path.read_text() for path in Path("engine/plan").glob("*.py"))
+    assert [code for code in _REMEDIES if f'"{code}"' not in said] == []
 
 
 def test_no_name_of_an_option_is_left_in_what_the_wizard_finds(folder: Path) -> None:
