@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.plan import presets
-from engine.plan.errors import UserError
+from engine.plan.errors import UserError, inert
 from engine.plan.options import by_name
 from engine.plan.project import Project
 from engine.plan.settings import Settings, parse_text, resolve
@@ -168,11 +168,19 @@ class Draft:
         """Why project.toml is not written now, and what becomes of the edits; "" while all is well."""
         if self.trouble is None:
             return ""
+        if gone := self.gone:
+            kept = "What you change would be lost if you left now" if self.unkept else "What you change waits for it"
+            return f"{gone}. {kept}."
         # What becomes of the edits first: a long path or line of the file must not cut that off.
         said = self.trouble.message if self.trouble.code == "not-writable" else str(self.trouble)
         if self.unkept:
             return f"Your changes would be lost if you left now, as they cannot be written: {said}"
         return f"What you change is kept, and written once this is mended: {said}"
+
+    @property
+    def gone(self) -> str:
+        """What is to be said where the project's folder was moved or deleted meanwhile; else ""."""
+        return "" if self.path.is_dir() else f"The project's folder is not there any more: {inert(self.path)}"
 
     # ----------------------------------------------------------------------------------------------------- values
     def settings(self) -> Settings:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from engine.plan.errors import UserError, inert
+from engine.plan.errors import UserError
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.lock import look
 from lora_tui import recent
@@ -118,9 +118,7 @@ class Wizard:
     @property
     def gone(self) -> str:
         """What is to be said where the project's folder was moved or deleted meanwhile; else ""."""
-        return (
-            "" if self.draft.path.is_dir() else f"The project's folder is not there any more: {inert(self.draft.path)}"
-        )
+        return self.draft.gone
 
     @property
     def left_at(self) -> StepName:

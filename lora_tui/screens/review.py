@@ -171,7 +171,10 @@ class ReviewPage(WizardPage):
         self._begin()
 
     def action_dry_run(self) -> None:
-        self._begin(dry_run=DRY_RUN_STEPS)
+        if self._trying:
+            self.say("!", "A dry run is at work already; what it shows will stand here.")
+        else:
+            self._begin(dry_run=DRY_RUN_STEPS)
 
     def _begin(self, **arguments: object) -> None:
         survey = self.wizard.survey

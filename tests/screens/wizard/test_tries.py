@@ -57,6 +57,18 @@ def test_what_was_tried_says_how_long_it_takes(folder: Path) -> None:
     drive(folder, act)
 
 
+def test_a_second_try_waits_for_the_first(folder: Path) -> None:
+    run = run_of(folder, dry_run=5)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "7", "y")
+        assert said(pilot)[1].startswith("A dry run is at work already")
+
+    with hold(run):
+        drive(folder, act)
+    assert len(list((folder / "runs").iterdir())) == 1
+
+
 def test_a_try_of_something_else_says_nothing(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
     draft = Draft(folder)
