@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from engine.plan.base_model import BUILT_IN, BaseModel, recognise
 from engine.plan.errors import UserError
@@ -12,6 +13,7 @@ from engine.plan.project import Project
 from lora_tui import recent
 from lora_tui.draft import Draft
 
+_HALF_A_PATH = ("no-base-model", "not-found", "not-readable")
 OPTION = "pretrained_model_name_or_path"
 
 
@@ -43,6 +45,15 @@ def take_model(draft: Draft, text: str) -> Taken:
         trouble = draft.edit(change)
         said = f"The settings start from the preset {preset} now: it fits this model."
     return Taken(trouble, said)
+
+
+def judged(draft: Draft, text: str) -> tuple[Literal["ok", "x"], str] | None:
+    """What a path leads to, as (mark, sentence); None where that is nothing, or a folder on the way, as half a path."""
+    try:
+        return "ok", f"{name_of(Path(text))}: {recognised(recognise(text, draft.path))}. Enter takes it."
+    except UserError as error:
+        half = error.code in _HALF_A_PATH or (error.code == "incomplete" and not Path(text).suffix)
+        return None if half else ("x", str(error))
 
 
 def fitting_preset(preset: str | None, base: BaseModel) -> str | None:

@@ -13,7 +13,7 @@ from engine.plan.base_model import BaseModel
 from engine.plan.errors import inert
 from engine.plan.found_models import Found, found_models
 from lora_tui.aside import aside
-from lora_tui.model_choice import OPTION, name_of, take_model, used_lately
+from lora_tui.model_choice import OPTION, judged, name_of, take_model, used_lately
 from lora_tui.paths import clean
 from lora_tui.readable import size
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
@@ -40,6 +40,7 @@ class BaseModelPage(FormPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._found: list[Found] | None = None
+        self._typed = ""  # what stands in the row of the path while it is edited
 
     def body(self) -> ComposeResult:
         yield Form(id="form")
@@ -117,6 +118,17 @@ class BaseModelPage(FormPage):
 
     def on_form_edited(self, event: Form.Edited) -> None:
         self._use(clean(event.text))
+
+    def on_form_typing(self, event: Form.Typing) -> None:
+        """What leads to something is looked at as it is typed; half a path is none yet."""
+        self._typed = text = clean(event.text)
+
+        def said(words: Says | None) -> None:
+            if self.is_attached and self.form.editing and self._typed == text:
+                self._news = words
+                self.show_status()
+
+        aside(lambda: judged(self.draft, text), said)
 
     def _use(self, text: str) -> None:
         taken = take_model(self.draft, text)

@@ -114,6 +114,22 @@ def test_what_is_typed_takes_the_place_of_a_whole_path_and_nothing_shows_beside_
     drive(folder, act)
 
 
+def test_a_base_model_is_looked_at_as_it_is_typed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.safetensors").write_bytes(b"no weights")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "5", "p")
+        await type_in(pilot, str(tmp_path / "wor"))
+        assert said(pilot)[0] == "ok"  # half a path is not wrong yet
+        await press(pilot, *"ds", "full_stop", *"safetensors")
+        assert said(pilot)[0] == "x"
+        assert "words.safetensors" in said(pilot)[1]
+        await type_in(pilot, "micro")
+        assert said(pilot) == ("ok", "micro: the practice model, for trying things out. Enter takes it.")
+
+    drive(folder, act)
+
+
 def test_several_pasted_lines_become_one(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "4", "enter")
