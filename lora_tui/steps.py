@@ -13,7 +13,7 @@ from lora_tui.survey import Survey
 StepName = Literal[
     "project", "pictures", "regularisation", "captions", "model", "settings", "review", "training", "results"
 ]
-Mark = Literal["done", "attention", "todo"]
+Mark = Literal["done", "attention", "todo", "on"]
 
 _PICTURES = {"small-pictures", "few-pictures", "unfamiliar-bucket", "short-batches", "few-steps"}
 _REGULARISATION = {"no-regularisation", "reg-unused", "reg-often", "reg-other-class"}
@@ -43,7 +43,7 @@ STEPS: tuple[Step, ...] = (
 
 @dataclass(frozen=True)
 class Standing:
-    """How a step stands. missing: a sentence on what is not there yet, or worth a look; "" where it is done."""
+    """How a step stands; "on" is at work. missing: what is not there yet, or worth a look; "" where it is done."""
 
     mark: Mark
     missing: str = ""
@@ -181,7 +181,7 @@ def _review(progress: Progress) -> Standing:
 
 def _training(progress: Progress) -> Standing:
     if progress.running:
-        return Standing("todo", "A training is running; it goes on when you leave.", "on")
+        return Standing("on", "A training is running; it goes on when you leave.", "on")
     if progress.finished:
         return Standing("done")
     if progress.trained:

@@ -37,12 +37,12 @@ class Settings(BaseModel):
     output_name: str = option(
         "", "Name of the LoRA", "Model",
         "The file name of the finished LoRA without its ending; left empty, the project's name is used.",
-        usual="the project's name", guide="Li4mG4ll4gher",
+        usual="the project's name", guide="the trigger word",
     )
     training_comment: str = option(
         "", "Comment", "Model",
         "A line that is kept inside the LoRA file, where people look for the trigger word; left empty, it says so.",
-        usual="trigger: WORD", guide="trigger: Li4mG4ll4gher",
+        usual="trigger: WORD", guide="trigger: your trigger word",
     )
     caption_extension: str = option(
         ".txt", "Ending of caption files", "Pictures",
@@ -255,7 +255,7 @@ class Settings(BaseModel):
         (), "Prompts for samples", "Samples",
         "What the samples show, with \" | \" between two prompts; --w, --h, --d (seed), --s (steps), --l (guidance) "
         "and --n (negative prompt) may follow each. Left empty: TRIGGER, a photo of a CLASS.",
-        usual="1 to 4 prompts", guide="Li4mG4ll4gher, a photo of a man.",
+        usual="1 to 4 prompts", guide="your trigger word, a photo of a man.",
         page="samples", words="preview pictures trigger",
     )
 

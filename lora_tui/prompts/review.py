@@ -30,7 +30,7 @@ class ReviewStep(PlainStep):
             return
         survey, standings = self.survey, self.walk.standings()
         for step in STEPS[:6]:
-            mark = {"done": "", "attention": " (needs attention)", "todo": " (to do)"}[standings[step.name].mark]
+            mark = {"attention": " (needs attention)", "todo": " (to do)"}.get(standings[step.name].mark, "")
             self.talk.say(f"{step.title}{mark}: {fact(step.name, self.walk.wizard) or 'not known yet'}.")
         if survey.dataset is not None:
             self.talk.say(f"{survey.dataset.steps.total} steps.")

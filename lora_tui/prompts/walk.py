@@ -22,7 +22,7 @@ from lora_tui.survey import Survey
 from lora_tui.wizard import Wizard
 
 WAIT_SECONDS = 0.1
-MARKS: dict[Mark, str] = {"done": "done", "attention": "needs attention", "todo": "to do"}
+MARKS: dict[Mark, str] = {"done": "done", "attention": "needs attention", "todo": "to do", "on": "on"}
 WORDS = {
     "a number": "choose the row with that number: you hear what it means, and may change it",
     "n, or Enter alone": "the next step",

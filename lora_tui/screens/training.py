@@ -73,7 +73,7 @@ class TrainingPage(FormPage):
     def sentence(self, standing: Standing) -> Says:
         if standing.mark == "done":
             return "ok", f"{self.key('enter')} opens the dashboard of a training."
-        if standing.count:  # one is at work
+        if standing.mark == "on":
             return "ok", f"{standing.missing} {self.key('enter')} opens its dashboard."
         if self.wizard.gone:
             return "x", self.wizard.gone

@@ -34,7 +34,9 @@ RAIL_CELLS = 25
 ROOMY_ROWS = 30  # from here on lines that only order things take nobody's place
 HUGE_COLUMNS, HUGE_ROWS = 150, 45  # from here on a form's explanations stand at its right
 PLACES = "places"  # what the chosen row of each step is kept as, beside the project
-_SIGNS: dict[Mark, tuple[str, Style]] = {"done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", DIM)}
+_SIGNS: dict[Mark, tuple[str, Style]] = {
+    "done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", DIM), "on": ("●", GOOD),
+}  # fmt: skip
 
 WIZARD_KEYS: list[BindingType] = [
     Binding("n", "go_by(1)", "next", id="next", tooltip="The next step."),
@@ -96,7 +98,9 @@ class WizardPage(Page[None]):
             at_once = ready["review"].mark == "done" and ready["training"] == Standing("todo", NOTHING_TRAINED)
             also = f" All is ready: {number('review')} and then s trains it." if at_once else ""
             return "ok", f"This step is done; {self.key('next')} goes on.{also}"
-        return ("!" if standing.mark == "attention" else "x"), standing.missing or "This step is still to be done."
+        return {"attention": "!", "on": "ok"}.get(
+            standing.mark, "x"
+        ), standing.missing or "This step is still to be done."
 
     @property
     def place(self) -> str:

@@ -106,7 +106,7 @@ def test_a_training_that_runs_is_not_done_yet(folder: Path) -> None:
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "8")
-        assert "8 · Training         on" in text(pilot)
+        assert "8 ● Training         on" in text(pilot)
         assert "it goes on when you leave. Enter opens its dashboard." in said(pilot)[1]
 
     async def later(pilot: Pilot[None]) -> None:

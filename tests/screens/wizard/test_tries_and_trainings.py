@@ -166,7 +166,7 @@ def test_the_steps_say_so_when_a_training_ends_on_any_page(folder: Path) -> None
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1")
-        assert "8 · Training         on" in text(pilot)
+        assert "8 ● Training         on" in text(pilot)
         end(run, "finished", "Trained 4 steps.")
         lock.release()
         await until(pilot, lambda: "8 ✓ Training" in text(pilot))
