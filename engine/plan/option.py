@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args, get_origin
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 Kind = Literal["switch", "integer", "number", "choice", "text", "list"]
@@ -34,6 +34,12 @@ class Option:
     page: Page = "advanced"
     words: str = ""
     step: float = 1.0
+
+
+class OptionGroup(BaseModel):
+    """Options that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def option(

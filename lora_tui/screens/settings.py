@@ -57,9 +57,19 @@ class SettingsPage(FormPage):
             elif part != self.part:
                 continue
             rows += [self._preset_row()] if part == "basic" else []
-            rows += [self._row(option) for option in listed(part)]
+            rows += self._rows(part)
         self.show_rows(rows)
         self.query_one("#about", Lines).show(self._about(self.about_room - 2))
+
+    def _rows(self, part: str) -> list[Row]:
+        """The options of a part, the many of the advanced one in their groups."""
+        rows, group = [], ""
+        for option in listed(part):
+            if part == "advanced" and option.group != group:
+                group = option.group
+                rows.append(Row(f"group {group}", group, kind="heading"))
+            rows.append(self._row(option))
+        return rows
 
     def _preset_row(self) -> Row:
         name = self.draft.project.preset

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.plan.errors import UserError
-from engine.plan.options import PRODIGY_ARGS, parse_optimizer_args, parse_resolution
+from engine.plan.option_values import parse_optimizer_args, parse_resolution
+from engine.plan.options import PRODIGY_ARGS
 from engine.plan.settings import Settings, options, parse_text, resolve, resolve_named, sha256, to_dict
 
 

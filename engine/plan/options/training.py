@@ -1,0 +1,77 @@
+"""Length, saving and precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.plan.option import OptionGroup, option
+
+
+class TrainingOptions(OptionGroup):
+    """Length, saving and precision."""
+
+    # fmt: off
+    train_batch_size: int = option(
+        2, "Batch size", "Training",
+        "How many pictures are learnt from at once: more needs more GPU memory and makes fewer, smoother steps.",
+        usual="1 to 8", guide="2 (1 when memory runs out)", limits=(1, 1024),
+        page="basic", words="memory vram speed out of memory oom",
+    )
+    gradient_accumulation_steps: int = option(
+        1, "Batches per step", "Training",
+        "Collects this many batches before each step: acts like a larger batch without needing its memory.",
+        usual="1 to 8", guide="1", limits=(1, 1024),
+        words="memory batch effective batch size",
+    )
+    max_train_epochs: int = option(
+        4, "Epochs", "Training",
+        "How often all pictures with their repeats are gone through; too many and the LoRA copies its pictures "
+        "instead of learning the subject. The number of steps follows from it.",
+        usual="2 to 20", guide="4", limits=(1, 100_000),
+        page="basic", words="overfitting overtraining length duration steps time",
+    )
+    save_every_n_epochs: int = option(
+        1, "Save every n epochs", "Training",
+        "Keeps a LoRA after every n-th epoch, so that you can pick the best one afterwards; 0 keeps only the last.",
+        usual="1 to 10", guide="1", limits=(0, 100_000),
+        page="basic", words="overfitting disk files",
+    )
+    seed: int = option(
+        42, "Seed", "Training",
+        "Where the random numbers start: the same seed, pictures and settings give the same LoRA.",
+        usual="any whole number", guide="not set (a different result each time)", limits=(0, 2**32 - 1),
+        words="random reproduce",
+    )
+    checkpoint_every_n_steps: int = option(
+        250, "Checkpoint every n steps", "Training",
+        "Saves the whole state of the training after every n steps, so that a crash or a lost machine costs at most "
+        "these; 0 saves it only when the training stops or ends.",
+        usual="100 to 500", guide="not there (a crash loses the training)", limits=(0, 10_000_000),
+        words="crash resume disk save state", step=50,
+    )
+    keep_last_n_checkpoints: int = option(
+        2, "Checkpoints to keep", "Training",
+        "How many of these states stay on the disk, the newest ones; with rank 96 and Prodigy each is about 5 GB.",
+        usual="1 or 2", guide="not there", limits=(1, 1000),
+        words="disk space resume",
+    )
+    mixed_precision: Literal["no", "fp16", "bf16"] = option(
+        "bf16", "Precision while training", "Training",
+        "How exactly the model is calculated: bf16 is fast and safe on newer GPUs (NVIDIA from the RTX 30 series on), "
+        "fp16 is for older ones, no is slow and exact.",
+        usual="bf16", guide="bf16 (fp16 on an older GPU)",
+        page="basic", words="memory vram speed bf16 fp16 half",
+    )
+    save_precision: Literal["float", "fp16", "bf16"] = option(
+        "bf16", "Precision of the file", "Training",
+        "How exactly the LoRA is saved: float doubles the size of the file and makes no difference you could see.",
+        usual="bf16 or fp16", guide="bf16",
+        page="basic", words="file size disk",
+    )
+    gradient_checkpointing: bool = option(
+        True, "Gradient checkpointing", "Training",
+        "Saves most of the GPU memory of a step for about a third more time; the result stays the same.",
+        usual="on", guide="on",
+        words="memory vram out of memory oom slower",
+    )
+    # fmt: on
