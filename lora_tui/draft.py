@@ -204,7 +204,8 @@ class Draft:
 
     def changed(self, name: str) -> bool:
         """Whether the option was set to something else than the preset says."""
-        return name in self.project.settings
+        value, usual = self.project.settings.get(name), self.usual(name)
+        return name in self.project.settings and value != (list(usual) if isinstance(usual, tuple) else usual)
 
     # ------------------------------------------------------------------------------------------------------ inside
     def _write(self) -> UserError | None:

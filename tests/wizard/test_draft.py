@@ -201,6 +201,17 @@ def test_a_value_that_is_not_utf8_is_refused_and_keeps_nothing_waiting(folder: P
     assert draft.value("pretrained_model_name_or_path") == "micro"
 
 
+def test_what_stands_in_the_file_as_the_preset_has_it_is_not_called_changed(folder: Path) -> None:
+    draft = Draft(folder)
+    draft.choose_preset("guide")
+    draft.project.settings |= {"noise_offset": 0.1, "max_train_epochs": 7}
+    assert (draft.changed("noise_offset"), draft.changed("max_train_epochs"), draft.changed("seed")) == (
+        False,
+        True,
+        False,
+    )
+
+
 def test_undo_leaves_alone_what_another_app_has_changed_since(folder: Path) -> None:
     one, other = Draft(folder), Draft(folder)
     one.set("seed", "5")
