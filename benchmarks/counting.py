@@ -25,8 +25,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import engine.models
 from benchmarks.reference import PRODIGY, apply_max_norm_directly
 from engine.data.samples import Sample
-from engine.lora.names import unet_stem
-from engine.lora.network import LoraModule, LoraNetwork, targets
+from engine.lora.network import LoraModule, LoraNetwork, LoraPart
+from engine.lora.targets import unet_targets
 from engine.plan.settings import resolve
 from engine.train.loop import train_step
 from engine.train.loss import alphas_cumprod
@@ -72,8 +72,8 @@ def sdxl_layers() -> list[tuple[str, int, int]]:
     config = Path(engine.models.__file__).parent / "sdxl_files" / "unet" / "config.json"
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(json.loads(config.read_text()))
-    layers = [(name, unet.get_submodule(name)) for name in targets(unet)]
-    return [(unet_stem(name, 2), layer.in_features, layer.out_features) for name, layer in layers]
+    layers = [(target.stem, unet.get_submodule(target.name)) for target in unet_targets(unet)]
+    return [(stem, layer.in_features, layer.out_features) for stem, layer in layers]
 
 
 def _weights(layers: list[tuple[str, int, int]]) -> list[tuple[nn.Parameter, nn.Parameter]]:
@@ -117,10 +117,10 @@ def count_ours(steps: int = 4) -> Count:
     """Batch 2, the guide's settings: Prodigy, clipping, min-SNR, noise offset, scale weight norms."""
     layers = sdxl_layers()
     modules = [
-        LoraModule(stem, SimpleNamespace(scaling={}), down, up)  # type: ignore[arg-type]
+        LoraModule(stem, SimpleNamespace(scaling={}), down, up, RANK / 2)  # type: ignore[arg-type]
         for (stem, _, _), (down, up) in zip(layers, _weights(layers), strict=True)
     ]
-    network = LoraNetwork(modules, RANK, RANK / 2)
+    network = LoraNetwork([LoraPart("unet", modules)])
     settings = resolve({})
     counting = Counting()
     gradients = [flat.grad for flat in network.parameters if flat.grad is not None]

@@ -22,7 +22,8 @@ from torch.nn import functional as F
 
 from engine.data import pixels
 from engine.data.samples import MicroBatch
-from engine.lora.network import LoraNetwork, targets
+from engine.lora.network import LoraNetwork
+from engine.lora.targets import unet_targets
 from engine.models.sdxl import SDXL
 from engine.plan.dataset import Picture
 from engine.plan.settings import Settings
@@ -52,7 +53,7 @@ class PlainLoop:
         model.vae.requires_grad_(False)
         model.text_encoder.requires_grad_(False)
         model.text_encoder_2.requires_grad_(False)
-        names = list(targets(unet))
+        names = [target.name for target in unet_targets(unet)]
         unet.set_attn_processor(AttnProcessor2_0())  # the library's own
         unet.add_adapter(LoraConfig(r=settings.network_dim, lora_alpha=settings.network_alpha, target_modules=names))
         for name, module in zip(names, _in_order(start, names), strict=True):
@@ -103,7 +104,7 @@ class PlainLoop:
 
 def _in_order(network: LoraNetwork, names: Sequence[str]) -> Iterable:
     """The network's modules in the order of the U-Net's layers."""
-    from engine.lora.names import unet_stem
+    from engine.lora.targets import unet_stem
 
     layers_per_block = 1 if len(names) < 722 else 2
     by_stem = {m.stem: m for m in network.modules}

@@ -24,7 +24,8 @@ from benchmarks.reference import PlainLoop, RawBatch
 from engine.data.cache import Latents, Texts
 from engine.data.order import epoch_batches
 from engine.data.samples import Samples
-from engine.lora.network import LoraNetwork, attach
+from engine.lora.attach import LoraShape, attach
+from engine.lora.network import LoraNetwork
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan import presets
@@ -85,7 +86,7 @@ class Ours:
     def __init__(self, data: Data) -> None:
         self.data, s = data, data.settings
         self.unet = copy.deepcopy(data.model.unet)
-        self.network: LoraNetwork = attach(self.unet, s.network_dim, s.network_alpha, s.seed)
+        self.network: LoraNetwork = attach({"unet": self.unet}, LoraShape(s.network_dim, s.network_alpha), s.seed)
         accelerator = Accelerator(cpu=True)
         self.optimizer = accelerator.prepare(make_optimizer(s, self.network.parameters))
         self.training: Any = SimpleNamespace(

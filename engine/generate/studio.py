@@ -7,12 +7,15 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import nn
 
 from engine.context import JobContext
 from engine.data.cache import Texts
 from engine.generate.sampler import Sampler, encode
 from engine.lora import weights
-from engine.lora.network import LoraNetwork, attach, detach
+from engine.lora.attach import attach, detach
+from engine.lora.network import LoraNetwork
+from engine.lora.targets import Part
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.base_model import BaseModel
@@ -37,11 +40,11 @@ class Studio:
 
     def wear(self, file: LoraFile) -> None:
         """Put a LoRA on the model, in place of the one before."""
-        rank, alpha = weights.rank_of(file), weights.alpha_of(file)
-        if self._network is None or self._network.rank != rank:
-            if self._network is not None:
-                detach(self.model.unet)
-            self._network = attach(self.model.unet, rank, float(alpha or rank), seed=0)
+        weights.rank_of(file)  # says what is wrong with a file without any layer
+        models: dict[Part, nn.Module] = {"unet": self.model.unet}
+        if self._network is not None:
+            detach(models)
+        self._network = attach(models, weights.shape_of(file), seed=0, conv=True)
         weights.load_into(self._network, file)
 
     def pictures(self, prompts: Sequence[SamplePrompt], multiplier: float, phase: str) -> list[Image.Image]:

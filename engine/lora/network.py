@@ -1,78 +1,103 @@
-"""The LoRA network: which layers get one, how it is attached, and the two flat buffers that hold it.
+"""The LoRA network: the two flat buffers of each model that hold it.
 
-Attached through PEFT, as diffusers does it. All downs are views into one flat fp32 parameter and all ups into another,
-ordered so that modules of one shape lie next to each other: the optimizer, gradient clipping and the max-norm then work
-on two tensors and a few batched products instead of on 1,400 small ones. Two buffers rather than one, because Prodigy
-stores the starting point of an all-zero tensor (the ups) as a single number.
+All downs of a model are views into one flat fp32 parameter and all ups into another, ordered so that modules of one
+shape lie next to each other: the optimizer, gradient clipping and the max-norm then work on two tensors and a few
+batched products instead of on 1,400 small ones. Two buffers rather than one, because Prodigy stores the starting point
+of an all-zero tensor (the ups) as a single number.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
-from diffusers.models.transformers.transformer_2d import Transformer2DModel
-from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from engine.lora.layer import ADAPTER, LoraLinear
-from engine.lora.names import unet_stem
+from engine.lora.dropout import Dropout
+from engine.lora.layer import ADAPTER
+from engine.lora.targets import Part
 
 _ALIGNMENT = 16  # elements, so that every view starts on a 64-byte boundary, as matrix kernels like it
 
 
 @dataclass(frozen=True)
 class LoraModule:
-    """One adapted layer. `down`: (rank, in), `up`: (out, rank), both fp32 views into the network's buffers."""
+    """One adapted layer, whose LoRA counts alpha / rank.
+
+    `down`: (rank, in) or (rank, in, k, k), `up`: (out, rank) or (out, rank, 1, 1), both fp32 views into its model's
+    buffers.
+    """
 
     stem: str
     layer: LoraLayer
     down: nn.Parameter
     up: nn.Parameter
+    alpha: float
+
+    @property
+    def rank(self) -> int:
+        return int(self.down.shape[0])
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
 
 
 @dataclass(frozen=True)
 class ShapeGroup:
-    """All modules of one shape as stacked views: `downs` (n, rank, in), `ups` (n, out, rank)."""
+    """All modules of one shape and scale as stacked views: `downs` (n, rank, in · k · k), `ups` (n, out, rank)."""
 
     downs: Tensor
     ups: Tensor
+    scale: float
 
 
-class LoraNetwork:
-    """A LoRA on a U-Net.
+class LoraPart:
+    """The LoRA of one model.
 
-    `downs` and `ups` are the only trainable parameters; their `.grad` is allocated once and filled in place by
-    autograd, so it must be zeroed (`zero_grad`), never set to None. The LoRA's output is scaled by `alpha / rank`.
+    `downs` and `ups` are its only trainable parameters; their `.grad` is allocated once and filled in place by
+    autograd, so it must be zeroed, never set to None.
     """
 
-    def __init__(self, modules: list[LoraModule], rank: int, alpha: float) -> None:
-        self.rank, self.alpha = rank, alpha
-        shapes: defaultdict[tuple[int, int], list[LoraModule]] = defaultdict(list)
+    def __init__(self, name: Part, modules: Sequence[LoraModule]) -> None:
+        self.name = name
+        alike: defaultdict[tuple[Any, ...], list[LoraModule]] = defaultdict(list)
         for module in modules:
-            shapes[module.down.shape[1], module.up.shape[0]].append(module)
-        self.modules = [m for group in shapes.values() for m in group]
-        self.downs, self.ups = (
-            self._flatten([m.down for m in self.modules]),
-            self._flatten([m.up for m in self.modules]),
-        )
+            alike[module.down.shape, module.up.shape, module.alpha].append(module)
+        self.modules = [m for group in alike.values() for m in group]
+        self.downs, self.ups = _flatten([m.down for m in self.modules]), _flatten([m.up for m in self.modules])
         self.groups = [
-            ShapeGroup(self._stacked(self.downs, [m.down for m in g]), self._stacked(self.ups, [m.up for m in g]))
-            for g in shapes.values()
+            ShapeGroup(_stacked(self.downs, [m.down for m in g]), _stacked(self.ups, [m.up for m in g]), g[0].scale)
+            for g in alike.values()
         ]
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         return [self.downs, self.ups]
 
+
+class LoraNetwork:
+    """A LoRA on one or more of a base model's parts. `dropout`: what the layers drop while they are trained."""
+
+    def __init__(self, parts: Sequence[LoraPart], dropout: Dropout | None = None) -> None:
+        self.parts = list(parts)
+        self.dropout = dropout
+
     @property
-    def scale(self) -> float:
-        return self.alpha / self.rank
+    def modules(self) -> list[LoraModule]:
+        return [module for part in self.parts for module in part.modules]
+
+    @property
+    def groups(self) -> list[ShapeGroup]:
+        return [group for part in self.parts for group in part.groups]
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return [flat for part in self.parts for flat in part.parameters]
 
     def zero_grad(self) -> None:
         for flat in self.parameters:
@@ -82,71 +107,41 @@ class LoraNetwork:
     def set_multiplier(self, multiplier: float) -> None:
         """Strength of the LoRA when pictures are made: 1 as trained, 0 exactly the base model."""
         for module in self.modules:
-            module.layer.scaling[ADAPTER] = self.scale * multiplier
+            module.layer.scaling[ADAPTER] = module.scale * multiplier
 
-    @staticmethod
-    def _flatten(weights: list[nn.Parameter]) -> nn.Parameter:
-        """Move `weights` into one flat parameter, values kept; each becomes a view of it, and its gradient too."""
-        starts, total = [], 0
-        for weight in weights:
-            starts.append(total)
-            total += -(-weight.numel() // _ALIGNMENT) * _ALIGNMENT
-        device = weights[0].device
-        flat = nn.Parameter(torch.zeros(total, dtype=torch.float32, device=device))
-        flat.grad = torch.zeros_like(flat)
-        for start, weight in zip(starts, weights, strict=True):
-            view = flat.data[start : start + weight.numel()].view(weight.shape)
-            view.copy_(weight.data)
-            weight.data = view
-            weight.grad = flat.grad[start : start + weight.numel()].view(weight.shape)
-        return flat
+    def values(self) -> dict[str, Tensor]:
+        """The buffers by name: `unet.downs`, `unet.ups`, `text_encoder_1.downs` …"""
+        return {
+            f"{part.name}.{side}": flat.detach()
+            for part in self.parts
+            for side, flat in (("downs", part.downs), ("ups", part.ups))
+        }
 
-    @staticmethod
-    def _stacked(flat: nn.Parameter, weights: list[nn.Parameter]) -> Tensor:
-        rows, columns = weights[0].shape
-        step = -(-rows * columns // _ALIGNMENT) * _ALIGNMENT
-        start = weights[0].data.storage_offset()
-        return flat.data.as_strided((len(weights), rows, columns), (step, columns, 1), start)
+    @torch.no_grad()
+    def set_values(self, values: Mapping[str, Tensor]) -> None:
+        """Put back what `values` gave. Raises KeyError or RuntimeError where it is of another network."""
+        for name, own in self.values().items():
+            own.copy_(values[name])
 
 
-def targets(unet: UNet2DConditionModel) -> Iterator[str]:
-    """Names of the layers that sd-scripts' default LoRA trains: all Linear layers of every attention block.
-
-    proj_in and proj_out, the queries, keys, values and outputs of both attentions and both feed-forward layers; 722 in
-    SDXL (sd-scripts: `networks/lora.py`, `UNET_TARGET_REPLACE_MODULE`).
-    """
-    for block_name, block in unet.named_modules():
-        if isinstance(block, Transformer2DModel):
-            for name, layer in block.named_modules():
-                if isinstance(layer, nn.Linear):
-                    yield f"{block_name}.{name}"
-
-
-def attach(unet: UNet2DConditionModel, rank: int, alpha: float, seed: int) -> LoraNetwork:
-    """Freeze `unet` and give it a LoRA that changes nothing yet (ups are zero).
-
-    Downs start uniform in ±1/sqrt(in) (Kaiming with a = √5, as sd-scripts' `LoRAModule`), drawn on the CPU from `seed`
-    alone, so every machine starts from the same values.
-    """
-    unet.requires_grad_(False)
-    names = list(targets(unet))
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0)
-    config._register_custom_module({nn.Linear: LoraLinear})
-    unet.add_adapter(config, adapter_name=ADAPTER)
-    generator = torch.Generator().manual_seed(seed)
-    modules = []
-    for name in names:
-        layer = unet.get_submodule(name)
-        assert isinstance(layer, LoraLayer)
-        down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-        bound = 1 / math.sqrt(down.shape[1])
-        start = torch.empty(down.shape).uniform_(-bound, bound, generator=generator)
-        down.data = start.to(device=down.device)
-        up.data = torch.zeros(up.shape, device=up.device)
-        modules.append(LoraModule(unet_stem(name, unet.config["layers_per_block"]), layer, down, up))
-    return LoraNetwork(modules, rank, alpha)
+def _flatten(weights: Sequence[nn.Parameter]) -> nn.Parameter:
+    """Move `weights` into one flat parameter, values kept; each becomes a view of it, and its gradient too."""
+    starts, total = [], 0
+    for weight in weights:
+        starts.append(total)
+        total += -(-weight.numel() // _ALIGNMENT) * _ALIGNMENT
+    flat = nn.Parameter(torch.zeros(total, dtype=torch.float32, device=weights[0].device))
+    flat.grad = torch.zeros_like(flat)
+    for start, weight in zip(starts, weights, strict=True):
+        view = flat.data[start : start + weight.numel()].view(weight.shape)
+        view.copy_(weight.data)
+        weight.data = view
+        weight.grad = flat.grad[start : start + weight.numel()].view(weight.shape)
+    return flat
 
 
-def detach(unet: UNet2DConditionModel) -> None:
-    """Take the LoRA off, PEFT's wrappers included: deleting the adapter would leave those, and nothing to attach to."""
-    unet.unload_lora()
+def _stacked(flat: nn.Parameter, weights: Sequence[nn.Parameter]) -> Tensor:
+    rows, columns = weights[0].flatten(1).shape
+    step = -(-rows * columns // _ALIGNMENT) * _ALIGNMENT
+    start = weights[0].data.storage_offset()
+    return flat.data.as_strided((len(weights), rows, columns), (step, columns, 1), start)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.lora.network import LoraNetwork
+from engine.lora.network import LoraNetwork, ShapeGroup
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,17 @@ class NormReport:
     scaled: Tensor
 
 
-def _norms(downs: Tensor, ups: Tensor, scale: float) -> Tensor:
-    """‖scale · up·down‖_F of n stacked modules, (n,)."""
+def _norms(group: ShapeGroup) -> Tensor:
+    """‖alpha/rank · up·down‖_F of n stacked modules, (n,). (Of a convolution: the norm of its whole kernel.)"""
+    downs, ups = group.downs, group.ups
     gram = torch.bmm(ups.transpose(1, 2), ups).mul_(torch.bmm(downs, downs.transpose(1, 2)))
-    return gram.sum(dim=(1, 2)).clamp_(min=0).sqrt_().mul_(abs(scale))
+    return gram.sum(dim=(1, 2)).clamp_(min=0).sqrt_().mul_(abs(group.scale))
 
 
 @torch.no_grad()
 def weight_norms(network: LoraNetwork) -> Tensor:
     """The norm of each module's whole change ‖alpha/rank · up·down‖_F, (n,), in the order of `network.modules`."""
-    return torch.cat([_norms(g.downs, g.ups, network.scale) for g in network.groups])
+    return torch.cat([_norms(group) for group in network.groups])
 
 
 @torch.no_grad()
@@ -42,7 +43,7 @@ def apply_max_norm_(network: LoraNetwork, maximum: float) -> NormReport:
     """
     norms, scaled = [], []
     for group in network.groups:
-        norm = _norms(group.downs, group.ups, network.scale)
+        norm = _norms(group)
         ratio = (maximum / norm.clamp(min=maximum / 2)).clamp_(max=1.0)
         root = ratio.sqrt()[:, None, None]
         group.downs.mul_(root)

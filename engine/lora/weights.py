@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from engine.lora.attach import Shape
 from engine.lora.network import LoraNetwork
 from engine.plan.errors import UserError, inert
 from engine.plan.files import atomic_write
@@ -45,7 +46,7 @@ def state_dict(network: LoraNetwork, precision: str) -> dict[str, Tensor]:
     for module in sorted(network.modules, key=lambda m: m.stem):
         tensors[f"{module.stem}.lora_down.weight"] = module.down.detach().to("cpu", dtype, copy=True).contiguous()
         tensors[f"{module.stem}.lora_up.weight"] = module.up.detach().to("cpu", dtype, copy=True).contiguous()
-        tensors[f"{module.stem}.alpha"] = torch.tensor(network.alpha, dtype=dtype)
+        tensors[f"{module.stem}.alpha"] = torch.tensor(module.alpha, dtype=dtype)
     return tensors
 
 
@@ -112,8 +113,23 @@ def load_into(network: LoraNetwork, file: LoraFile) -> None:
         alpha = file.tensors.get(f"{module.stem}.alpha")
         module.down.copy_(file.tensors[f"{module.stem}.lora_down.weight"])
         # the file's own strength may differ from the network's: carry it over in the ups
-        file_scale = float(alpha) / network.rank if alpha is not None else 1.0
-        module.up.copy_(file.tensors[f"{module.stem}.lora_up.weight"].float() * (file_scale / network.scale))
+        file_scale = float(alpha) / module.rank if alpha is not None else 1.0
+        module.up.copy_(file.tensors[f"{module.stem}.lora_up.weight"].float() * (file_scale / module.scale))
+
+
+def shape_of(file: LoraFile) -> Shape:
+    """The shape to attach so that the file's values fit: of each of its layers the rank and alpha, of others none.
+
+    A layer without (sensible) alpha counts fully, as other programs take it.
+    """
+    sizes = {}
+    for stem in file.stems:
+        down, alpha = file.tensors[f"{stem}.lora_down.weight"], file.tensors.get(f"{stem}.alpha")
+        if down.ndim:
+            rank = int(down.shape[0])
+            strength = float(alpha) if alpha is not None and alpha.numel() == 1 else math.nan
+            sizes[stem] = (rank, strength if math.isfinite(strength) and strength else float(rank))
+    return lambda target: sizes.get(target.stem)
 
 
 def rank_of(file: LoraFile) -> int:

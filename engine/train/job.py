@@ -17,8 +17,9 @@ from engine.context import JobContext
 from engine.data.cache import Latents, Texts
 from engine.data.samples import Samples
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
+from engine.lora.attach import LoraShape, attach
 from engine.lora.metadata import short_hash
-from engine.lora.network import LoraNetwork, attach
+from engine.lora.network import LoraNetwork
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan import sample_prompts
@@ -74,7 +75,7 @@ def run(context: JobContext) -> dict[str, Any]:
     with context.phase("attaching the LoRA"):
         accelerator = make_accelerator(settings, device)
         model.unet.to(device)
-        network = attach(model.unet, settings.network_dim, settings.network_alpha, settings.seed)
+        network = attach({"unet": model.unet}, LoraShape(settings.network_dim, settings.network_alpha), settings.seed)
         if settings.gradient_checkpointing:
             model.unet.enable_gradient_checkpointing()
         optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))

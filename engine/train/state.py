@@ -2,7 +2,7 @@
 
     checkpoints/step-00000250/
         state.json              where the training stands, and every number of the optimizer that is no tensor
-        lora.safetensors        the two flat buffers in fp32
+        lora.safetensors        the flat buffers in fp32
         optimizer.safetensors   the optimizer's tensors
 
 All randomness is a function of seed, step and position (`noise`), so there is no random state to keep. On the CPU a
@@ -78,7 +78,7 @@ def write(
         "scaler": scaler.state_dict() if scaler is not None else None,
     }
     with disk_errors(folder), whole_folder(folder) as partial:
-        _save({"downs": network.downs.detach(), "ups": network.ups.detach()}, partial / LORA_FILE)
+        _save(network.values(), partial / LORA_FILE)
         _save({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / OPTIMIZER_FILE)
         (partial / STATE_FILE).write_text(json.dumps(state, indent=1), "utf-8")
         size = sum(_synced(path) for path in partial.iterdir())
@@ -103,18 +103,17 @@ def restore(folder: Path, network: LoraNetwork, optimizer: torch.optim.Optimizer
     position = _position(state)
     try:
         lora, tensors = load_file(folder / LORA_FILE), load_file(folder / OPTIMIZER_FILE)
-        downs, ups = lora["downs"], lora["ups"]
         optimizer_state = _with_tensors(state["optimizer"], tensors)
     except (OSError, SafetensorError, KeyError) as error:
         raise Damaged(f"{type(error).__name__}: {error}") from error
-    if state.get("layout") != layout(network) or downs.shape != network.downs.shape or ups.shape != network.ups.shape:
+    own = {name: flat.shape for name, flat in network.values().items()}
+    if state.get("layout") != layout(network) or own != {name: flat.shape for name, flat in lora.items()}:
         raise UserError(
             "checkpoint-does-not-fit",
             f"The checkpoint {inert(folder)} belongs to another LoRA or base model than this run's.",
             "Put the base model back that the run was started with, or start a new run.",
         )
-    network.downs.copy_(downs)
-    network.ups.copy_(ups)
+    network.set_values(lora)
     # JSON has only text as keys; torch numbers the parameters
     optimizer_state["state"] = {int(number): values for number, values in optimizer_state["state"].items()}
     optimizer.load_state_dict(optimizer_state)
@@ -124,9 +123,9 @@ def restore(folder: Path, network: LoraNetwork, optimizer: torch.optim.Optimizer
 
 
 def layout(network: LoraNetwork) -> str:
-    """A fingerprint of what lies where in the two flat buffers."""
-    rows = [f"{m.stem} {tuple(m.down.shape)} {tuple(m.up.shape)}" for m in network.modules]
-    return hashlib.sha256("\n".join([f"{network.rank} {network.alpha}", *rows]).encode()).hexdigest()
+    """A fingerprint of what lies where in the flat buffers."""
+    rows = [f"{m.stem} {tuple(m.down.shape)} {tuple(m.up.shape)} {m.alpha}" for m in network.modules]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def _read_json(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from engine.context import JobContext
 from engine.generate.sheets import PAPER, comparison, save_png
 from engine.generate.studio import Studio
 from engine.lora import weights
-from engine.lora.network import attach
+from engine.lora.attach import LoraShape, attach
 from engine.models.checkpoint import load
 from engine.plan.base_model import recognise
 from engine.plan.errors import inert
@@ -80,8 +80,8 @@ def test_a_png_is_written_whole(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------------- the job
 def lora_file(folder: Path, base: Path, rank: int) -> Path:
-    network = attach(load(base_of(base)).unet, rank, rank / 2, seed=0)
-    network.ups.data.normal_(std=0.5, generator=torch.Generator().manual_seed(rank))
+    network = attach({"unet": load(base_of(base)).unet}, LoraShape(rank, rank / 2), seed=0)
+    network.parts[0].ups.data.normal_(std=0.5, generator=torch.Generator().manual_seed(rank))
     path = folder / f"rank{rank}.safetensors"
     metadata = {"modelspec.trigger_phrase": "ohwx", "ss_base_model_version": "sdxl_base_v1-0"}
     weights.write(path, weights.state_dict(network, "float"), metadata)

@@ -9,7 +9,7 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 from PIL import Image
 
 from engine.generate.sampler import Sampler
-from engine.lora.network import attach
+from engine.lora.attach import LoraShape, attach
 from engine.models.sdxl import SDXL
 from tests.generate.conftest import Encode
 
@@ -62,8 +62,8 @@ def test_progress_counts_denoising_steps(sampler: Sampler, asked: Encode) -> Non
 def test_multiplier_zero_is_exactly_the_base_model_and_one_is_not(model: SDXL, sampler: Sampler, asked: Encode) -> None:
     prompts = [asked("a cat", n) for n in range(2)]
     before = [picture.tobytes() for picture in sampler.pictures(prompts)]
-    network = attach(model.unet, 4, 4.0, 0)
-    network.ups.data.normal_(std=0.5, generator=torch.Generator().manual_seed(0))
+    network = attach({"unet": model.unet}, LoraShape(4, 4.0), 0)
+    network.parts[0].ups.data.normal_(std=0.5, generator=torch.Generator().manual_seed(0))
     network.set_multiplier(0.0)
     assert [picture.tobytes() for picture in sampler.pictures(prompts)] == before
     network.set_multiplier(1.0)

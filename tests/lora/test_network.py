@@ -10,9 +10,10 @@ from diffusers import UNet2DConditionModel
 from prodigyopt import Prodigy
 
 from engine.demo import architecture
-from engine.lora.names import unet_stem
-from engine.lora.network import LoraNetwork, attach, targets
+from engine.lora.attach import LoraShape, attach
+from engine.lora.network import LoraNetwork
 from engine.lora.norms import apply_max_norm_, weight_norms
+from engine.lora.targets import unet_targets
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_full_size_sdxl_gets_722_modules_under_sd_scripts_names() -> None:
     config = Path(engine.models.__file__).parent / "sdxl_files" / "unet" / "config.json"
     with torch.device("meta"):
         full = UNet2DConditionModel.from_config(json.loads(config.read_text()))
-    stems = [unet_stem(name, 2) for name in targets(full)]
+    stems = [target.stem for target in unet_targets(full)]
     assert len(stems) == len(set(stems)) == 722
     assert "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q" in stems
     assert "lora_unet_input_blocks_8_1_transformer_blocks_9_ff_net_0_proj" in stems
@@ -64,7 +65,7 @@ def test_full_size_sdxl_gets_722_modules_under_sd_scripts_names() -> None:
 
 def test_a_new_lora_changes_nothing_and_multiplier_zero_is_exactly_the_base(unet: UNet2DConditionModel) -> None:
     before = predict(unet)
-    network = attach(unet, rank=4, alpha=2.0, seed=0)
+    network = attach({"unet": unet}, LoraShape(4, 2.0), seed=0)
     assert torch.equal(predict(unet), before)
     randomise(network)
     assert not torch.allclose(predict(unet), before, atol=1e-3)
@@ -75,12 +76,12 @@ def test_a_new_lora_changes_nothing_and_multiplier_zero_is_exactly_the_base(unet
 
 
 def test_the_start_is_a_function_of_the_seed_and_within_kaimings_bound(unet: UNet2DConditionModel) -> None:
-    first = attach(copy.deepcopy(unet), rank=4, alpha=2.0, seed=0)
-    second = attach(copy.deepcopy(unet), rank=4, alpha=2.0, seed=0)
-    other = attach(copy.deepcopy(unet), rank=4, alpha=2.0, seed=1)
-    assert torch.equal(first.downs, second.downs)
-    assert not torch.equal(first.downs, other.downs)
-    assert not first.ups.any()
+    first = attach({"unet": copy.deepcopy(unet)}, LoraShape(4, 2.0), seed=0)
+    second = attach({"unet": copy.deepcopy(unet)}, LoraShape(4, 2.0), seed=0)
+    other = attach({"unet": copy.deepcopy(unet)}, LoraShape(4, 2.0), seed=1)
+    assert torch.equal(first.parts[0].downs, second.parts[0].downs)
+    assert not torch.equal(first.parts[0].downs, other.parts[0].downs)
+    assert not first.parts[0].ups.any()
     for module in first.modules:
         bound = module.down.shape[1] ** -0.5
         assert 0.8 * bound < module.down.abs().max().item() <= bound
@@ -88,28 +89,28 @@ def test_the_start_is_a_function_of_the_seed_and_within_kaimings_bound(unet: UNe
 
 @pytest.mark.parametrize("rank", [3, 4])
 def test_modules_are_views_of_the_buffers_and_gradients_arrive_in_them(unet: UNet2DConditionModel, rank: int) -> None:
-    network = attach(unet, rank=rank, alpha=2.0, seed=0)
+    network = attach({"unet": unet}, LoraShape(rank, 2.0), seed=0)
     randomise(network)
     predict(unet).square().mean().backward()
     for module in network.modules:
-        for weight, flat in ((module.down, network.downs), (module.up, network.ups)):
+        for weight, flat in ((module.down, network.parts[0].downs), (module.up, network.parts[0].ups)):
             assert weight.untyped_storage().data_ptr() == flat.untyped_storage().data_ptr()
             assert weight.data_ptr() % 64 == flat.data_ptr() % 64
             assert weight.grad is not None
             assert flat.grad is not None
             assert weight.grad.untyped_storage().data_ptr() == flat.grad.untyped_storage().data_ptr()
-    assert network.downs.grad is not None
-    assert network.downs.grad.abs().sum() > 0
+    assert network.parts[0].downs.grad is not None
+    assert network.parts[0].downs.grad.abs().sum() > 0
     network.zero_grad()
     assert not any(m.down.grad.any() or m.up.grad.any() for m in network.modules)  # type: ignore[union-attr]
-    assert sum(m.down.numel() for m in network.modules) <= network.downs.numel()
+    assert sum(m.down.numel() for m in network.modules) <= network.parts[0].downs.numel()
 
 
 def test_prodigy_on_flat_buffers_equals_prodigy_on_every_tensor(unet: UNet2DConditionModel) -> None:
     arguments = {"lr": 1.0, "weight_decay": 0.01, "decouple": True, "d0": 1e-4, "use_bias_correction": True}
     flat_unet, plain_unet = copy.deepcopy(unet), copy.deepcopy(unet)
-    flat = attach(flat_unet, rank=4, alpha=2.0, seed=0)
-    plain = attach(plain_unet, rank=4, alpha=2.0, seed=0)
+    flat = attach({"unet": flat_unet}, LoraShape(4, 2.0), seed=0)
+    plain = attach({"unet": plain_unet}, LoraShape(4, 2.0), seed=0)
     separate = []
     for module in plain.modules:  # detach the second network from its buffers: one tensor each, as PEFT has them
         for weight in (module.down, module.up):
@@ -138,12 +139,12 @@ def test_prodigy_on_flat_buffers_equals_prodigy_on_every_tensor(unet: UNet2DCond
 
 def direct_norms(network: LoraNetwork) -> torch.Tensor:
     """sd-scripts' way: multiply every up by its down."""
-    return torch.stack([(m.up @ m.down * network.scale).norm() for m in network.modules])
+    return torch.stack([(m.up @ m.down * m.scale).norm() for m in network.modules])
 
 
 @pytest.mark.parametrize("rank", [3, 8])
 def test_max_norm_by_gram_matrices_equals_the_full_products(unet: UNet2DConditionModel, rank: int) -> None:
-    network = attach(unet, rank=rank, alpha=rank / 2, seed=0)
+    network = attach({"unet": unet}, LoraShape(rank, rank / 2), seed=0)
     randomise(network, 0.2)
     before = direct_norms(network)
     torch.testing.assert_close(weight_norms(network), before, rtol=1e-5, atol=1e-7)
@@ -163,8 +164,8 @@ def test_max_norm_by_gram_matrices_equals_the_full_products(unet: UNet2DConditio
 
 
 def test_max_norm_leaves_a_fresh_lora_alone(unet: UNet2DConditionModel) -> None:
-    network = attach(unet, rank=4, alpha=2.0, seed=0)
-    downs = network.downs.clone()
+    network = attach({"unet": unet}, LoraShape(4, 2.0), seed=0)
+    downs = network.parts[0].downs.clone()
     report = apply_max_norm_(network, 5.0)
-    assert torch.equal(network.downs, downs)
+    assert torch.equal(network.parts[0].downs, downs)
     assert report.scaled.item() == 0

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save
 
 from engine.demo import architecture
 from engine.lora import weights
-from engine.lora.network import LoraNetwork, attach, detach
+from engine.lora.attach import LoraShape, attach, detach
+from engine.lora.network import LoraNetwork
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan.errors import UserError
@@ -64,7 +65,7 @@ def write(network: LoraNetwork, path: Path, precision: str = "float", **metadata
 def test_each_module_has_a_down_an_up_and_an_alpha_of_no_dimension(
     model: SDXL, tmp_path: Path, precision: str, dtype: torch.dtype
 ) -> None:
-    network = randomise(attach(model.unet, rank=3, alpha=1.5, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(3, 1.5), seed=0))
     file = load_file(write(network, tmp_path / "a.safetensors", precision))
     assert len(file) == 3 * len(network.modules) == 3 * 124
     for module in network.modules:
@@ -86,7 +87,7 @@ def test_diffusers_loads_it_with_no_key_left_over_and_gives_the_same_output(
     model: SDXL, micro_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = predict(model.unet)
-    network = randomise(attach(model.unet, rank=4, alpha=2.0, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(4, 2.0), seed=0))
     path = write(network, tmp_path / "a.safetensors", "fp16")
     ours = predict(model.unet)
     pipeline = StableDiffusionXLPipeline.from_pretrained(micro_folder, dtype=torch.float32)
@@ -115,11 +116,11 @@ def test_diffusers_loads_it_with_no_key_left_over_and_gives_the_same_output(
 def test_loading_it_keeps_its_strength_whatever_alpha_the_network_has(
     model: SDXL, tmp_path: Path, alpha: float
 ) -> None:
-    network = randomise(attach(model.unet, rank=4, alpha=2.0, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(4, 2.0), seed=0))
     ours = predict(model.unet)
     file = weights.read(write(network, tmp_path / "a.safetensors"))
-    detach(model.unet)
-    other = attach(model.unet, rank=weights.rank_of(file), alpha=alpha, seed=1)
+    detach({"unet": model.unet})
+    other = attach({"unet": model.unet}, LoraShape(weights.rank_of(file), alpha), seed=1)
     assert float((predict(model.unet) - ours).abs().max()) > 0.05
     weights.load_into(other, file)
     torch.testing.assert_close(predict(model.unet), ours, rtol=1e-3, atol=1e-4)
@@ -129,21 +130,22 @@ def test_loading_it_keeps_its_strength_whatever_alpha_the_network_has(
 
 
 def test_a_lora_without_alpha_counts_at_full_strength_as_it_does_everywhere(model: SDXL, tmp_path: Path) -> None:
-    network = randomise(attach(model.unet, rank=4, alpha=2.0, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(4, 2.0), seed=0))
     file = weights.read(write(network, tmp_path / "a.safetensors"))
     bare = weights.LoraFile({name: t for name, t in file.tensors.items() if not name.endswith(".alpha")})
     assert weights.alpha_of(bare) is None
     weights.load_into(network, bare)
-    assert torch.equal(network.modules[0].up * network.scale, file.tensors[f"{network.modules[0].stem}.lora_up.weight"])
+    first = network.modules[0]
+    assert torch.equal(first.up * first.scale, file.tensors[f"{first.stem}.lora_up.weight"])
 
 
 def test_taking_a_lora_off_gives_back_the_base_model(model: SDXL) -> None:
     before, names = predict(model.unet), [name for name, _ in model.unet.named_modules()]
-    randomise(attach(model.unet, rank=4, alpha=2.0, seed=0))
-    detach(model.unet)
+    randomise(attach({"unet": model.unet}, LoraShape(4, 2.0), seed=0))
+    detach({"unet": model.unet})
     assert torch.equal(predict(model.unet), before)
     assert [name for name, _ in model.unet.named_modules()] == names
-    network = randomise(attach(model.unet, rank=8, alpha=2.0, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(8, 2.0), seed=0))
     assert len(network.modules) == 124
     assert not torch.allclose(predict(model.unet), before, atol=1e-2)
 
@@ -163,17 +165,17 @@ def damaged(tensors: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tenso
 
 @pytest.mark.parametrize("how", ["another model", "no up", "another width", "another rank", "only text encoder"])
 def test_a_lora_that_does_not_fit_is_refused_in_one_sentence_and_changes_nothing(model: SDXL, how: str) -> None:
-    network = randomise(attach(model.unet, rank=4, alpha=2.0, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(4, 2.0), seed=0))
     file = weights.LoraFile(damaged(weights.state_dict(network, "float"), how))
-    before = network.downs.clone(), network.ups.clone()
-    network.downs.data.mul_(0.5)
+    before = network.parts[0].downs.clone(), network.parts[0].ups.clone()
+    network.parts[0].downs.data.mul_(0.5)
     with pytest.raises(UserError) as error:
         weights.load_into(network, file)
     assert error.value.code == "lora-does-not-fit"
     assert error.value.hint
     assert error.value.message.count(". ") == 0
-    assert torch.equal(network.downs, before[0] * 0.5)
-    assert torch.equal(network.ups, before[1])
+    assert torch.equal(network.parts[0].downs, before[0] * 0.5)
+    assert torch.equal(network.parts[0].ups, before[1])
 
 
 def addnet_hashes(content: bytes) -> tuple[str, str]:
@@ -187,7 +189,7 @@ def addnet_hashes(content: bytes) -> tuple[str, str]:
 
 
 def test_hashes_are_those_that_sd_scripts_would_write(model: SDXL, tmp_path: Path) -> None:
-    network = randomise(attach(model.unet, rank=16, alpha=2.0, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(16, 2.0), seed=0))
     path = write(network, tmp_path / "a.safetensors", ss_output_name="a", **{"modelspec.title": "a" * 999})
     assert path.stat().st_size > 0x110000  # or there would be nothing to hash
     with safe_open(path, "pt") as file:
@@ -198,10 +200,10 @@ def test_hashes_are_those_that_sd_scripts_would_write(model: SDXL, tmp_path: Pat
 
 
 def test_writing_is_whole_or_not_at_all(model: SDXL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = randomise(attach(model.unet, rank=4, alpha=2.0, seed=0))
+    network = randomise(attach({"unet": model.unet}, LoraShape(4, 2.0), seed=0))
     path = write(network, tmp_path / "a.safetensors")
     before = path.read_bytes()
-    network.ups.data.add_(1.0)
+    network.parts[0].ups.data.add_(1.0)
     with monkeypatch.context() as patched:
         patched.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):

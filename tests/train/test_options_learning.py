@@ -210,7 +210,7 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
 
     from engine.data.samples import Sample
     from engine.demo import architecture
-    from engine.lora.network import attach
+    from engine.lora.attach import LoraShape, attach
     from engine.models.checkpoint import load
     from engine.train.job import make_accelerator
     from engine.train.loop import train_step
@@ -230,8 +230,8 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
 
     def gradients(parts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         unet = load(base_of(micro_folder)).unet
-        network = attach(unet, 4, 2.0, 0)
-        network.ups.data.normal_(std=0.05, generator=torch.Generator().manual_seed(1))
+        network = attach({"unet": unet}, LoraShape(4, 2.0), 0)
+        network.parts[0].ups.data.normal_(std=0.05, generator=torch.Generator().manual_seed(1))
         values = settings(gradient_accumulation_steps=len(parts), max_grad_norm=0.0)
         seen: list[torch.Tensor] = []
         optimizer = SimpleNamespace(step=lambda: seen.extend(p.grad.clone() for p in network.parameters))
