@@ -16,12 +16,6 @@ from engine.lora.norms import apply_max_norm_, weight_norms
 from engine.lora.targets import unet_targets
 
 
-@pytest.fixture
-def unet() -> UNet2DConditionModel:
-    torch.manual_seed(0)
-    return architecture.unet()
-
-
 def predict(unet: UNet2DConditionModel, seed: int = 1) -> torch.Tensor:
     g = torch.Generator().manual_seed(seed)
     return unet(
