@@ -35,8 +35,12 @@ class MicroBatch:
     """What one forward pass needs, on the training device.
 
     latents (B, 4, h, w) scaled by the VAE's factor, noise of the same shape (the target), timesteps (B,) int64,
-    context (B, 77, 2048), pooled (B, 1280), time_ids (B, 6), weights (B,).
+    context (B, 77, 2048), pooled (B, 1280), time_ids (B, 6), weights (B,). `positions`: the samples' places in the
+    optimizer step `step`.
     """
+
+    step: int
+    positions: range
 
     latents: Tensor
     noise: Tensor

@@ -160,7 +160,7 @@ def build(
         "ss_network_module": "networks.lora",
         "ss_network_dim": settings.network_dim,
         "ss_network_alpha": settings.network_alpha,
-        "ss_network_dropout": None,
+        "ss_network_dropout": settings.network_dropout or None,
         "ss_mixed_precision": settings.mixed_precision,
         "ss_full_fp16": False,
         "ss_fp8_base": False,
@@ -192,9 +192,25 @@ def build(
         "modelspec.prediction_type": "epsilon",
         "lora_tui.settings": _own_settings(settings),
     }
+    if arguments := _network_arguments(settings):
+        values["ss_network_args"] = arguments
     if trigger:
         values["modelspec.trigger_phrase"] = trigger
     return {name: _text(value) for name, value in values.items()}
+
+
+def _network_arguments(settings: Settings) -> dict[str, str | None]:
+    """What sd-scripts takes as `--network_args`, as text; it adds the dropout of its own option to them."""
+    arguments: dict[str, str | None] = {}
+    if settings.conv_dim:
+        arguments |= {"conv_dim": str(settings.conv_dim), "conv_alpha": f"{settings.conv_alpha:g}"}
+    if settings.rank_dropout:
+        arguments["rank_dropout"] = f"{settings.rank_dropout:g}"
+    if settings.module_dropout:
+        arguments["module_dropout"] = f"{settings.module_dropout:g}"
+    if arguments:
+        arguments["dropout"] = f"{settings.network_dropout:g}" if settings.network_dropout else None
+    return arguments
 
 
 def _own_settings(settings: Settings) -> Mapping[str, object]:

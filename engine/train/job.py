@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.data.cache import Latents, Texts
 from engine.data.samples import Samples
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
 from engine.lora.attach import LoraShape, attach
+from engine.lora.dropout import DropoutRates
 from engine.lora.metadata import short_hash
 from engine.lora.network import LoraNetwork
 from engine.models.checkpoint import load
@@ -34,6 +36,7 @@ from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse
 from engine.train.dry_run import DryRun, shortened
 from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
+from engine.train.noise import draw
 from engine.train.optimizers import make_optimizer
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
@@ -75,7 +78,7 @@ def run(context: JobContext) -> dict[str, Any]:
     with context.phase("attaching the LoRA"):
         accelerator = make_accelerator(settings, device)
         model.unet.to(device)
-        network = attach({"unet": model.unet}, LoraShape(settings.network_dim, settings.network_alpha), settings.seed)
+        network = make_network(settings, model)
         if settings.gradient_checkpointing:
             model.unet.enable_gradient_checkpointing()
         optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))
@@ -256,6 +259,20 @@ def encode_one(context: JobContext, model: SDXL, asked: SamplePrompt, device: to
     model.text_encoder.to("cpu")
     model.text_encoder_2.to("cpu")
     return encode(asked, found)
+
+
+def make_network(settings: Settings, model: SDXL) -> LoraNetwork:
+    """A fresh LoRA on the parts of the model that are trained."""
+    shape = LoraShape(settings.network_dim, settings.network_alpha, settings.conv_dim, settings.conv_alpha)
+    rates = DropoutRates(settings.network_dropout, settings.rank_dropout, settings.module_dropout)
+    return attach(
+        {"unet": model.unet},
+        shape,
+        settings.seed,
+        conv=settings.conv_dim > 0,
+        dropout=rates,
+        draw=partial(draw, settings.seed),
+    )
 
 
 def make_accelerator(settings: Settings, device: torch.device) -> Accelerator:

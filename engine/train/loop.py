@@ -78,6 +78,8 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
     """
     losses = []
     for batch in batches:
+        if t.network.dropout is not None:
+            t.network.dropout.begin(batch.step, batch.positions, batch.latents.device)
         noisy = add_noise(batch.latents, batch.noise, batch.timesteps, alphas)
         with t.accelerator.autocast():
             predicted = t.unet(

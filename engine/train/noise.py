@@ -89,6 +89,8 @@ def micro_batch(
         return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)
 
     return MicroBatch(
+        step=step,
+        positions=range(first_position, first_position + len(samples)),
         latents=latents.to(device, non_blocking=True),
         noise=noise.to(device, non_blocking=True),
         timesteps=send(torch.tensor(timesteps)),

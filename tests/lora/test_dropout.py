@@ -87,10 +87,7 @@ def test_a_network_drops_only_while_it_is_trained(unet: UNet2DConditionModel) ->
                 torch.randn(1, 4, 12, 12, generator=generator),
                 torch.tensor([500]),
                 torch.randn(1, 77, architecture.CROSS_ATTENTION_DIM, generator=generator),
-                added_cond_kwargs={
-                    "text_embeds": torch.zeros(1, 64),
-                    "time_ids": torch.tensor([[96.0, 96, 0, 0, 96, 96]]),
-                },
+                added_cond_kwargs=conditions,
             ).sample
 
     unet.train()

@@ -142,32 +142,6 @@ def test_option_max_grad_norm(train: Trainer, plain: Trained) -> None:
     assert size(short) < 0.3 * size(plain)  # so small that Adam's epsilon counts
 
 
-# ------------------------------------------------------------------------------------------------------------- network
-def test_option_network_dim(train: Trainer, plain: Trained) -> None:
-    run = train(network_dim=8)
-    for file, rank in ((plain.lora, 4), (run.lora, 8)):
-        assert {t.shape[0] for name, t in file.tensors.items() if "lora_down" in name} == {rank}
-        assert {t.shape[1] for name, t in file.tensors.items() if "lora_up" in name} == {rank}
-    assert run.lora.metadata["ss_network_dim"] == "8"
-
-
-def test_option_network_alpha(train: Trainer, plain: Trained) -> None:
-    run = train(network_alpha=4.0)
-    assert {float(t) for name, t in run.lora.tensors.items() if name.endswith(".alpha")} == {4.0}
-    assert run.losses[0] == plain.losses[0]  # ups are zero before the first step
-    ratio = run.of("step")[0]["grad_norm"] / plain.of("step")[0]["grad_norm"]
-    assert ratio == pytest.approx(2.0, rel=1e-4)
-    assert norms(run).mean() > 1.5 * norms(plain).mean()
-
-
-def test_option_scale_weight_norms(train: Trainer, plain: Trained) -> None:
-    limit = float(norms(plain).median())
-    run = train(scale_weight_norms=limit)
-    assert norms(plain).max() > 1.2 * limit
-    assert norms(run).max() <= limit * (1 + 1e-5)
-    assert same(plain.lora, train(scale_weight_norms=1000.0).lora)
-
-
 # ------------------------------------------------------------------------------------------- noise, loss, captions, reg
 def test_option_noise_offset(train: Trainer, plain: Trained) -> None:
     run = train(noise_offset=1.0)

@@ -23,6 +23,38 @@ class NetworkOptions(OptionGroup):
         usual="half the rank, or the rank itself", guide="48 (half the rank)", limits=(0.001, 4096.0),
         page="basic", words="alpha strength overfitting", step=8,
     )
+    conv_dim: int = option(
+        0, "Rank of convolutions", "Network",
+        "Also trains the convolutions of the model (LoCon), which hold textures and fine strokes; useful for styles, "
+        "and makes the file larger. 0 leaves them alone.",
+        usual="0, or 4 to 32 for a style", guide="not set (none)", limits=(0, 1024),
+        words="locon convolution style texture memory vram file size", step=4,
+    )
+    conv_alpha: float = option(
+        1.0, "Alpha of convolutions", "Network",
+        "How strongly the trained convolutions count, against their rank; only used where that is above 0.",
+        usual="half the rank of convolutions, or the rank itself", guide="not set", limits=(0.001, 4096.0),
+        words="locon convolution alpha strength", step=1,
+    )
+    network_dropout: float = option(
+        0.0, "Dropout of values", "Network",
+        "Switches off this share of the LoRA's inner values at random in each step, against learning the pictures by "
+        "heart.",
+        usual="0, or 0.1 to 0.3", guide="0", limits=(0.0, 0.95),
+        words="overfitting dropout", step=0.05,
+    )
+    rank_dropout: float = option(
+        0.0, "Dropout of ranks", "Network",
+        "Switches off this share of the ranks at random in each step, so that no rank alone carries a detail.",
+        usual="0, or 0.1 to 0.3", guide="0", limits=(0.0, 0.95),
+        words="overfitting dropout", step=0.05,
+    )
+    module_dropout: float = option(
+        0.0, "Dropout of layers", "Network",
+        "Leaves whole layers of the LoRA out at random in each step, so that it learns to do without any one of them.",
+        usual="0, or 0.05 to 0.2", guide="0", limits=(0.0, 0.95),
+        words="overfitting dropout", step=0.05,
+    )
     scale_weight_norms: float = option(
         5.0, "Limit of the weights", "Network",
         "Holds back parts of the LoRA that grow too strong, which helps it to work beside other LoRAs; 1 is strict, "

@@ -1,0 +1,87 @@
+"""Each option of the network does what its name says, in a real training."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.training import Trained, Trainer, change, same
+
+
+def norms(run: Trained) -> torch.Tensor:
+    """The norm of each module's whole change."""
+    return torch.stack([change(run.lora, stem).norm() for stem in run.lora.stems])
+
+
+def test_option_network_dim(train: Trainer, plain: Trained) -> None:
+    run = train(network_dim=8)
+    for file, rank in ((plain.lora, 4), (run.lora, 8)):
+        assert {t.shape[0] for name, t in file.tensors.items() if "lora_down" in name} == {rank}
+        assert {t.shape[1] for name, t in file.tensors.items() if "lora_up" in name} == {rank}
+    assert run.lora.metadata["ss_network_dim"] == "8"
+
+
+def test_option_network_alpha(train: Trainer, plain: Trained) -> None:
+    run = train(network_alpha=4.0)
+    assert {float(t) for name, t in run.lora.tensors.items() if name.endswith(".alpha")} == {4.0}
+    assert run.losses[0] == plain.losses[0]  # ups are zero before the first step
+    ratio = run.of("step")[0]["grad_norm"] / plain.of("step")[0]["grad_norm"]
+    assert ratio == pytest.approx(2.0, rel=1e-4)
+    assert norms(run).mean() > 1.5 * norms(plain).mean()
+
+
+def test_option_scale_weight_norms(train: Trainer, plain: Trained) -> None:
+    limit = float(norms(plain).median())
+    run = train(scale_weight_norms=limit)
+    assert norms(plain).max() > 1.2 * limit
+    assert norms(run).max() <= limit * (1 + 1e-5)
+    assert same(plain.lora, train(scale_weight_norms=1000.0).lora)
+
+
+def test_option_conv_dim(train: Trainer, plain: Trained) -> None:
+    run = train(conv_dim=3, conv_alpha=1.5)
+    more = set(run.lora.stems) - set(plain.lora.stems)
+    large = [s for s in more if run.lora.tensors[f"{s}.lora_down.weight"].shape[-1] == 3]
+    assert {stem for stem in large if stem.endswith("in_layers_2")}
+    assert {stem for stem in more if stem.endswith("emb_layers_1")}
+    assert {run.lora.tensors[f"{stem}.lora_down.weight"].shape[0] for stem in large} == {3}
+    assert {tuple(run.lora.tensors[f"{stem}.lora_up.weight"].shape[1:]) for stem in large} == {(3, 1, 1)}
+    assert all(run.lora.tensors[f"{stem}.lora_up.weight"].any() for stem in more)  # they have learnt
+    arguments = json.loads(run.lora.metadata["ss_network_args"])
+    assert arguments == {"conv_dim": "3", "conv_alpha": "1.5", "dropout": None}
+
+
+def test_option_conv_alpha(train: Trainer) -> None:
+    weak, strong = train(conv_dim=3, conv_alpha=0.3), train(conv_dim=3, conv_alpha=3.0)
+    for run, alpha in ((weak, 0.3), (strong, 3.0)):
+        large = [s for s in run.lora.stems if run.lora.tensors[f"{s}.lora_down.weight"].shape[-1] == 3]
+        assert {round(float(run.lora.tensors[f"{stem}.alpha"]), 6) for stem in large} == {alpha}
+    assert weak.losses[0] == strong.losses[0]
+    assert strong.of("step")[0]["grad_norm"] > weak.of("step")[0]["grad_norm"]
+
+
+@pytest.mark.parametrize("name", ["network_dropout", "rank_dropout", "module_dropout"])
+def test_dropout_changes_the_training_and_not_how_it_is_split(train: Trainer, plain: Trained, name: str) -> None:
+    whole = train(**{name: 0.4}, train_batch_size=2)
+    assert whole.losses[0] == plain.losses[0]  # ups are zero before the first step
+    assert whole.losses[1] != pytest.approx(plain.losses[1], rel=1e-6)
+    split = train(**{name: 0.4}, train_batch_size=2, gradient_checkpointing=True)
+    assert split.losses == pytest.approx(whole.losses, rel=1e-5)
+
+
+def test_option_network_dropout(train: Trainer) -> None:
+    """Its share, and what makes up for it: tests/lora/test_dropout."""
+    run = train(network_dropout=0.4)
+    assert run.lora.metadata["ss_network_dropout"] == "0.4"
+
+
+def test_option_rank_dropout(train: Trainer) -> None:
+    run = train(rank_dropout=0.4)
+    assert json.loads(run.lora.metadata["ss_network_args"]) == {"rank_dropout": "0.4", "dropout": None}
+
+
+def test_option_module_dropout(train: Trainer) -> None:
+    run = train(module_dropout=0.4)
+    assert json.loads(run.lora.metadata["ss_network_args"]) == {"module_dropout": "0.4", "dropout": None}
