@@ -26,7 +26,7 @@ import engine.models
 from benchmarks.reference import PRODIGY, apply_max_norm_directly
 from engine.data.samples import Sample
 from engine.lora.network import LoraModule, LoraNetwork, LoraPart
-from engine.lora.targets import unet_targets
+from engine.lora.targets import Target, unet_targets
 from engine.plan.settings import resolve
 from engine.train.loop import train_step
 from engine.train.loss import alphas_cumprod
@@ -117,7 +117,7 @@ def count_ours(steps: int = 4) -> Count:
     """Batch 2, the guide's settings: Prodigy, clipping, min-SNR, noise offset, scale weight norms."""
     layers = sdxl_layers()
     modules = [
-        LoraModule(stem, SimpleNamespace(scaling={}), down, up, RANK / 2)  # type: ignore[arg-type]
+        LoraModule(Target("unet", stem, stem), SimpleNamespace(scaling={}), down, up, RANK / 2)  # type: ignore[arg-type]
         for (stem, _, _), (down, up) in zip(layers, _weights(layers), strict=True)
     ]
     network = LoraNetwork([LoraPart("unet", modules)])

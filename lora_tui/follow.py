@@ -19,6 +19,7 @@ import click
 
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
+from engine.plan.files import existing_path
 from engine.runs import control
 from engine.runs.folder import RunFolder, discard, full_disk
 from engine.runs.job import Job
@@ -222,7 +223,7 @@ def project_job(kind: str, project: Project, settings: Settings, device: str, **
     The base model's path is made absolute: the engine works in another folder, on another day. Raises UserError as
     `base_model.recognise` does.
     """
-    settings = with_absolute_base(settings, project.path)
+    settings = with_absolute_paths(settings, project.path)
     return Job(
         kind=kind,
         project=project.path,
@@ -237,9 +238,20 @@ def project_job(kind: str, project: Project, settings: Settings, device: str, **
     )
 
 
-def with_absolute_base(settings: Settings, folder: Path | None) -> Settings:
-    """The settings with the base model's absolute path. Raises UserError for a base model that cannot be trained."""
+def with_absolute_paths(settings: Settings, folder: Path | None) -> Settings:
+    """The settings with absolute paths; relative ones are looked for in `folder` (the project) first.
+
+    Raises UserError for a base model that cannot be trained.
+    """
     base = recognise(settings.pretrained_model_name_or_path, folder)
-    if base.kind == "built-in":
-        return settings
-    return settings.model_copy(update={"pretrained_model_name_or_path": str(base.path)})
+    paths: dict[str, str] = {}
+    if base.kind != "built-in":
+        paths["pretrained_model_name_or_path"] = str(base.path)
+    if settings.network_weights:
+        start = existing_path(settings.network_weights, folder)
+        if start is None:
+            raise UserError(
+                "not-found", f"There is no file {settings.network_weights} to start from.", "Check network_weights."
+            )
+        paths["network_weights"] = str(start)
+    return settings.model_copy(update=paths)

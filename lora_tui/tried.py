@@ -10,7 +10,7 @@ from engine.plan.project import Project
 from engine.plan.settings import Settings, sha256
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.state import observe
-from lora_tui.follow import with_absolute_base
+from lora_tui.follow import with_absolute_paths
 from lora_tui.readable import at
 
 LOOKED_AT = 20  # runs, the newest
@@ -21,7 +21,7 @@ def last_try(project: Project, settings: Settings, steps: int | None = None, now
     something else was tried. `steps`: of the training now, where they are known: other pictures take another time.
     """
     try:
-        settings = with_absolute_base(settings, project.path)
+        settings = with_absolute_paths(settings, project.path)
     except (UserError, OSError):
         return ""
     for run in reversed(list_runs(project.path)[-LOOKED_AT:]):

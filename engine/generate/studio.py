@@ -15,7 +15,8 @@ from engine.generate.sampler import Sampler, encode
 from engine.lora import weights
 from engine.lora.attach import attach, detach
 from engine.lora.network import LoraNetwork
-from engine.lora.targets import Part
+from engine.lora.spellings import respelt
+from engine.lora.targets import Part, unet_targets
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.base_model import BaseModel
@@ -40,10 +41,11 @@ class Studio:
 
     def wear(self, file: LoraFile) -> None:
         """Put a LoRA on the model, in place of the one before."""
-        weights.rank_of(file)  # says what is wrong with a file without any layer
         models: dict[Part, nn.Module] = {"unet": self.model.unet}
         if self._network is not None:
             detach(models)
+        file = respelt(file, unet_targets(self.model.unet, conv=True))
+        weights.rank_of(file)  # says what is wrong with a file without any layer
         self._network = attach(models, weights.shape_of(file), seed=0, conv=True)
         weights.load_into(self._network, file)
 

@@ -94,7 +94,7 @@ def _adapted(
         down.data = start.to(device=down.device)
         up.data = torch.zeros(up.shape, device=up.device)
         layer.scaling[ADAPTER] = alpha / rank
-        yield LoraModule(target.stem, layer, down, up, alpha)
+        yield LoraModule(target, layer, down, up, alpha)
 
 
 def _with_dropout(network: LoraNetwork, rates: DropoutRates, draw: Draw) -> Dropout:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,10 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
+from engine.lora.average import Average
 from engine.lora.dropout import Dropout
 from engine.lora.layer import ADAPTER
-from engine.lora.targets import Part
+from engine.lora.targets import Part, Target
 
 _ALIGNMENT = 16  # elements, so that every view starts on a 64-byte boundary, as matrix kernels like it
 
@@ -32,11 +34,15 @@ class LoraModule:
     buffers.
     """
 
-    stem: str
+    target: Target
     layer: LoraLayer
     down: nn.Parameter
     up: nn.Parameter
     alpha: float
+
+    @property
+    def stem(self) -> str:
+        return self.target.stem
 
     @property
     def rank(self) -> int:
@@ -81,11 +87,16 @@ class LoraPart:
 
 
 class LoraNetwork:
-    """A LoRA on one or more of a base model's parts. `dropout`: what the layers drop while they are trained."""
+    """A LoRA on one or more of a base model's parts.
 
-    def __init__(self, parts: Sequence[LoraPart], dropout: Dropout | None = None) -> None:
+    `dropout`: what the layers drop while they are trained. `average`: the running average that is saved in place of the
+    weights themselves, where there is one.
+    """
+
+    def __init__(self, parts: Sequence[LoraPart]) -> None:
         self.parts = list(parts)
-        self.dropout = dropout
+        self.dropout: Dropout | None = None
+        self.average: Average | None = None
 
     @property
     def modules(self) -> list[LoraModule]:
@@ -109,13 +120,17 @@ class LoraNetwork:
         for module in self.modules:
             module.layer.scaling[ADAPTER] = module.scale * multiplier
 
+    def as_saved(self) -> AbstractContextManager[None]:
+        """Meanwhile the weights are those that are saved and drawn with."""
+        return self.average.worn() if self.average is not None else nullcontext()
+
     def values(self) -> dict[str, Tensor]:
-        """The buffers by name: `unet.downs`, `unet.ups`, `text_encoder_1.downs` …"""
-        return {
-            f"{part.name}.{side}": flat.detach()
-            for part in self.parts
-            for side, flat in (("downs", part.downs), ("ups", part.ups))
-        }
+        """The buffers by name: `unet.downs`, `unet.ups`, `text_encoder_1.downs` …, and `average.unet.downs` …"""
+        names = [f"{part.name}.{side}" for part in self.parts for side in ("downs", "ups")]
+        found = dict(zip(names, (flat.detach() for flat in self.parameters), strict=True))
+        if self.average is not None:
+            found |= {f"average.{name}": value for name, value in zip(names, self.average.values, strict=True)}
+        return found
 
     @torch.no_grad()
     def set_values(self, values: Mapping[str, Tensor]) -> None:

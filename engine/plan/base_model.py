@@ -13,7 +13,7 @@ from typing import Any, Literal
 from engine.plan import checkpoint_kind
 from engine.plan.checkpoint_kind import MICRO_CHANNELS, SDXL_CHANNELS, not_sdxl, v_prediction
 from engine.plan.errors import UserError
-from engine.plan.files import reading_errors
+from engine.plan.files import existing_path, reading_errors
 from engine.plan.safetensors_header import pickle_refused, read_header
 
 Size = Literal["sdxl", "micro"]
@@ -82,13 +82,7 @@ def recognise(name: str | Path, folder: Path | None = None) -> BaseModel:
 
 
 def _existing(text: str, folder: Path | None) -> Path:
-    try:
-        path = Path(text).expanduser()
-        candidates = [path.absolute()] if folder is None else [folder.absolute() / path, path.absolute()]
-        found = next((candidate for candidate in candidates if candidate.exists()), None)
-    except (RuntimeError, ValueError, OSError):  # ~unknown, NUL in a path, a name that is too long
-        found = None
-    if found is not None:
+    if found := existing_path(text, folder):
         return found
     hint = "Check the spelling of the path."
     if text.count("/") == 1 and not text.startswith((".", "/", "~")):

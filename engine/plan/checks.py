@@ -6,7 +6,6 @@ Each check is a small function that yields findings; `dataset.scan` finds what i
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 
 from engine.plan.base_model import BaseModel, recognise
@@ -15,7 +14,9 @@ from engine.plan.dataset import Dataset
 from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
 from engine.plan.disk import check_disk
 from engine.plan.errors import Finding, UserError
+from engine.plan.network_checks import check_network
 from engine.plan.project import Project
+from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
 
 PRODIGY_LOWEST = 0.1
@@ -63,7 +64,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
         findings.append(_refused_base(error))
     findings += _learning(settings)
     findings += _optimizer_arguments(settings)
-    findings += _network(settings)
+    findings += check_network(settings, project.path)
     findings += _noise_and_loss(settings)
     findings += _sizes(settings, base)
     findings += _saving_and_samples(settings, project)
@@ -95,7 +96,7 @@ def _learning(settings: Settings) -> Iterator[Finding]:
                 "prodigy-learning-rate",
                 f"With Prodigy and learning_rate = {rate:g} the LoRA learns almost nothing: Prodigy finds the size of "
                 "its steps by itself, and learning_rate only multiplies it.",
-                _line("learning_rate", "1.0"),
+                set_line("learning_rate", "1.0"),
                 option="learning_rate",
                 value=1.0,
                 blocks_training=True,
@@ -104,7 +105,7 @@ def _learning(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "prodigy-learning-rate-high",
                 f"With Prodigy learning_rate is a multiplier that stands at 1.0; {rate:g} makes every step too long.",
-                _line("learning_rate", "1.0"),
+                set_line("learning_rate", "1.0"),
                 option="learning_rate",
                 value=1.0,
             )
@@ -114,7 +115,7 @@ def _learning(settings: Settings) -> Iterator[Finding]:
             "adamw-learning-rate",
             f"learning_rate = {rate:g} is far too high for AdamW"
             + (": it is Prodigy's, and the LoRA would be noise." if left_over else "; pictures will come out burnt."),
-            _line("learning_rate", "0.0001"),
+            set_line("learning_rate", "0.0001"),
             option="learning_rate",
             value=0.0001,
             blocks_training=left_over,
@@ -123,7 +124,7 @@ def _learning(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "learning-rate-zero",
             "With learning_rate = 0 nothing is learnt.",
-            _line("learning_rate", "0.0001"),
+            set_line("learning_rate", "0.0001"),
             option="learning_rate",
             value=0.0001,
             blocks_training=True,
@@ -142,34 +143,11 @@ def _optimizer_arguments(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "optimizer-args-unknown",
             f"{settings.optimizer_type} has no argument {names}.",
-            _line("optimizer_args", shown, typed),
+            set_line("optimizer_args", shown, typed),
             level="error",
             option="optimizer_args",
             value=right,
             overridable=False,
-        )
-
-
-def _network(settings: Settings) -> Iterator[Finding]:
-    factor = settings.network_alpha / settings.network_dim
-    if factor > 1:
-        yield Finding(
-            "alpha-above-dim",
-            f"network_alpha {settings.network_alpha:g} is above network_dim {settings.network_dim}, which multiplies "
-            f"the LoRA by {factor:.3g}: it learns too strongly and is hard to steer.",
-            _line("network_alpha", f"{settings.network_dim / 2:g}"),
-            option="network_alpha",
-            value=settings.network_dim / 2,
-        )
-    elif factor < 0.02:
-        yield Finding(
-            "alpha-tiny",
-            f"network_alpha {settings.network_alpha:g} is very small beside network_dim {settings.network_dim}: the "
-            "LoRA learns slowly.",
-            _line("network_alpha", f"{settings.network_dim / 2:g}"),
-            level="note",
-            option="network_alpha",
-            value=settings.network_dim / 2,
         )
 
 
@@ -178,7 +156,7 @@ def _noise_and_loss(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "noise-offset-high",
             f"noise_offset {settings.noise_offset:g} is high: pictures come out harsh or washed out.",
-            _line("noise_offset", "0.1"),
+            set_line("noise_offset", "0.1"),
             option="noise_offset",
             value=0.1,
         )
@@ -187,7 +165,7 @@ def _noise_and_loss(settings: Settings) -> Iterator[Finding]:
             "caption-dropout-high",
             f"caption_dropout_rate {settings.caption_dropout_rate:g} hides most captions: the trigger word is hardly "
             "learnt.",
-            _line("caption_dropout_rate", "0.1"),
+            set_line("caption_dropout_rate", "0.1"),
             option="caption_dropout_rate",
             value=0.1,
         )
@@ -196,7 +174,7 @@ def _noise_and_loss(settings: Settings) -> Iterator[Finding]:
             "min-snr-gamma-low",
             f"min_snr_gamma {settings.min_snr_gamma:g} takes most of the weight from nearly finished pictures; 0 "
             "switches it off.",
-            _line("min_snr_gamma", "5.0"),
+            set_line("min_snr_gamma", "5.0"),
             option="min_snr_gamma",
             value=5.0,
         )
@@ -210,7 +188,7 @@ def _sizes(settings: Settings, base: BaseModel | None) -> Iterator[Finding]:
         yield Finding(
             "bucket-step",
             f"bucket_reso_steps {settings.bucket_reso_steps} is not a multiple of {step}, which {model} needs.",
-            _line("bucket_reso_steps", str(mended)),
+            set_line("bucket_reso_steps", str(mended)),
             level="error",
             option="bucket_reso_steps",
             value=mended,
@@ -221,7 +199,7 @@ def _sizes(settings: Settings, base: BaseModel | None) -> Iterator[Finding]:
         yield Finding(
             "resolution-step",
             f"Without buckets, both sides of resolution {settings.resolution} must be multiples of {step}.",
-            _line("resolution", f'"{sides}"'),
+            set_line("resolution", f'"{sides}"'),
             level="error",
             option="resolution",
             value=sides,
@@ -244,7 +222,7 @@ def _bucket_limits(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "bucket-limits",
                 f"{option} {value} leaves no room for the resolution {settings.resolution}.",
-                _line(option, str(mended)),
+                set_line(option, str(mended)),
                 level="error",
                 option=option,
                 value=mended,
@@ -260,7 +238,7 @@ def _resolution_for(settings: Settings, base: BaseModel) -> Iterator[Finding]:
             "resolution-high",
             f"The practice model was made for pictures of 96 pixels; at {settings.resolution} it is slow and draws "
             "nonsense.",
-            f'{_line("resolution", chr(34) + right + chr(34))} (or all of the demo\'s settings: preset = "demo" in '
+            f'{set_line("resolution", chr(34) + right + chr(34))} (or all of the demo\'s settings: preset = "demo" in '
             "[project])",
             option="resolution",
             value=right,
@@ -269,7 +247,7 @@ def _resolution_for(settings: Settings, base: BaseModel) -> Iterator[Finding]:
         yield Finding(
             "resolution-low",
             f"SDXL was made for about 1024×1024 pixels; at {settings.resolution} it learns a poorer likeness.",
-            _line("resolution", f'"{right}"'),
+            set_line("resolution", f'"{right}"'),
             option="resolution",
             value=right,
         )
@@ -295,10 +273,3 @@ def _saving_and_samples(settings: Settings, project: Project) -> Iterator[Findin
             f'No sample prompt contains the trigger word "{project.trigger}", so samples will not show what is learnt.',
             f'Begin one with "{project.trigger}, ".',
         )
-
-
-def _line(option: str, value: str, typed: str | None = None) -> str:
-    """The line that mends it, for the file and for a shell (`typed`: as text after --set); nothing behind it, not even
-    a full stop, that could be taken along."""
-    text = value.strip('"') if typed is None else typed
-    return f"Set {option} = {value} in project.toml, or --set {shlex.quote(f'{option}={text}')}"

@@ -126,6 +126,19 @@ def absolute_path(path: Path | str) -> Path:
     return whole.resolve() if ".." in whole.parts else whole
 
 
+def existing_path(text: str, folder: Path | None = None) -> Path | None:
+    """What a path that somebody typed leads to, absolute: looked for in `folder` first, then where the program runs.
+
+    None where there is nothing.
+    """
+    try:
+        path = Path(text).expanduser()
+        candidates = [path.absolute()] if folder is None else [folder.absolute() / path, path.absolute()]
+        return next((candidate for candidate in candidates if candidate.exists()), None)
+    except (RuntimeError, ValueError, OSError):  # ~unknown, NUL in a path, a name that is too long
+        return None
+
+
 def require_utf8(path: Path) -> None:
     """Raises UserError `not-utf8` for a path that job.toml, which is UTF-8, could not hold."""
     try:

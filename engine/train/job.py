@@ -18,10 +18,13 @@ from engine.context import JobContext
 from engine.data.cache import Latents, Texts
 from engine.data.samples import Samples
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
+from engine.lora import weights
 from engine.lora.attach import LoraShape, attach
+from engine.lora.average import Average
 from engine.lora.dropout import DropoutRates
 from engine.lora.metadata import short_hash
 from engine.lora.network import LoraNetwork
+from engine.lora.start import start_from
 from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan import sample_prompts
@@ -83,6 +86,8 @@ def run(context: JobContext) -> dict[str, Any]:
             model.unet.enable_gradient_checkpointing()
         optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))
         start = restore(context, begun, network, optimizer, accelerator)
+        if settings.network_weights and not start.step:
+            start_from(network, weights.read(Path(settings.network_weights)))
     if context.continues:
         context.emit("resumed", from_step=start.step)
 
@@ -99,6 +104,7 @@ def run(context: JobContext) -> dict[str, Any]:
         encoded[:1] if job.dry_run else encoded,
         sample_prompts.default_prompt(base.size, *settings.size, settings.seed),
         lambda prompt: encode_one(context, model, prompt, device),
+        network.as_saved,
     )
     dry_run = DryRun(context, settings, dataset.steps, steps.total, asked, device) if job.dry_run else None
     training = Training(
@@ -265,7 +271,7 @@ def make_network(settings: Settings, model: SDXL) -> LoraNetwork:
     """A fresh LoRA on the parts of the model that are trained."""
     shape = LoraShape(settings.network_dim, settings.network_alpha, settings.conv_dim, settings.conv_alpha)
     rates = DropoutRates(settings.network_dropout, settings.rank_dropout, settings.module_dropout)
-    return attach(
+    network = attach(
         {"unet": model.unet},
         shape,
         settings.seed,
@@ -273,6 +279,9 @@ def make_network(settings: Settings, model: SDXL) -> LoraNetwork:
         dropout=rates,
         draw=partial(draw, settings.seed),
     )
+    if settings.use_ema:
+        network.average = Average(network.parameters, settings.ema_decay)
+    return network
 
 
 def make_accelerator(settings: Settings, device: torch.device) -> Accelerator:

@@ -147,6 +147,8 @@ def train(t: Training) -> Outcome:
                 position += len(indices)
             rate, d = effective_rates(t.optimizer)
             figures = train_step(t, batches, alphas)
+            if t.network.average is not None:
+                t.network.average.update(step)
             meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, rate, d, position, figures))
 
             after_step(t, meter, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +20,14 @@ from engine.plan.sample_prompts import SamplePrompt
 @dataclass
 class SampleMaker:
     """`prompts` are drawn again and again; `default` holds what a prompt asked for in between does not say, and
-    `encode` turns such a one into what the U-Net is given."""
+    `encode` turns such a one into what the U-Net is given. Within `as_saved()` the LoRA is as a file of it would be."""
 
     context: JobContext
     sampler: Sampler
     prompts: Sequence[EncodedPrompt]
     default: SamplePrompt
     encode: Callable[[SamplePrompt], EncodedPrompt]
+    as_saved: Callable[[], AbstractContextManager[None]]
 
     def make(self, step: int, again: bool = False) -> bool:
         """The sample pictures after `step`; with `again` only those that are not there yet. False where that failed,
@@ -68,7 +70,7 @@ class SampleMaker:
         return paths
 
     def _pictures(self, wanted: Sequence[EncodedPrompt]) -> list[Image.Image]:
-        with self.context.phase("sampling", unit="steps") as progress:
+        with self.context.phase("sampling", unit="steps") as progress, self.as_saved():
             return self.sampler.pictures(wanted, progress)
 
     def _keep(

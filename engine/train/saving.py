@@ -70,7 +70,9 @@ class Saver:
                     "stopped.",
                     "Use mixed_precision bf16 instead of fp16, or a lower learning rate.",
                 )
-            weights.write(path, weights.state_dict(self.network, self.settings.save_precision), self._metadata(step))
+            with self.network.as_saved():
+                tensors = weights.state_dict(self.network, self.settings.save_precision)
+            weights.write(path, tensors, self._metadata(step))
         if path not in self._published:
             self._publish(path, step)
         return path

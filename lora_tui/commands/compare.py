@@ -59,7 +59,7 @@ def command(
 def _job(what: str, sets: tuple[tuple[str, str], ...], device: str, arguments: dict[str, Any]) -> tuple[Path, Job]:
     """(the folder of runs, the job) for a project or a LoRA file."""
     from engine.runs.job import Job
-    from lora_tui.follow import project_job, with_absolute_base
+    from lora_tui.follow import project_job, with_absolute_paths
     from lora_tui.outside import cached_runs_dir, existing_lora, project_of
 
     given = absolute_path(what)
@@ -79,7 +79,7 @@ def _job(what: str, sets: tuple[tuple[str, str], ...], device: str, arguments: d
                     f"{lora.name} lies in no project, so its base model is not known.",
                     "Add --set pretrained_model_name_or_path=FILE, the model that the LoRA was trained on.",
                 )
-            settings = with_absolute_base(settings, None)
+            settings = with_absolute_paths(settings, None)
             arguments = {"lora": str(lora)} | arguments
             job = Job("compare", None, lora.stem, settings=settings, device=device, arguments=arguments)
             return cached_runs_dir(), job

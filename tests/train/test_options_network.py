@@ -7,7 +7,8 @@ import json
 import pytest
 import torch
 
-from tests.training import Trained, Trainer, change, same
+from engine.lora import weights
+from tests.training import Trained, Trainer, apart, change, same
 
 
 def norms(run: Trained) -> torch.Tensor:
@@ -85,3 +86,29 @@ def test_option_rank_dropout(train: Trainer) -> None:
 def test_option_module_dropout(train: Trainer) -> None:
     run = train(module_dropout=0.4)
     assert json.loads(run.lora.metadata["ss_network_args"]) == {"module_dropout": "0.4", "dropout": None}
+
+
+def test_option_network_weights(train: Trainer, plain: Trained) -> None:
+    start = plain.run.output_dir / "ohwx.safetensors"
+    still = train(network_weights=str(start), learning_rate=0.0)
+    assert apart(still.lora, plain.lora) < 1e-6
+    further = train(network_weights=str(start))
+    assert norms(further).mean() > 1.2 * norms(plain).mean()
+    assert further.losses[0] != plain.losses[0]
+    assert weights.read(start).metadata == plain.lora.metadata  # it was only read
+    refused = train(network_weights=str(start), network_dim=2)
+    assert "Set network_dim = 4" in str(refused.end)
+
+
+def test_option_use_ema(train: Trainer, plain: Trained) -> None:
+    run = train(use_ema=True, ema_decay=0.9)
+    assert run.losses == plain.losses  # the training itself is the same
+    assert 0 < norms(run).mean() < norms(plain).mean()  # its steps go one way, and the average lags behind
+
+
+def test_option_ema_decay(train: Trainer, plain: Trained) -> None:
+    """After n steps at most (1 + n) / (10 + n) is kept, so that a short training has an average at all."""
+    none, some = train(use_ema=True, ema_decay=0.0), train(use_ema=True, ema_decay=0.15)
+    assert same(none.lora, plain.lora)
+    assert norms(some).mean() < norms(none).mean()
+    assert apart(some.lora, train(use_ema=True, ema_decay=0.2).lora) > 1e-4

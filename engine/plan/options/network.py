@@ -55,6 +55,26 @@ class NetworkOptions(OptionGroup):
         usual="0, or 0.05 to 0.2", guide="0", limits=(0.0, 0.95),
         words="overfitting dropout", step=0.05,
     )
+    network_weights: str = option(
+        "", "Start from a LoRA", "Network",
+        "Goes on from a LoRA file of any training program in place of starting from nothing; its rank may be smaller "
+        "than the one here.",
+        usual="empty, or a path", guide="not set",
+        words="continue resume finetune existing lora",
+    )
+    use_ema: bool = option(
+        False, "Average of the weights", "Network",
+        "Saves, and draws samples with, a running average of the LoRA over its last steps (EMA), which is smoother "
+        "than the LoRA after any one step.",
+        usual="off", guide="not there",
+        words="ema smooth overfitting memory vram",
+    )
+    ema_decay: float = option(
+        0.999, "Length of the average", "Network",
+        "How slowly that average forgets: 0.999 goes over about the last 1000 steps, 0.99 over the last 100.",
+        usual="0.99 to 0.9999", guide="not there", limits=(0.0, 0.99999),
+        words="ema smooth", step=0.001,
+    )
     scale_weight_norms: float = option(
         5.0, "Limit of the weights", "Network",
         "Holds back parts of the LoRA that grow too strong, which helps it to work beside other LoRAs; 1 is strict, "

@@ -1,0 +1,94 @@
+"""LoRA files of other programs under our names: how PEFT, diffusers and older tools spell the same layers.
+
+The layers of a model have one stem each (`targets`); here are the other ways to write it, so that a file of any of them
+can be gone on from, looked at and compared. What is no plain LoRA (LoHa, LoKr, DoRA …) is refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from engine.lora.targets import PREFIXES, Part, Target
+from engine.lora.weights import LoraFile
+from engine.plan.errors import UserError
+
+_OWNERS: dict[Part, tuple[str, ...]] = {
+    "unet": ("unet.", "base_model.model.unet.", "base_model.model.", ""),
+    "text_encoder_1": ("text_encoder.", "text_encoder_1."),
+    "text_encoder_2": ("text_encoder_2.",),
+}
+_SIDES = (
+    (".lora_A.weight", ".lora_B.weight"),
+    (".lora_A.default.weight", ".lora_B.default.weight"),
+    (".lora.down.weight", ".lora.up.weight"),
+    (".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"),
+)
+_OTHER_KINDS = {".hada_": "LoHa", ".lokr_": "LoKr", ".oft_": "OFT", ".dora_scale": "DoRA", ".lora_mid": "a CP-LoCon"}
+
+
+def kind_of(names: Iterable[str]) -> str:
+    """What a file's tensors are besides a plain LoRA: `LoHa`, `LoKr` …; "" for a plain one."""
+    parts = list(names)
+    return next((kind for mark, kind in _OTHER_KINDS.items() if any(mark in name for name in parts)), "")
+
+
+def respelt(file: LoraFile, targets: Iterable[Target]) -> LoraFile:
+    """`file` with the layers of `targets` under sd-scripts' names, whoever wrote it; other layers stay as they are.
+
+    A layer without an alpha of its own gets the file's (PEFT keeps it in the header), or counts fully.
+    Raises UserError `other-kind` for what is no plain LoRA.
+    """
+    if kind := kind_of(file.tensors):
+        raise UserError(
+            "other-kind",
+            f"This file holds {kind}, not a plain LoRA.",
+            "Only LoRA and LoCon files can be used here; lora-tui inspect says what is in it.",
+        )
+    tensors, used = dict(file.tensors), dict[str, Tensor]()
+    alphas = _alphas(file.metadata)
+    for target in targets:
+        for down, up, alpha in _spellings(target):
+            if down in tensors and up in tensors:
+                rank = tensors[down].shape[0] if tensors[down].ndim else 1
+                used[f"{target.stem}.lora_down.weight"] = tensors.pop(down)
+                used[f"{target.stem}.lora_up.weight"] = tensors.pop(up)
+                own = tensors.pop(alpha, None)
+                whole = alphas.get(target.part)
+                if own is not None or whole is not None or not down.startswith(target.stem):
+                    used[f"{target.stem}.alpha"] = (
+                        own if own is not None else torch.tensor(float(whole if whole is not None else rank))
+                    )
+                break
+    return LoraFile({**used, **tensors}, file.metadata)
+
+
+def _spellings(target: Target) -> Iterator[tuple[str, str, str]]:
+    """Names of a layer's down, up and alpha, sd-scripts' first."""
+    underscored = PREFIXES[target.part] + target.name.replace(".", "_")
+    for stem in dict.fromkeys((target.stem, underscored)):
+        yield f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"
+    names = [target.name]
+    if target.part != "unet":
+        names.append(target.name if target.name.startswith("text_model.") else f"text_model.{target.name}")
+    for owner in _OWNERS[target.part]:
+        for name in names:
+            for down, up in _SIDES:
+                yield f"{owner}{name}{down}", f"{owner}{name}{up}", f"{owner}{name}.alpha"
+
+
+def _alphas(metadata: Mapping[str, str]) -> dict[Part, float]:
+    """Alpha by part, as diffusers writes PEFT's configuration into the header (`lora_adapter_metadata`)."""
+    try:
+        said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    except ValueError:
+        return {}
+    found: dict[Part, float] = {}
+    for part, owners in _OWNERS.items():
+        value = said.get(f"{owners[0]}lora_alpha") if isinstance(said, dict) else None
+        if isinstance(value, int | float):
+            found[part] = float(value)
+    return found
