@@ -26,10 +26,15 @@ def test_it_is_worn_only_meanwhile_and_can_begin_anew() -> None:
     average = Average([flat], decay=0.9)
     flat.data.fill_(4.0)
     average.update(1)
-    with pytest.raises(RuntimeError), average.worn():
-        assert torch.equal(flat.data, average.values[0])
-        assert flat.data[0] != 4.0
-        raise RuntimeError
+
+    def fail_meanwhile() -> None:
+        with average.worn():
+            assert torch.equal(flat.data, average.values[0])
+            assert flat.data[0] != 4.0
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_meanwhile()
     assert flat.tolist() == [4.0] * 3
     average.restart()
     assert average.values[0].tolist() == [4.0] * 3
