@@ -72,7 +72,7 @@ def _not_trained(unknown: list[str]) -> UserError:
     blocks = all(stem.startswith(PREFIXES["unet"]) and "transformer_blocks" not in stem for stem in unknown)
     return UserError(
         "lora-does-not-fit",
-        f"The LoRA to start from changes {plural(len(unknown), 'layer')} too many, such as {unknown[0]}, which would be "
-        "lost: it is not trained here.",
+        f"The LoRA to start from changes {plural(len(unknown), 'layer')} too many, such as {unknown[0]}: they are not "
+        "trained here, and would be lost.",
         "Set conv_dim to its rank of convolutions." if blocks else "Use a LoRA that was trained on an SDXL model.",
     )
