@@ -20,6 +20,7 @@ import click
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
 from engine.plan.files import existing_path
+from engine.plan.vae import recognise_vae
 from engine.runs import control
 from engine.runs.folder import RunFolder, discard, full_disk
 from engine.runs.job import Job
@@ -247,11 +248,10 @@ def with_absolute_paths(settings: Settings, folder: Path | None) -> Settings:
     paths: dict[str, str] = {}
     if base.kind != "built-in":
         paths["pretrained_model_name_or_path"] = str(base.path)
+    if settings.vae:
+        paths["vae"] = str(recognise_vae(settings.vae, folder).path)
     if settings.network_weights:
+        # One that is not there is for the training to refuse: a comparison does without it.
         start = existing_path(settings.network_weights, folder)
-        if start is None:
-            raise UserError(
-                "not-found", f"There is no file {settings.network_weights} to start from.", "Check network_weights."
-            )
-        paths["network_weights"] = str(start)
+        paths["network_weights"] = str(start or settings.network_weights)
     return settings.model_copy(update=paths)

@@ -17,6 +17,7 @@ from engine.plan import sample_prompts
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError, plural
 from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.vae import recognise_vae
 
 UNSAID = -1  # no line can ask for this seed
 
@@ -40,7 +41,8 @@ def run(context: JobContext) -> dict[str, Any]:
     asked = _asked(lines, default, seeds, given=bool(job.arguments.get("seeds")))
 
     cache = (job.project or context.run.path) / "cache"
-    studio = Studio(context, base, device, cache)
+    vae = recognise_vae(job.settings.vae) if job.settings.vae else None
+    studio = Studio(context, base, device, cache, vae)
     studio.wear(file)
     columns: list[list[Image.Image]] = []
     for strength in strengths:

@@ -21,16 +21,19 @@ from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.base_model import BaseModel
 from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.vae import VaeFile
 
 BATCH_ON_CPU = 8
 
 
 class Studio:
-    def __init__(self, context: JobContext, base: BaseModel, device: torch.device, cache: Path) -> None:
+    def __init__(
+        self, context: JobContext, base: BaseModel, device: torch.device, cache: Path, vae: VaeFile | None = None
+    ) -> None:
         self.context, self.device = context, device
         dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
         with context.phase("loading the base model"):
-            self.model = load(base, dtype=dtype)
+            self.model = load(base, dtype=dtype, vae=vae)
             self.model.unet.to(device)
         self._texts = Texts(cache, self.model, device)
         self._sampler = Sampler(self.model.unet, self.model.vae, self.model.scheduler_config, device, self._autocast)

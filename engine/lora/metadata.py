@@ -155,6 +155,7 @@ def build(
         "ss_v2": False,
         "ss_sd_model_name": base.name,
         "ss_sd_model_hash": short_hash(base),
+        **_vae(settings),
         "ss_clip_skip": None,
         "ss_max_token_length": 75,
         "ss_network_module": "networks.lora",
@@ -199,6 +200,14 @@ def build(
     return {name: _text(value) for name, value in values.items()}
 
 
+def _vae(settings: Settings) -> dict[str, str | None]:
+    """sd-scripts names a VAE only where one was given."""
+    if not settings.vae:
+        return {}
+    path = Path(settings.vae)
+    return {"ss_vae_name": path.name, "ss_vae_hash": short_hash(path)}
+
+
 def _network_arguments(settings: Settings) -> dict[str, str | None]:
     """What sd-scripts takes as `--network_args`, as text; it adds the dropout of its own option to them."""
     arguments: dict[str, str | None] = {}
@@ -216,7 +225,8 @@ def _network_arguments(settings: Settings) -> dict[str, str | None]:
 def _own_settings(settings: Settings) -> Mapping[str, object]:
     """The resolved settings, with paths shortened to their last part."""
     own = dict(to_dict(settings))
-    own["pretrained_model_name_or_path"] = Path(settings.pretrained_model_name_or_path).name
+    for name in ("pretrained_model_name_or_path", "vae", "network_weights"):
+        own[name] = Path(getattr(settings, name)).name
     return own
 
 

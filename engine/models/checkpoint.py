@@ -25,10 +25,12 @@ from engine.models.attention import use_sdxl_attention
 from engine.models.sdxl import SDXL, identity
 from engine.models.single_file import load_part
 from engine.models.tokenizer import clip_tokenizer, tokenizer_from
+from engine.models.vae_file import load_vae
 from engine.plan.errors import UserError, few
 
 if TYPE_CHECKING:
     from engine.plan.base_model import BaseModel
+    from engine.plan.vae import VaeFile
 
 PARTS: dict[str, type[Any]] = {
     "unet": UNet2DConditionModel,
@@ -40,11 +42,18 @@ CLIP_VOCABULARY = 49_408
 DOWNLOAD_AGAIN = "Copy or download the model again, all of it."
 
 
-def load(base: BaseModel, *, dtype: torch.dtype = torch.float32) -> SDXL:
-    """The base model on the CPU, its U-Net and text encoders in `dtype`, its VAE in fp32."""
+def load(base: BaseModel, *, dtype: torch.dtype = torch.float32, vae: VaeFile | None = None) -> SDXL:
+    """The base model on the CPU, U-Net and text encoders in `dtype`, its VAE (or `vae` in place of it) in fp32."""
     if base.kind == "single-file":
-        return load_single_file(base.path, configs_of(base.size), base, dtype=dtype)
-    return load_folder(base.path, base, dtype=dtype)
+        model = load_single_file(base.path, configs_of(base.size), base, dtype=dtype)
+    else:
+        model = load_folder(base.path, base, dtype=dtype)
+    if vae is not None:
+        with quiet(), _one_sentence(f"VAE {vae.path}"):
+            configs = configs_of(base.size) if base.kind == "single-file" else base.path
+            model.vae = load_vae(vae, configs).requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        model.vae_identity = identity(model.vae)
+    return model
 
 
 def configs_of(size: str) -> Path:

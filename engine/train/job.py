@@ -35,6 +35,7 @@ from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
+from engine.plan.vae import recognise_vae
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
 from engine.train.dry_run import DryRun, shortened
 from engine.train.leftovers import clean_up
@@ -62,6 +63,7 @@ def run(context: JobContext) -> dict[str, Any]:
     context.takes_commands = True
     clean_up(context.run, Project.open(job.project))
     base = recognise(settings.pretrained_model_name_or_path)
+    vae = recognise_vae(settings.vae) if settings.vae else None
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     check_precision(settings, device)
     asked = prompts_to_draw(settings, base, job.trigger, job.class_name)
@@ -74,7 +76,7 @@ def run(context: JobContext) -> dict[str, Any]:
     context.announce(devices.describe(device), steps.total, steps.epochs)
 
     with context.phase("loading the base model"):
-        model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision])
+        model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision], vae=vae)
     begun = beginning(context, settings, dataset, fingerprint(base, model), earlier)
     samples, encoded = encode_everything(context, settings, dataset, model, asked, device)
 

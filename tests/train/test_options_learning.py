@@ -38,6 +38,16 @@ def test_option_pretrained_model_name_or_path(train: Trainer, plain: Trained, tm
     assert run.lora.metadata["ss_sd_model_name"] == "other"
 
 
+def test_option_vae(train: Trainer, plain: Trained, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(train.base, tmp_path / "other"))
+    weights = other / "vae" / "diffusion_pytorch_model.safetensors"
+    save_file({name: t * 1.1 for name, t in load_file(weights).items()}, weights, metadata={"format": "pt"})
+    run, same_one = train(vae=str(weights)), train(vae=str(train.base / "vae"))
+    assert run.losses[0] != plain.losses[0]
+    assert run.lora.metadata["ss_vae_name"] == weights.name
+    assert same(same_one.lora, plain.lora)
+
+
 def test_option_mixed_precision(train: Trainer, plain: Trained) -> None:
     half = train(mixed_precision="bf16")
     assert half.losses != plain.losses

@@ -19,6 +19,13 @@ class ModelOptions(OptionGroup):
         'or the word "micro" for the small practice model that comes with the program.',
         usual="a path", guide="juggernautXL_version3.safetensors",
     )
+    vae: str = option(
+        "", "VAE", "Model",
+        "Another VAE than the base model's own, for example a repaired one: the part that turns pictures into what the "
+        "model sees, and back. Left empty, the base model's is used.",
+        usual="empty, or a path", guide="not set",
+        words="autoencoder colours",
+    )
     output_name: str = option(
         "", "Name of the LoRA", "Model",
         "The file name of the finished LoRA without its ending; left empty, the project's name is used.",
