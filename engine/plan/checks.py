@@ -18,6 +18,7 @@ from engine.plan.network_checks import check_network
 from engine.plan.project import Project
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
+from engine.plan.trained_parts import check_parts
 from engine.plan.vae import check_vae
 
 PRODIGY_LOWEST = 0.1
@@ -65,6 +66,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
         findings.append(_refused_base(error))
     findings += _learning(settings)
     findings += _optimizer_arguments(settings)
+    findings += check_parts(settings)
     findings += check_vae(settings.vae, project.path)
     findings += check_network(settings, project.path)
     findings += _noise_and_loss(settings)

@@ -47,9 +47,9 @@ _OTHER_NAMES = {
     "optimizer": "optimizer_type",
     "rank": "network_dim",
     "sample_prompt": "sample_prompts",
-    "unet_lr": "learning_rate",
 }
 
+_OWN_WORDS = ("resolution", "optimizer_args", "output_name", "caption_extension", "unet_lr", "text_encoder_lr")
 BETWEEN = " | "  # several prompts, where they are typed on one line; A1111's own | has no blanks around it
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
@@ -174,7 +174,7 @@ def _read(name: str, value: object, where: str) -> object:
         if option.kind == "integer" and isinstance(value, float) and value.is_integer():
             return int(value)
         # Their own validators word the errors of these better than a type could.
-        if name in ("resolution", "optimizer_args", "output_name", "caption_extension"):
+        if name in _OWN_WORDS:
             Settings.model_validate({name: value})
         return value
     except UserError as error:

@@ -15,6 +15,7 @@ from engine.plan.options.learning import PRODIGY_ARGS, LearningOptions
 from engine.plan.options.model import ModelOptions
 from engine.plan.options.network import NetworkOptions
 from engine.plan.options.noise import NoiseOptions
+from engine.plan.options.parts import PartOptions
 from engine.plan.options.pictures import PictureOptions
 from engine.plan.options.samples import SampleOptions
 from engine.plan.options.training import TrainingOptions
@@ -26,6 +27,7 @@ GROUPS: tuple[type[OptionGroup], ...] = (
     CaptionOptions,
     TrainingOptions,
     LearningOptions,
+    PartOptions,
     PictureOptions,
     NetworkOptions,
     NoiseOptions,
@@ -39,6 +41,7 @@ class Settings(
     NoiseOptions,
     NetworkOptions,
     PictureOptions,
+    PartOptions,
     LearningOptions,
     TrainingOptions,
     CaptionOptions,
