@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -56,7 +57,7 @@ def _dirs(dataset: Dataset, kind: str) -> dict[str, dict[str, int]]:
 def _tag_frequency(pictures: list[Picture]) -> dict[str, Counter[str]]:
     """Tags are the caption's comma-separated parts, counted once a picture (not times repeats)."""
     return {
-        name: Counter(tag.strip().lower() for p in group for tag in p.caption.split(",") if tag.strip())
+        name: Counter(tag.strip().lower() for p in group for tag in re.split("[,\n]", p.words) if tag.strip())
         for name, group in _folders(pictures).items()
     }
 
@@ -145,12 +146,12 @@ def build(
         "ss_random_crop": False,
         "ss_face_crop_aug_range": None,
         "ss_resize_interpolation": None,
-        "ss_shuffle_caption": False,
-        "ss_keep_tokens": 0,
+        "ss_shuffle_caption": settings.shuffle_caption,
+        "ss_keep_tokens": settings.keep_tokens,
         "ss_cache_latents": True,
         "ss_caption_dropout_rate": settings.caption_dropout_rate,
-        "ss_caption_dropout_every_n_epochs": 0,
-        "ss_caption_tag_dropout_rate": 0.0,
+        "ss_caption_dropout_every_n_epochs": settings.caption_dropout_every_n_epochs,
+        "ss_caption_tag_dropout_rate": settings.caption_tag_dropout_rate,
         "ss_base_model_version": "sdxl_base_v1-0",
         "ss_v2": False,
         "ss_sd_model_name": base.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,11 +23,15 @@ _FACE_CROP_PARTS = 4  # a face crop's name ends in four numbers: x, y, width, he
 
 @dataclass(frozen=True)
 class Caption:
-    """text: what is trained. path: the file it came from, None where there is none. problem: what is odd about it."""
+    """text: what is trained. path: the file it came from, None where there is none. problem: what is odd about it.
+
+    lines: those of its lines that are not empty, which `enable_wildcard` chooses from.
+    """
 
     text: str
     path: Path | None
     problem: Finding | None = None
+    lines: tuple[str, ...] = ()
 
 
 class NotUTF8Error(UserError):
@@ -110,12 +114,18 @@ def _read(path: Path, class_words: str) -> Caption:
         return Caption(class_words, path, _empty(path, class_words))
     # Python's text files end lines at \n, \r\n and \r only; str.splitlines would also cut at form feeds and U+2028.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first = lines[0].strip()
+    first, written = lines[0].strip(), tuple(line.strip() for line in lines if line.strip())
     if not first:
-        return Caption("", path, _blank_first_line(path))
-    if any(line.strip() for line in lines[1:]):
-        return Caption(first, path, _more_lines(path))
-    return Caption(first, path)
+        return Caption("", path, _blank_first_line(path), written)
+    return Caption(first, path, _more_lines(path) if len(written) > 1 else None, written)
+
+
+def with_all_lines(caption: Caption) -> Caption:
+    """The caption where every line of a file counts, as `enable_wildcard` has it: its text is the first with words."""
+    if not caption.lines:
+        return caption
+    odd = caption.problem is not None and caption.problem.code in ("caption-lines", "caption-blank")
+    return replace(caption, text=caption.lines[0], problem=None if odd else caption.problem)
 
 
 def not_utf8(errors: Sequence[NotUTF8Error]) -> UserError:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from engine.plan.base_model import BaseModel, recognise
+from engine.plan.caption_checks import check_captions
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
@@ -70,6 +71,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += check_vae(settings.vae, project.path)
     findings += check_network(settings, project.path)
     findings += _noise_and_loss(settings)
+    findings += check_captions(settings)
     findings += _sizes(settings, base)
     findings += _saving_and_samples(settings, project)
     if dataset is not None:
@@ -162,15 +164,6 @@ def _noise_and_loss(settings: Settings) -> Iterator[Finding]:
             f"noise_offset {settings.noise_offset:g} is high: pictures come out harsh or washed out.",
             set_line("noise_offset", "0.1"),
             option="noise_offset",
-            value=0.1,
-        )
-    if settings.caption_dropout_rate > 0.5:
-        yield Finding(
-            "caption-dropout-high",
-            f"caption_dropout_rate {settings.caption_dropout_rate:g} hides most captions: the trigger word is hardly "
-            "learnt.",
-            set_line("caption_dropout_rate", "0.1"),
-            option="caption_dropout_rate",
             value=0.1,
         )
     if 0 < settings.min_snr_gamma < 1:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.plan import picture_problems as problems
 from engine.plan.buckets import BucketRules
-from engine.plan.captions import Caption, NotUTF8Error, not_utf8, read_caption
+from engine.plan.captions import Caption, NotUTF8Error, not_utf8, read_caption, with_all_lines
 from engine.plan.errors import Finding, UserError
 from engine.plan.folders import KINDS, OWN_FOLDERS, Folder, Kind, find_folders, missing_overrides
 from engine.plan.pictures import Size, measure, picture_files
@@ -30,7 +30,8 @@ class Picture:
     """One picture file. width, height: pixels after EXIF orientation, 0 where it cannot be read.
 
     repeats: how often it is seen in an epoch, after balancing; 0 where it is not used. left_out: by the user, or
-    because it cannot be trained. caption_path: None where there is no caption file.
+    because it cannot be trained. caption_path: None where there is no caption file. lines: all that its caption may
+    be, with enable_wildcard; else none.
     """
 
     path: Path
@@ -45,6 +46,12 @@ class Picture:
     caption_path: Path | None
     left_out: bool
     problems: tuple[Finding, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What its caption is drawn from (`caption_draws`): the caption, or all its lines."""
+        return "\n".join(self.lines) or self.caption
 
     @property
     def used(self) -> bool:
@@ -195,7 +202,8 @@ def _captions(
     captions, wrong = [], []
     for folder, path in entries:
         try:
-            captions.append(read(path, settings.caption_extension, folder.class_words))
+            caption = read(path, settings.caption_extension, folder.class_words)
+            captions.append(with_all_lines(caption) if settings.enable_wildcard else replace(caption, lines=()))
         except NotUTF8Error as error:
             captions.append(Caption("", error.path))
             if path not in left_out:
@@ -245,6 +253,7 @@ def _look_at(
         caption_path=caption.path,
         left_out=left_out or unusable,
         problems=tuple(found),
+        lines=caption.lines,
     )
 
 

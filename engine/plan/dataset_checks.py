@@ -24,7 +24,7 @@ def check_dataset(settings: Settings, dataset: Dataset, project: Project) -> Ite
     """What is worth saying about the pictures that were read."""
     yield from _amount(dataset)
     yield from _small_pictures(settings, dataset)
-    yield from _captions(dataset, project)
+    yield from _captions(settings, dataset, project)
     yield from _regularisation(dataset, project)
     yield from _batches(settings, dataset)
 
@@ -64,11 +64,14 @@ def _small_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
     )
 
 
-def _captions(dataset: Dataset, project: Project) -> Iterator[Finding]:
+def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterator[Finding]:
     if not project.trigger:
         return
     train = dataset.used_of("train")
-    without = [p for p in train if not has_word(p.caption, project.trigger)]
+    around = f"{settings.caption_prefix} {settings.caption_suffix}"
+    without = (
+        [] if has_word(around, project.trigger) else [p for p in train if not has_word(p.caption, project.trigger)]
+    )
     if without:
         yield Finding(
             "caption-without-trigger",

@@ -49,7 +49,9 @@ _OTHER_NAMES = {
     "sample_prompt": "sample_prompts",
 }
 
-_OWN_WORDS = ("resolution", "optimizer_args", "output_name", "caption_extension", "unet_lr", "text_encoder_lr")
+_OWN_WORDS = frozenset(
+    "resolution optimizer_args output_name caption_extension caption_separator unet_lr text_encoder_lr".split()
+)
 BETWEEN = " | "  # several prompts, where they are typed on one line; A1111's own | has no blanks around it
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 

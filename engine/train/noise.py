@@ -7,8 +7,6 @@ an undisturbed one. Numbers are drawn on the CPU, so every kind of device trains
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,14 +14,9 @@ import torch
 from torch import Tensor
 
 from engine.data.samples import MicroBatch, Sample
+from engine.plan.draws import draw
 
 NUM_TRAIN_TIMESTEPS = 1000
-
-
-def draw(seed: int, stream: str, step: int, position: int) -> int:
-    """A number uniform in 0..2⁶³−1 for one purpose and one sample of one step: a hash, so it needs no history."""
-    digest = hashlib.blake2b(struct.pack("<qqq", seed, step, position) + stream.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 def generator(seed: int, stream: str, step: int, position: int) -> torch.Generator:
