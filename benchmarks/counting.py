@@ -25,8 +25,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import engine.models
 from benchmarks.reference import PRODIGY, apply_max_norm_directly
 from engine.data.samples import Sample
+from engine.data.text_source import EncodedAhead
 from engine.lora.network import LoraModule, LoraNetwork, LoraPart
 from engine.lora.targets import Target, unet_targets
+from engine.plan.caption_draws import CaptionRules
 from engine.plan.settings import resolve
 from engine.train.loop import train_step
 from engine.train.loss import alphas_cumprod
@@ -107,10 +109,11 @@ def _batch(step: int) -> Any:
 
     def sample() -> Sample:
         mean, std = torch.randn(4, 16, 16, generator=g), torch.rand(4, 16, 16, generator=g)
-        return Sample(mean, std, torch.randn(77, 2048, generator=g), torch.randn(1280, generator=g), size, 1.0)
+        return Sample(mean, std, "a", size, 1.0)
 
-    samples = [sample(), sample()]
-    return samples, (torch.zeros(77, 2048), torch.zeros(1280))
+    cpu = torch.device("cpu")
+    texts = {text: (torch.randn(77, 2048, generator=g), torch.randn(1280, generator=g)) for text in ("", "a")}
+    return [sample(), sample()], EncodedAhead(CaptionRules(1, caption_dropout_rate=0.1), texts, cpu)
 
 
 def count_ours(steps: int = 4) -> Count:
@@ -139,17 +142,18 @@ def count_ours(steps: int = 4) -> Count:
         dtype=torch.float32, accelerator=accelerator, unet=unet, network=network, optimizer=optimizer, settings=settings
     )
     alphas = alphas_cumprod(torch.device("cpu"))
-    randomness = Randomness(1, settings.noise_offset, settings.caption_dropout_rate)
+    randomness = Randomness(1, settings.noise_offset)
     with counting:
         for step in range(1, steps + 2):
             if step == 2:
                 counting.calls.clear()
             with counting.paused():
-                samples, empty = _batch(step)
+                samples, texts = _batch(step)
             batch = micro_batch(
                 samples,
-                empty,
+                texts,
                 randomness,
+                epoch=1,
                 step=step,
                 first_position=0,
                 scaling_factor=0.13025,

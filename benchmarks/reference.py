@@ -72,7 +72,7 @@ class PlainLoop:
     def step(self, batch: RawBatch) -> float:
         with self.accelerator.accumulate(self.unet):
             if self.cached:
-                latents, context, pooled = batch.ours.latents, batch.ours.context, batch.ours.pooled
+                latents, (context, pooled) = batch.ours.latents, batch.ours.texts.encoded()
             else:
                 posterior = self.model.vae.encode(self._pixels(batch.pictures)).latent_dist
                 latents = posterior.mean + posterior.std * batch.latent_noise

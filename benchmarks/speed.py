@@ -24,6 +24,7 @@ from benchmarks.reference import PlainLoop, RawBatch
 from engine.data.cache import Latents, Texts
 from engine.data.order import epoch_batches
 from engine.data.samples import Samples
+from engine.data.text_source import EncodedAhead
 from engine.lora.attach import LoraShape, attach
 from engine.lora.network import LoraNetwork
 from engine.models.checkpoint import load
@@ -31,6 +32,7 @@ from engine.models.sdxl import SDXL
 from engine.plan import presets
 from engine.plan.base_model import recognise
 from engine.plan.buckets import size_conditioning
+from engine.plan.caption_draws import CaptionRules
 from engine.plan.dataset import Picture, scan
 from engine.plan.project import Project
 from engine.plan.settings import Settings
@@ -75,7 +77,8 @@ def prepare(base_model: str = "micro", project_folder: Path | None = None) -> Da
     pictures = list(dataset.used)
     with tempfile.TemporaryDirectory() as folder:
         latents = Latents(Path(folder), model, CPU).load(pictures, lambda *_: None)
-        texts = Texts(Path(folder), model, CPU).load(["", *(p.caption for p in pictures)], lambda *_: None)
+        encodings = Texts(Path(folder), model, CPU).load([p.caption for p in pictures], lambda *_: None)
+    texts = EncodedAhead(CaptionRules(settings.seed), encodings, CPU)  # no dropped captions: the plain loop has none
     sizes = [size_conditioning(p.bucket, (p.width, p.height)) for p in pictures]
     return Data(settings, pictures, Samples(pictures, latents, texts, sizes, settings.prior_loss_weight), model)
 
@@ -99,7 +102,7 @@ class Ours:
         )
         self.unet.train()
         self.alphas = alphas_cumprod(CPU)
-        self.randomness = Randomness(s.seed, s.noise_offset, 0.0)  # no dropped captions: the plain loop has none
+        self.randomness = Randomness(s.seed, s.noise_offset)
         self.order = [
             b for epoch in range(1, 9) for b in epoch_batches(data.pictures, s.train_batch_size, s.seed, epoch)
         ]
@@ -110,8 +113,9 @@ class Ours:
         samples = [self.data.samples[i] for i in self.order[step]]
         return micro_batch(
             samples,
-            self.data.samples.empty,
+            self.data.samples.texts,
             self.randomness,
+            epoch=1,
             step=step,
             first_position=0,
             scaling_factor=self.scale,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from engine.plan.errors import UserError
 
@@ -98,3 +99,8 @@ def _driver_says(ask: Callable[[torch.device], int], device: torch.device) -> in
         return ask(device)
     except Exception:
         return None
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; on a GPU the copy runs beside the computation that was queued before."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)

@@ -1,7 +1,7 @@
 """The prepared data set in memory, and batches out of it.
 
-Everything stays on the CPU until a step needs it. Which caption is dropped, where a latent is sampled, which noise it
-gets is decided by `train.noise`, from seed, step and position alone.
+Everything stays on the CPU until a step needs it. Where a latent is sampled and which noise it gets is decided by
+`train.noise`, which words stand for its caption by `plan.caption_draws`, from seed, step and position alone.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.data.text_source import BatchTexts, TextSource
+
 if TYPE_CHECKING:
     from engine.plan.dataset import Picture
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture, encoded. Latent `mean`, `std`: (4, h, w), unscaled; `context` (77, 2048); `pooled` (1280,);
+    """One picture, encoded. Latent `mean`, `std`: (4, h, w), unscaled; `caption`: its `Picture.words`;
     `time_ids` (6,): original height and width, crop top and left, target height and width; `weight` of its loss."""
 
     mean: Tensor
     std: Tensor
-    context: Tensor
-    pooled: Tensor
+    caption: str
     time_ids: Tensor
     weight: float
 
@@ -35,8 +36,8 @@ class MicroBatch:
     """What one forward pass needs, on the training device.
 
     latents (B, 4, h, w) scaled by the VAE's factor, noise of the same shape (the target), timesteps (B,) int64,
-    context (B, 77, 2048), pooled (B, 1280), time_ids (B, 6), weights (B,). `positions`: the samples' places in the
-    optimizer step `step`.
+    texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the optimizer
+    step `step`.
     """
 
     step: int
@@ -45,30 +46,29 @@ class MicroBatch:
     latents: Tensor
     noise: Tensor
     timesteps: Tensor
-    context: Tensor
-    pooled: Tensor
+    texts: BatchTexts
     time_ids: Tensor
     weights: Tensor
 
 
 class Samples:
-    """All samples of a run, and the encoding of the empty caption that caption dropout uses."""
+    """All samples of a run, and what encodes their captions."""
 
     def __init__(
         self,
         pictures: Sequence[Picture],
         latents: Sequence[tuple[Tensor, Tensor]],
-        texts: dict[str, tuple[Tensor, Tensor]],
+        texts: TextSource,
         conditioning: Sequence[tuple[int, ...]],
         prior_loss_weight: float,
     ) -> None:
         self.pictures = list(pictures)
-        self.empty = texts[""]
+        self.texts = texts
         self._samples = [
             Sample(
                 mean,
                 std,
-                *texts[picture.caption],
+                picture.words,
                 torch.tensor(size, dtype=torch.float32),
                 prior_loss_weight if picture.kind == "reg" else 1.0,
             )

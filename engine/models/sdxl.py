@@ -12,9 +12,22 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from engine.device import send
 from engine.models.tokenizer import MAX_TOKENS
 
 SECOND_ENCODERS_PADDING = 0
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """What the two text encoders are given for a batch of texts, each (B, 77) int64."""
+
+    first: Tensor
+    second: Tensor
+
+    def to(self, device: torch.device) -> TokenIds:
+        """The same on `device`, without waiting for it."""
+        return TokenIds(send(self.first, device), send(self.second, device))
 
 
 @dataclass
@@ -32,8 +45,8 @@ class SDXL:
     vae_identity: str  # sha256 of the weights as loaded: keys of the caches
     text_identity: str
 
-    def token_ids(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Ids for the first and the second encoder, both (B, 77).
+    def token_ids(self, captions: Sequence[str]) -> TokenIds:
+        """Ids for both encoders, each (B, 77), on the CPU.
 
         Start, at most 75 tokens, end; then padding, which is the end token for the first encoder and 0 for the second.
         """
@@ -42,18 +55,21 @@ class SDXL:
         second = torch.full((len(rows), MAX_TOKENS), SECOND_ENCODERS_PADDING)
         for number, row in enumerate(rows):
             first[number, : len(row)] = second[number, : len(row)] = torch.tensor(row)
-        return first, second
+        return TokenIds(first, second)
 
     def encode_text(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Context (B, 77, 768 + 1280) and pooled (B, 1280), in the encoders' dtype and on their device.
+        """`encode_ids` of the ids of `captions`."""
+        return self.encode_ids(self.token_ids(captions).to(self.text_encoder.device))
+
+    def encode_ids(self, ids: TokenIds) -> tuple[Tensor, Tensor]:
+        """Context (B, 77, 768 + 1280) and pooled (B, 1280), in the encoders' dtype; `ids` are on their device.
 
         Both encoders give their last but one layer, without the final layer norm; pooled is the second encoder's
         projection of its last layer at the first end token (sd-scripts' `SdxlTextEncodingStrategy`, diffusers'
         `encode_prompt`). Gradients flow unless the caller turned them off.
         """
-        ids, ids_2 = (ids.to(self.text_encoder.device) for ids in self.token_ids(captions))
-        first = self.text_encoder(ids, output_hidden_states=True)
-        second = self.text_encoder_2(ids_2, output_hidden_states=True)
+        first = self.text_encoder(ids.first, output_hidden_states=True)
+        second = self.text_encoder_2(ids.second, output_hidden_states=True)
         return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
 
 

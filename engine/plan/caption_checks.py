@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.plan.caption_draws import CaptionRules
 from engine.plan.errors import Finding
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
@@ -11,8 +12,24 @@ from engine.plan.settings import Settings
 
 def check_captions(settings: Settings) -> Iterator[Finding]:
     """What is worth saying about the options of captions."""
+    yield from refused(settings)
     yield from _hidden(settings)
     yield from _kept(settings)
+
+
+def refused(settings: Settings) -> Iterator[Finding]:
+    """What cannot be trained at all."""
+    rules = CaptionRules.from_settings(settings)
+    if settings.cache_text_encoder_outputs and rules.varies:
+        yield Finding(
+            "text-cache-with-shuffle",
+            f"With {rules.variation} captions change each time they are seen, so they cannot be encoded once.",
+            line("cache_text_encoder_outputs", "false"),
+            level="error",
+            option="cache_text_encoder_outputs",
+            value=False,
+            overridable=False,
+        )
 
 
 def _hidden(settings: Settings) -> Iterator[Finding]:

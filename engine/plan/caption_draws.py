@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.plan.draws import draw, happens
@@ -43,7 +44,17 @@ class CaptionRules:
     @property
     def varies(self) -> bool:
         """Whether one caption becomes other words from draw to draw, beside the empty ones of caption dropout."""
-        return self.shuffle_caption or self.caption_tag_dropout_rate > 0 or self.enable_wildcard
+        return bool(self.variation)
+
+    @property
+    def variation(self) -> str:
+        """The option by which the words vary, one of them; "" where they do not."""
+        by = {
+            "shuffle_caption": self.shuffle_caption,
+            "caption_tag_dropout_rate": self.caption_tag_dropout_rate > 0,
+            "enable_wildcard": self.enable_wildcard,
+        }
+        return next((name for name, on in by.items() if on), "")
 
     def possible(self, caption: str) -> tuple[str, ...]:
         """All words that `caption` can become, where they do not vary."""
@@ -56,6 +67,13 @@ class CaptionRules:
         if dropped or (self.caption_dropout_every_n_epochs and epoch % self.caption_dropout_every_n_epochs == 0):
             return ""
         return self._words(self._whole(caption), step, position)
+
+    def drawn_for(self, captions: Sequence[str], epoch: int, step: int, first_position: int) -> list[str]:
+        """`drawn` for the samples of a batch, which stand one after the other in the step."""
+        return [
+            self.drawn(caption, epoch=epoch, step=step, position=position)
+            for position, caption in enumerate(captions, start=first_position)
+        ]
 
     def _whole(self, caption: str) -> str:
         """Prefix and suffix come first, so with several lines they belong to the first and the last one."""

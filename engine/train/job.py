@@ -17,6 +17,7 @@ from engine import device as devices
 from engine.context import JobContext
 from engine.data.cache import Latents, Texts
 from engine.data.samples import Samples
+from engine.data.text_source import EncodedAhead, EncodedInStep
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
 from engine.lora import weights
 from engine.lora.attach import LoraShape, attach
@@ -30,6 +31,8 @@ from engine.models.sdxl import SDXL
 from engine.plan import sample_prompts
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.buckets import size_conditioning
+from engine.plan.caption_draws import CaptionRules
+from engine.plan.checks_captions import refused
 from engine.plan.dataset import Dataset, scan
 from engine.plan.errors import UserError
 from engine.plan.project import Project
@@ -66,6 +69,7 @@ def run(context: JobContext) -> dict[str, Any]:
     vae = recognise_vae(settings.vae) if settings.vae else None
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     check_precision(settings, device)
+    refuse_captions(settings)
     asked = prompts_to_draw(settings, base, job.trigger, job.class_name)
     make_optimizer(settings, [torch.nn.Parameter(torch.zeros(1))])  # wrong arguments are said before any work
     dataset = read_dataset(context, settings)
@@ -189,7 +193,10 @@ def all_but_the_lora(model: SDXL, network: LoraNetwork, optimizer: torch.optim.O
     kept = {flat.untyped_storage().data_ptr() for flat in network.parameters}
     states = (value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor))
     grads = (flat.grad for flat in network.parameters if flat.grad is not None)
-    for tensor in (*model.unet.parameters(), *model.unet.buffers(), *states, *grads):
+    encoders = (model.text_encoder, model.text_encoder_2)
+    modules = (model.unet, *(encoder for encoder in encoders if encoder.device.type != "cpu"))
+    weights = (tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
+    for tensor in (*weights, *states, *grads):
         if tensor.untyped_storage().data_ptr() not in kept:
             yield tensor
 
@@ -206,6 +213,12 @@ def check_precision(settings: Settings, device: torch.device) -> None:
         raise UserError(
             "bad-precision", f"{devices.describe(device)} cannot compute in bf16.", "Set mixed_precision to fp16."
         )
+
+
+def refuse_captions(settings: Settings) -> None:
+    """Raises UserError for options of captions that do not go together."""
+    for finding in refused(settings):
+        raise finding.as_error()
 
 
 def read_dataset(context: JobContext, settings: Settings) -> Dataset:
@@ -240,15 +253,17 @@ def encode_everything(
     asked: list[SamplePrompt],
     device: torch.device,
 ) -> tuple[Samples, list[EncodedPrompt]]:
-    """Latents and texts through the caches; afterwards VAE and text encoders leave the GPU."""
+    """Latents and texts through the caches; afterwards the VAE leaves the GPU, and text encoders that no step needs."""
     assert context.job.project is not None
     cache = Project.open(context.job.project).cache_dir
-    pictures = list(dataset.used)
+    pictures, rules = list(dataset.used), CaptionRules.from_settings(settings)
+    ahead = settings.cache_text_encoder_outputs
     with context.phase("encoding captions", unit="captions") as progress:
-        wanted = ["", *(p.caption for p in pictures), *(text for a in asked for text in (a.prompt, a.negative))]
-        texts = Texts(cache, model, device).load(wanted, progress)
-    model.text_encoder.to("cpu")
-    model.text_encoder_2.to("cpu")
+        wanted = [text for p in pictures for text in rules.possible(p.words)] if ahead else []
+        wanted += ["", *(text for a in asked for text in (a.prompt, a.negative))]
+        encodings = Texts(cache, model, device).load(wanted, progress)
+    place_text_encoders(model, settings, device)
+    texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, model, device)
     with context.phase("encoding pictures", len(pictures), "pictures") as progress:
         latents: list[tuple[Tensor, Tensor]] = Latents(cache, model, device).load(pictures, progress)
     model.vae.to("cpu")
@@ -256,16 +271,23 @@ def encode_everything(
         torch.cuda.empty_cache()
     conditioning = [size_conditioning(p.bucket, (p.width, p.height)) for p in pictures]
     samples = Samples(pictures, latents, texts, conditioning, settings.prior_loss_weight)
-    return samples, [encode(a, texts) for a in asked]
+    return samples, [encode(a, encodings) for a in asked]
+
+
+def place_text_encoders(model: SDXL, settings: Settings, device: torch.device) -> None:
+    """On the training device where every step needs them, else off the GPU."""
+    home = torch.device("cpu") if settings.cache_text_encoder_outputs else device
+    model.text_encoder.to(home)
+    model.text_encoder_2.to(home)
 
 
 def encode_one(context: JobContext, model: SDXL, asked: SamplePrompt, device: torch.device) -> EncodedPrompt:
     """A prompt that somebody gave while the training was under way."""
     assert context.job.project is not None
+    assert context.job.settings is not None
     texts = Texts(Project.open(context.job.project).cache_dir, model, device)
     found = texts.load([asked.prompt, asked.negative], lambda _done, _total: context.raise_if_stopped())
-    model.text_encoder.to("cpu")
-    model.text_encoder_2.to("cpu")
+    place_text_encoders(model, context.job.settings, device)
     return encode(asked, found)
 
 

@@ -81,12 +81,13 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
         if t.network.dropout is not None:
             t.network.dropout.begin(batch.step, batch.positions, batch.latents.device)
         noisy = add_noise(batch.latents, batch.noise, batch.timesteps, alphas)
+        context, pooled = batch.texts.encoded()
         with t.accelerator.autocast():
             predicted = t.unet(
                 noisy.to(t.dtype),
                 batch.timesteps,
-                encoder_hidden_states=batch.context.to(t.dtype),
-                added_cond_kwargs={"text_embeds": batch.pooled.to(t.dtype), "time_ids": batch.time_ids},
+                encoder_hidden_states=context.to(t.dtype),
+                added_cond_kwargs={"text_embeds": pooled.to(t.dtype), "time_ids": batch.time_ids},
                 return_dict=False,
             )[0]
         loss = denoising_loss(predicted, batch.noise, batch.timesteps, batch.weights, alphas, t.settings.min_snr_gamma)
@@ -111,7 +112,7 @@ def train(t: Training) -> Outcome:
     per_epoch = t.steps.steps_per_epoch
     device = t.accelerator.device
     alphas = alphas_cumprod(device)
-    randomness = Randomness(s.seed, s.noise_offset, s.caption_dropout_rate)
+    randomness = Randomness(s.seed, s.noise_offset)
     meter = Meter(t.context, device, scaled=t.accelerator.scaler is not None, recent=t.start.recent)
     commands = Commands(t, meter)
     t.unet.train()  # gradient checkpointing only works in training mode; nothing in SDXL's U-Net drops out
@@ -136,8 +137,9 @@ def train(t: Training) -> Outcome:
                 batches.append(
                     micro_batch(
                         [t.samples[i] for i in indices],
-                        t.samples.empty,
+                        t.samples.texts,
                         randomness,
+                        epoch=epoch,
                         step=step,
                         first_position=position,
                         scaling_factor=t.scaling_factor,

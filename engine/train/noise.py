@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from engine.data.samples import MicroBatch, Sample
+from engine.data.text_source import TextSource
+from engine.device import send
 from engine.plan.draws import draw
 
 NUM_TRAIN_TIMESTEPS = 1000
@@ -26,15 +28,10 @@ def generator(seed: int, stream: str, step: int, position: int) -> torch.Generat
 
 @dataclass(frozen=True)
 class Randomness:
-    """What is random about a step: `noise_offset` (0 = none), `caption_dropout_rate` 0..1, the run's `seed`."""
+    """What is random about a step but for the captions: `noise_offset` (0 = none), the run's `seed`."""
 
     seed: int
     noise_offset: float
-    caption_dropout_rate: float
-
-    def drops_caption(self, step: int, position: int) -> bool:
-        """Whether this sample's caption becomes the empty one (sd-scripts: `process_caption`)."""
-        return draw(self.seed, "caption", step, position) < self.caption_dropout_rate * 2**63
 
     def timestep(self, step: int, position: int) -> int:
         """Uniform in 0..999."""
@@ -58,9 +55,10 @@ class Randomness:
 
 def micro_batch(
     samples: Sequence[Sample],
-    empty: tuple[Tensor, Tensor],
+    texts: TextSource,
     randomness: Randomness,
     *,
+    epoch: int,
     step: int,
     first_position: int,
     scaling_factor: float,
@@ -70,25 +68,20 @@ def micro_batch(
     pinned = device.type == "cuda"
     shape = (len(samples), *samples[0].mean.shape)
     latents, noise = torch.empty(shape, pin_memory=pinned), torch.empty(shape, pin_memory=pinned)
-    timesteps, texts = [], []
+    timesteps = []
     for row, sample in enumerate(samples):
         position = first_position + row
         randomness.latent(latents[row], sample, step, position, scaling_factor)
         randomness.noise(noise[row], step, position)
         timesteps.append(randomness.timestep(step, position))
-        texts.append(empty if randomness.drops_caption(step, position) else (sample.context, sample.pooled))
-
-    def send(tensor: Tensor) -> Tensor:
-        return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)
 
     return MicroBatch(
         step=step,
         positions=range(first_position, first_position + len(samples)),
         latents=latents.to(device, non_blocking=True),
         noise=noise.to(device, non_blocking=True),
-        timesteps=send(torch.tensor(timesteps)),
-        context=send(torch.stack([context for context, _ in texts])),
-        pooled=send(torch.stack([pooled for _, pooled in texts])),
-        time_ids=send(torch.stack([s.time_ids for s in samples])),
-        weights=send(torch.tensor([s.weight for s in samples])),
+        timesteps=send(torch.tensor(timesteps), device),
+        texts=texts.batch([s.caption for s in samples], epoch=epoch, step=step, first_position=first_position),
+        time_ids=send(torch.stack([s.time_ids for s in samples]), device),
+        weights=send(torch.tensor([s.weight for s in samples]), device),
     )

@@ -19,8 +19,13 @@ def model(micro_folder: Path) -> SDXL:
     return load(base_of(micro_folder))
 
 
+def both(model: SDXL, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    ids = model.token_ids(captions)
+    return ids.first, ids.second
+
+
 def test_padding_is_the_end_token_for_the_first_encoder_and_0_for_the_second(model: SDXL):
-    first, second = model.token_ids(CAPTIONS)
+    first, second = both(model, CAPTIONS)
     start, end = model.tokenizer.bos_token_id, model.tokenizer.eos_token_id
     assert first.shape == second.shape == (4, 77)
     assert first[1].tolist() == [start] + [end] * 76
@@ -29,14 +34,14 @@ def test_padding_is_the_end_token_for_the_first_encoder_and_0_for_the_second(mod
 
 
 def test_long_captions_are_cut_at_75_tokens(model: SDXL):
-    first, second = model.token_ids(["a " * 200])
+    first, second = both(model, ["a " * 200])
     assert torch.equal(first, second)
     assert first[0, -1] == model.tokenizer.eos_token_id
     assert (first[0, 1:-1] == first[0, 1]).all()
 
 
 def test_exclamation_marks_are_tokens_and_not_padding(model: SDXL):
-    _, second = model.token_ids(["a man !"])
+    _, second = both(model, ["a man !"])
     end = second[0].tolist().index(model.tokenizer.eos_token_id)
     assert 0 not in second[0, :end].tolist()
     assert not second[0, end + 1 :].any()

@@ -24,7 +24,7 @@ def test_the_guides_own_captions_are_not_criticised():
     [
         ({"caption_dropout_rate": 0.6}, "caption-dropout-high"),
         ({"caption_dropout_every_n_epochs": 1}, "caption-dropout-every-epoch"),
-        ({"caption_tag_dropout_rate": 0.6}, "tag-dropout-high"),
+        ({"caption_tag_dropout_rate": 0.6, "cache_text_encoder_outputs": False}, "tag-dropout-high"),
         ({"keep_tokens": 1}, "nothing-to-keep"),
         ({"keep_tokens_separator": "|||"}, "nothing-to-keep"),
     ],
@@ -34,6 +34,17 @@ def test_what_will_disappoint_is_said_with_what_mends_it(values, code):
     assert set(found(**values)) == {code}
     assert finding.option is not None
     assert code not in found(**(values | {finding.option: finding.value}))
+
+
+@pytest.mark.parametrize(
+    "values", [{"shuffle_caption": True}, {"caption_tag_dropout_rate": 0.1}, {"enable_wildcard": True}]
+)
+def test_captions_that_change_cannot_be_encoded_once(values):
+    finding = found(**values)["text-cache-with-shuffle"]
+    assert next(iter(values)) in finding.message
+    assert "cache_text_encoder_outputs = false" in finding.hint
+    assert finding.stops_training(accept_warnings=True)
+    assert found(**values, cache_text_encoder_outputs=False) == {}
 
 
 def test_an_empty_separator_is_refused():

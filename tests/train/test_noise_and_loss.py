@@ -7,6 +7,8 @@ import torch
 from diffusers import DDPMScheduler
 
 from engine.data.samples import Sample
+from engine.data.text_source import EncodedAhead
+from engine.plan.caption_draws import CaptionRules
 from engine.train.loss import add_noise, alphas_cumprod, denoising_loss, min_snr_weight
 from engine.train.noise import Randomness, micro_batch
 
@@ -18,37 +20,46 @@ def sample(number: int, weight: float = 1.0) -> Sample:
     return Sample(
         torch.randn(4, 12, 12, generator=g),
         torch.rand(4, 12, 12, generator=g),
-        torch.randn(77, 128, generator=g),
-        torch.randn(64, generator=g),
+        str(number),
         torch.tensor([96.0, 96, 0, 0, 96, 96]),
         weight,
     )
 
 
-EMPTY = (torch.zeros(77, 128), torch.zeros(64))
+def encoding(text: str) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.full((77, 128), float(text or "-1")), torch.full((64,), float(text or "-1"))
 
 
-def batch(samples: list[Sample], randomness: Randomness, step: int = 1, first: int = 0):
-    return micro_batch(samples, EMPTY, randomness, step=step, first_position=first, scaling_factor=0.13025, device=CPU)
+TEXTS = {text: encoding(text) for text in ("", "0", "1", "2", "3")}
+
+
+def batch(samples: list[Sample], randomness: Randomness, step: int = 1, first: int = 0, dropout: float = 0.0):
+    texts = EncodedAhead(CaptionRules(randomness.seed, caption_dropout_rate=dropout), TEXTS, CPU)
+    return micro_batch(
+        samples, texts, randomness, epoch=1, step=step, first_position=first, scaling_factor=0.13025, device=CPU
+    )
 
 
 def test_splitting_a_batch_changes_nothing() -> None:
     samples = [sample(n) for n in range(4)]
-    randomness = Randomness(7, noise_offset=0.1, caption_dropout_rate=0.3)
-    whole = batch(samples, randomness, step=5)
-    parts = [batch(samples[:1], randomness, 5, 0), batch(samples[1:], randomness, 5, 1)]
-    for name in ("latents", "noise", "timesteps", "context", "pooled", "time_ids", "weights"):
+    randomness = Randomness(7, noise_offset=0.1)
+    whole = batch(samples, randomness, 5, dropout=0.3)
+    parts = [batch(samples[:1], randomness, 5, 0, 0.3), batch(samples[1:], randomness, 5, 1, 0.3)]
+    for name in ("latents", "noise", "timesteps", "time_ids", "weights"):
         assert torch.equal(getattr(whole, name), torch.cat([getattr(p, name) for p in parts])), name
+    for number in range(2):
+        together = torch.cat([part.texts.encoded()[number] for part in parts])
+        assert torch.equal(whole.texts.encoded()[number], together)
 
 
 def test_every_step_position_and_seed_has_its_own_numbers() -> None:
     one = [sample(0)]
-    base = batch(one, Randomness(7, 0.0, 0.0), step=5)
-    assert torch.equal(base.noise, batch(one, Randomness(7, 0.0, 0.0), step=5).noise)
+    base = batch(one, Randomness(7, 0.0), step=5)
+    assert torch.equal(base.noise, batch(one, Randomness(7, 0.0), step=5).noise)
     for other in (
-        batch(one, Randomness(8, 0.0, 0.0), 5),
-        batch(one, Randomness(7, 0.0, 0.0), 6),
-        batch(one, Randomness(7, 0.0, 0.0), 5, 1),
+        batch(one, Randomness(8, 0.0), 5),
+        batch(one, Randomness(7, 0.0), 6),
+        batch(one, Randomness(7, 0.0), 5, 1),
     ):
         assert not torch.equal(base.noise, other.noise)
         assert not torch.equal(base.latents, other.latents)
@@ -56,7 +67,7 @@ def test_every_step_position_and_seed_has_its_own_numbers() -> None:
 
 def test_switching_an_option_on_leaves_the_other_numbers_alone() -> None:
     one = [sample(0)]
-    plain, offset = batch(one, Randomness(7, 0.0, 0.0)), batch(one, Randomness(7, 0.1, 0.5))
+    plain, offset = batch(one, Randomness(7, 0.0)), batch(one, Randomness(7, 0.1), dropout=0.5)
     assert torch.equal(plain.latents, offset.latents)
     assert torch.equal(plain.timesteps, offset.timesteps)
     shift = offset.noise - plain.noise
@@ -65,7 +76,7 @@ def test_switching_an_option_on_leaves_the_other_numbers_alone() -> None:
 
 
 def test_noise_offset_makes_the_channel_means_vary_by_the_offset() -> None:
-    randomness = Randomness(1, noise_offset=0.5, caption_dropout_rate=0.0)
+    randomness = Randomness(1, noise_offset=0.5)
     out = torch.empty(4000, 4, 8, 8)
     for n in range(len(out)):
         randomness.noise(out[n], step=n, position=0)
@@ -73,21 +84,14 @@ def test_noise_offset_makes_the_channel_means_vary_by_the_offset() -> None:
     assert out.mean(dim=(2, 3)).var().item() == pytest.approx(0.5**2 + 1 / 64, rel=0.05)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1, 1.0])
-def test_captions_are_dropped_at_the_rate(rate: float) -> None:
-    randomness = Randomness(1, 0.0, rate)
-    share = sum(randomness.drops_caption(step, p) for step in range(1000) for p in range(2)) / 2000
-    assert share == pytest.approx(rate, abs=0.02)
-
-
 def test_a_dropped_caption_is_the_encoding_of_the_empty_one() -> None:
-    made = batch([sample(0)], Randomness(1, 0.0, 1.0))
-    assert torch.equal(made.context[0], EMPTY[0])
-    assert torch.equal(made.pooled[0], EMPTY[1])
+    for dropout, text in ((1.0, ""), (0.0, "0")):
+        made = batch([sample(0)], Randomness(1, 0.0), dropout=dropout).texts.encoded()
+        assert all(torch.equal(one[0], other) for one, other in zip(made, encoding(text), strict=True))
 
 
 def test_timesteps_are_uniform_over_all_thousand() -> None:
-    randomness = Randomness(3, 0.0, 0.0)
+    randomness = Randomness(3, 0.0)
     drawn = torch.tensor([randomness.timestep(step, 0) for step in range(20_000)])
     assert drawn.min() == 0
     assert drawn.max() == 999
@@ -97,9 +101,9 @@ def test_timesteps_are_uniform_over_all_thousand() -> None:
 
 def test_cached_latents_are_sampled_anew_and_scaled() -> None:
     one = sample(0)
-    first, second = batch([one], Randomness(7, 0.0, 0.0), 1), batch([one], Randomness(7, 0.0, 0.0), 2)
+    first, second = batch([one], Randomness(7, 0.0), 1), batch([one], Randomness(7, 0.0), 2)
     assert not torch.equal(first.latents, second.latents)
-    draws = torch.stack([batch([one], Randomness(7, 0.0, 0.0), s).latents[0] for s in range(400)]) / 0.13025
+    draws = torch.stack([batch([one], Randomness(7, 0.0), s).latents[0] for s in range(400)]) / 0.13025
     assert (draws.mean(dim=0) - one.mean).abs().mean() < 0.05
     assert (draws.std(dim=0) / one.std - 1).abs().mean() < 0.05
 

@@ -193,15 +193,19 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
     from types import SimpleNamespace
 
     from engine.data.samples import Sample
+    from engine.data.text_source import EncodedAhead
     from engine.demo import architecture
     from engine.lora.attach import LoraShape, attach
     from engine.models.checkpoint import load
+    from engine.plan.caption_draws import CaptionRules
     from engine.train.job import make_accelerator
     from engine.train.loop import train_step
     from engine.train.loss import alphas_cumprod
     from engine.train.noise import Randomness, micro_batch
     from tests.micro_model import base_of
     from tests.training import own_process, settings
+
+    texts = {"": (torch.zeros(77, architecture.CROSS_ATTENTION_DIM), torch.zeros(64))}
 
     def sample(number: int) -> Sample:
         g = torch.Generator().manual_seed(number)
@@ -210,7 +214,8 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
             return torch.randn(*shape, generator=g)
 
         width = architecture.CROSS_ATTENTION_DIM
-        return Sample(normal(4, 8, 8), normal(4, 8, 8).abs(), normal(77, width), normal(64), normal(6), 1.0)
+        texts[str(number)] = normal(77, width), normal(64)
+        return Sample(normal(4, 8, 8), normal(4, 8, 8).abs(), str(number), normal(6), 1.0)
 
     def gradients(parts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         unet = load(base_of(micro_folder)).unet
@@ -223,13 +228,9 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
         cpu = torch.device("cpu")
         for part in parts:
             chosen = [sample(number) for number in part]
-            empty = (torch.zeros_like(chosen[0].context), torch.zeros_like(chosen[0].pooled))
-            randomness = Randomness(5, 0.1, 0.5)
-            batches.append(
-                micro_batch(
-                    chosen, empty, randomness, step=3, first_position=position, scaling_factor=0.13025, device=cpu
-                )
-            )
+            source = EncodedAhead(CaptionRules(5, caption_dropout_rate=0.5), texts, cpu)
+            where = {"epoch": 1, "step": 3, "first_position": position}
+            batches.append(micro_batch(chosen, source, Randomness(5, 0.1), **where, scaling_factor=0.13025, device=cpu))
             position += len(part)
         with own_process():
             training: Any = SimpleNamespace(

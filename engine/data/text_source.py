@@ -1,0 +1,90 @@
+"""Where the loop gets the texts of a batch from: encoded ahead, or encoded in the step.
+
+The loop asks in two stages. `TextSource.batch` is called while a batch is put together: it draws each sample's words
+and sends what belongs to them on its way, without waiting for the device. `BatchTexts.encoded` is called in the step,
+just before the U-Net, and gives what the U-Net is given. So an implementation may keep a graph for gradients, which
+then lives exactly as long as that batch's forward and backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine.device import send
+from engine.models.sdxl import SDXL, TokenIds
+from engine.plan.caption_draws import CaptionRules
+
+Encoded = tuple[Tensor, Tensor]
+"""Context (B, tokens, 2048) and pooled (B, 1280); of a single text without B. 77 tokens for 75 of the caption."""
+
+
+class BatchTexts(Protocol):
+    """The texts of one batch."""
+
+    def encoded(self) -> Encoded:
+        """On the training device. To be called once, outside of autocast."""
+
+
+class TextSource(Protocol):
+    """The texts of a whole training."""
+
+    def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> BatchTexts:
+        """The texts of the samples at `first_position` and following of optimizer step `step`; both ways draw the
+        same words. `captions`: `Picture.words` of each."""
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Texts that were encoded ahead, on the device already."""
+
+    context: Tensor
+    pooled: Tensor
+
+    def encoded(self) -> Encoded:
+        return self.context, self.pooled
+
+
+@dataclass(frozen=True)
+class EncodedAhead:
+    """`encodings` holds every text that the captions can become (`CaptionRules.possible`), on the CPU."""
+
+    rules: CaptionRules
+    encodings: Mapping[str, Encoded]
+    device: torch.device
+
+    def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> EncodedBatch:
+        texts = [self.encodings[text] for text in self.rules.drawn_for(captions, epoch, step, first_position)]
+        return EncodedBatch(
+            context=send(torch.stack([context for context, _ in texts]), self.device),
+            pooled=send(torch.stack([pooled for _, pooled in texts]), self.device),
+        )
+
+
+@dataclass(frozen=True)
+class TokenisedBatch:
+    """Texts as numbers, on the device already; the encoders run when the step comes to them."""
+
+    model: SDXL
+    ids: TokenIds
+
+    def encoded(self) -> Encoded:
+        with torch.no_grad():
+            return self.model.encode_ids(self.ids)
+
+
+@dataclass(frozen=True)
+class EncodedInStep:
+    """The text encoders, frozen and on the device, run once a batch, in their own precision as when encoding ahead."""
+
+    rules: CaptionRules
+    model: SDXL
+    device: torch.device
+
+    def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> TokenisedBatch:
+        ids = self.model.token_ids(self.rules.drawn_for(captions, epoch, step, first_position))
+        return TokenisedBatch(self.model, ids.to(self.device))
