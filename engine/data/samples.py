@@ -36,8 +36,8 @@ class MicroBatch:
     """What one forward pass needs, on the training device.
 
     latents (B, 4, h, w) scaled by the VAE's factor, noise of the same shape (the target), timesteps (B,) int64,
-    texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the optimizer
-    step `step`.
+    texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the
+    optimizer step `step`.
     """
 
     step: int

@@ -24,7 +24,7 @@ def refused(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "text-cache-with-shuffle",
             f"With {rules.variation} captions change each time they are seen, so they cannot be encoded once.",
-            line("cache_text_encoder_outputs", "false"),
+            set_line("cache_text_encoder_outputs", "false"),
             level="error",
             option="cache_text_encoder_outputs",
             value=False,

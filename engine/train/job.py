@@ -31,9 +31,10 @@ from engine.models.sdxl import SDXL
 from engine.plan import sample_prompts
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.buckets import size_conditioning
+from engine.plan.caption_checks import refused
 from engine.plan.caption_draws import CaptionRules
-from engine.plan.checks_captions import refused
 from engine.plan.dataset import Dataset, scan
+from engine.plan.draws import draw
 from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
@@ -43,7 +44,6 @@ from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse
 from engine.train.dry_run import DryRun, shortened
 from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
-from engine.train.noise import draw
 from engine.train.optimizers import make_optimizer
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
