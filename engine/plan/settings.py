@@ -50,7 +50,7 @@ _OTHER_NAMES = {
 }
 
 _OWN_WORDS = frozenset(
-    "resolution optimizer_args output_name caption_extension caption_separator unet_lr text_encoder_lr".split()
+    ["resolution", "optimizer_args", "output_name", "caption_extension", "caption_separator", "unet_lr", "text_encoder_lr"]
 )
 BETWEEN = " | "  # several prompts, where they are typed on one line; A1111's own | has no blanks around it
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
