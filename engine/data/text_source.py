@@ -8,9 +8,10 @@ then lives exactly as long as that batch's forward and backward pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -75,6 +76,33 @@ class TokenisedBatch:
     def encoded(self) -> Encoded:
         with torch.no_grad():
             return self.model.encode_ids(self.ids)
+
+
+@dataclass(frozen=True)
+class TrainedBatch:
+    """The same with gradients into the text encoders."""
+
+    model: SDXL
+    ids: TokenIds
+    autocast: Callable[[], AbstractContextManager[Any]]
+
+    def encoded(self) -> Encoded:
+        with self.autocast():
+            return self.model.encode_ids(self.ids)
+
+
+@dataclass(frozen=True)
+class TrainedInStep:
+    """Text encoders that are trained: their LoRA is fp32, so they run under `autocast`, as the U-Net does."""
+
+    rules: CaptionRules
+    model: SDXL
+    device: torch.device
+    autocast: Callable[[], AbstractContextManager[Any]]
+
+    def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> TrainedBatch:
+        ids = self.model.token_ids(self.rules.drawn_for(captions, epoch, step, first_position))
+        return TrainedBatch(self.model, ids.to(self.device), self.autocast)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import torch
 
 from engine.plan.dataset import Dataset, Picture
 from engine.plan.settings import Settings, to_dict
+from engine.plan.trained_parts import rates
 
 ARCHITECTURE = "stable-diffusion-xl-v1-base/lora"
 SGM_IMPLEMENTATION = "https://github.com/Stability-AI/generative-models"
@@ -101,7 +102,7 @@ def build(
     """All metadata but the hashes, which `weights.write` adds."""
     steps = dataset.steps
     width, height = settings.size
-    base = Path(settings.pretrained_model_name_or_path)
+    base, trained = Path(settings.pretrained_model_name_or_path), rates(settings)
     values: dict[str, Any] = {
         "ss_session_id": session_id,
         "ss_training_started_at": progress.started,
@@ -111,8 +112,8 @@ def build(
         "ss_steps": progress.step,
         "ss_epoch": progress.epoch,
         "ss_learning_rate": settings.learning_rate,
-        "ss_unet_lr": settings.learning_rate,
-        "ss_text_encoder_lr": None,
+        "ss_unet_lr": trained.get("unet"),
+        "ss_text_encoder_lr": trained.get("text_encoder_1", trained.get("text_encoder_2")),
         "ss_lr_scheduler": "constant",
         "ss_lr_warmup_steps": 0,
         "ss_optimizer": _optimizer(settings),

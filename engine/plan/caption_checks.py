@@ -8,6 +8,7 @@ from engine.plan.caption_draws import CaptionRules
 from engine.plan.errors import Finding
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
+from engine.plan.trained_parts import encodes_ahead
 
 
 def check_captions(settings: Settings) -> Iterator[Finding]:
@@ -20,7 +21,7 @@ def check_captions(settings: Settings) -> Iterator[Finding]:
 def refused(settings: Settings) -> Iterator[Finding]:
     """What cannot be trained at all."""
     rules = CaptionRules.from_settings(settings)
-    if settings.cache_text_encoder_outputs and rules.varies:
+    if encodes_ahead(settings) and rules.varies:
         yield Finding(
             "text-cache-with-shuffle",
             f"With {rules.variation} captions change each time they are seen, so they cannot be encoded once.",

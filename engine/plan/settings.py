@@ -50,7 +50,15 @@ _OTHER_NAMES = {
 }
 
 _OWN_WORDS = frozenset(
-    ["resolution", "optimizer_args", "output_name", "caption_extension", "caption_separator", "unet_lr", "text_encoder_lr"]
+    {
+        "caption_extension",
+        "caption_separator",
+        "optimizer_args",
+        "output_name",
+        "resolution",
+        "text_encoder_lr",
+        "unet_lr",
+    }
 )
 BETWEEN = " | "  # several prompts, where they are typed on one line; A1111's own | has no blanks around it
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})

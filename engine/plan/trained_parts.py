@@ -25,6 +25,11 @@ def trains_text(settings: Settings) -> bool:
     return settings.train_text_encoder_1 or settings.train_text_encoder_2
 
 
+def encodes_ahead(settings: Settings) -> bool:
+    """Whether captions are encoded once, before the training; text encoders that change do it in each step."""
+    return settings.cache_text_encoder_outputs and not trains_text(settings)
+
+
 def check_parts(settings: Settings) -> Iterator[Finding]:
     """What is worth saying about what is trained."""
     found = rates(settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,8 @@ from torch import Tensor
 
 from engine import device as devices
 from engine.context import JobContext
-from engine.data.cache import Latents, Texts
-from engine.data.samples import Samples
-from engine.data.text_source import EncodedAhead, EncodedInStep
-from engine.generate.sampler import EncodedPrompt, Sampler, encode
+from engine.generate.sampler import Sampler
 from engine.lora import weights
-from engine.lora.attach import LoraShape, attach
-from engine.lora.average import Average
-from engine.lora.dropout import DropoutRates
 from engine.lora.metadata import short_hash
 from engine.lora.network import LoraNetwork
 from engine.lora.start import start_from
@@ -30,11 +23,8 @@ from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan import sample_prompts
 from engine.plan.base_model import BaseModel, recognise
-from engine.plan.buckets import size_conditioning
 from engine.plan.caption_checks import refused
-from engine.plan.caption_draws import CaptionRules
 from engine.plan.dataset import Dataset, scan
-from engine.plan.draws import draw
 from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
@@ -42,9 +32,11 @@ from engine.plan.settings import Settings
 from engine.plan.vae import recognise_vae
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
 from engine.train.dry_run import DryRun, shortened
+from engine.train.encoding import encode_everything
 from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
 from engine.train.optimizers import make_optimizer
+from engine.train.parts import make_network
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
 from engine.train.state import Position
@@ -82,14 +74,11 @@ def run(context: JobContext) -> dict[str, Any]:
     with context.phase("loading the base model"):
         model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision], vae=vae)
     begun = beginning(context, settings, dataset, fingerprint(base, model), earlier)
-    samples, encoded = encode_everything(context, settings, dataset, model, asked, device)
+    accelerator = make_accelerator(settings, device)
+    samples, encode = encode_everything(context, settings, dataset, model, asked, device, accelerator.autocast)
 
     with context.phase("attaching the LoRA"):
-        accelerator = make_accelerator(settings, device)
-        model.unet.to(device)
-        network = make_network(settings, model)
-        if settings.gradient_checkpointing:
-            model.unet.enable_gradient_checkpointing()
+        network = make_network(settings, model, device)
         optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))
         start = restore(context, begun, network, optimizer, accelerator)
         if settings.network_weights and not start.step:
@@ -107,9 +96,9 @@ def run(context: JobContext) -> dict[str, Any]:
     samples_maker = SampleMaker(
         context,
         sampler,
-        encoded[:1] if job.dry_run else encoded,
+        asked[:1] if job.dry_run else asked,
         sample_prompts.default_prompt(base.size, *settings.size, settings.seed),
-        lambda prompt: encode_one(context, model, prompt, device),
+        encode,
         network.as_saved,
     )
     dry_run = DryRun(context, settings, dataset.steps, steps.total, asked, device) if job.dry_run else None
@@ -243,69 +232,6 @@ def prompts_to_draw(settings: Settings, base: BaseModel, trigger: str, class_nam
     lines = settings.sample_prompts or (sample_prompts.guide_prompt(trigger, class_name),)
     default = sample_prompts.default_prompt(base.size, width, height, settings.seed)
     return [sample_prompts.parse(line, default) for line in lines]
-
-
-def encode_everything(
-    context: JobContext,
-    settings: Settings,
-    dataset: Dataset,
-    model: SDXL,
-    asked: list[SamplePrompt],
-    device: torch.device,
-) -> tuple[Samples, list[EncodedPrompt]]:
-    """Latents and texts through the caches; afterwards the VAE leaves the GPU, and text encoders that no step needs."""
-    assert context.job.project is not None
-    cache = Project.open(context.job.project).cache_dir
-    pictures, rules = list(dataset.used), CaptionRules.from_settings(settings)
-    ahead = settings.cache_text_encoder_outputs
-    with context.phase("encoding captions", unit="captions") as progress:
-        wanted = [text for p in pictures for text in rules.possible(p.words)] if ahead else []
-        wanted += ["", *(text for a in asked for text in (a.prompt, a.negative))]
-        encodings = Texts(cache, model, device).load(wanted, progress)
-    place_text_encoders(model, settings, device)
-    texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, model, device)
-    with context.phase("encoding pictures", len(pictures), "pictures") as progress:
-        latents: list[tuple[Tensor, Tensor]] = Latents(cache, model, device).load(pictures, progress)
-    model.vae.to("cpu")
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    conditioning = [size_conditioning(p.bucket, (p.width, p.height)) for p in pictures]
-    samples = Samples(pictures, latents, texts, conditioning, settings.prior_loss_weight)
-    return samples, [encode(a, encodings) for a in asked]
-
-
-def place_text_encoders(model: SDXL, settings: Settings, device: torch.device) -> None:
-    """On the training device where every step needs them, else off the GPU."""
-    home = torch.device("cpu") if settings.cache_text_encoder_outputs else device
-    model.text_encoder.to(home)
-    model.text_encoder_2.to(home)
-
-
-def encode_one(context: JobContext, model: SDXL, asked: SamplePrompt, device: torch.device) -> EncodedPrompt:
-    """A prompt that somebody gave while the training was under way."""
-    assert context.job.project is not None
-    assert context.job.settings is not None
-    texts = Texts(Project.open(context.job.project).cache_dir, model, device)
-    found = texts.load([asked.prompt, asked.negative], lambda _done, _total: context.raise_if_stopped())
-    place_text_encoders(model, context.job.settings, device)
-    return encode(asked, found)
-
-
-def make_network(settings: Settings, model: SDXL) -> LoraNetwork:
-    """A fresh LoRA on the parts of the model that are trained."""
-    shape = LoraShape(settings.network_dim, settings.network_alpha, settings.conv_dim, settings.conv_alpha)
-    rates = DropoutRates(settings.network_dropout, settings.rank_dropout, settings.module_dropout)
-    network = attach(
-        {"unet": model.unet},
-        shape,
-        settings.seed,
-        conv=settings.conv_dim > 0,
-        dropout=rates,
-        draw=partial(draw, settings.seed),
-    )
-    if settings.use_ema:
-        network.average = Average(network.parameters, settings.ema_decay)
-    return network
 
 
 def make_accelerator(settings: Settings, device: torch.device) -> Accelerator:

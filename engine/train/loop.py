@@ -115,7 +115,6 @@ def train(t: Training) -> Outcome:
     randomness = Randomness(s.seed, s.noise_offset)
     meter = Meter(t.context, device, scaled=t.accelerator.scaler is not None, recent=t.start.recent)
     commands = Commands(t, meter)
-    t.unet.train()  # gradient checkpointing only works in training mode; nothing in SDXL's U-Net drops out
 
     if step:
         after_step(t, meter, step, again=True)  # what an engine before this one may not have come to

@@ -10,29 +10,30 @@ from pathlib import Path
 from PIL import Image
 
 from engine.context import JobContext, Stopped
-from engine.generate.sampler import EncodedPrompt, Sampler
+from engine.generate.sampler import Sampler
 from engine.generate.sheets import save_png
 from engine.plan import sample_prompts
 from engine.plan.errors import inert
 from engine.plan.sample_prompts import SamplePrompt
+from engine.train.prompts import Encode
 
 
 @dataclass
 class SampleMaker:
     """`prompts` are drawn again and again; `default` holds what a prompt asked for in between does not say, and
-    `encode` turns such a one into what the U-Net is given. Within `as_saved()` the LoRA is as a file of it would be."""
+    `encode` turns prompts into what the U-Net is given. Within `as_saved()` the LoRA is as a file of it would be."""
 
     context: JobContext
     sampler: Sampler
-    prompts: Sequence[EncodedPrompt]
+    prompts: Sequence[SamplePrompt]
     default: SamplePrompt
-    encode: Callable[[SamplePrompt], EncodedPrompt]
+    encode: Encode
     as_saved: Callable[[], AbstractContextManager[None]]
 
     def make(self, step: int, again: bool = False) -> bool:
         """The sample pictures after `step`; with `again` only those that are not there yet. False where that failed,
         which is reported and never ends the training, or was stopped."""
-        names = [f"step{step:08d}_{number:02d}_{p.asked.seed}.png" for number, p in enumerate(self.prompts)]
+        names = [f"step{step:08d}_{number:02d}_{p.seed}.png" for number, p in enumerate(self.prompts)]
         paths = [self.context.run.samples_dir / name for name in names]
         there = [again and path.is_file() for path in paths]
         missing = [prompt for prompt, known in zip(self.prompts, there, strict=True) if not known]
@@ -57,24 +58,24 @@ class SampleMaker:
         """
         seeded = f" --d {seed}" if seed is not None else ""
         if prompt is not None and prompt.strip():
-            wanted: Sequence[EncodedPrompt] = [self.encode(sample_prompts.parse(prompt + seeded, self.default))]
+            wanted: Sequence[SamplePrompt] = [sample_prompts.parse(prompt + seeded, self.default)]
         elif seed is not None:
-            wanted = [self.encode(sample_prompts.with_seed(usual.asked, seed)) for usual in self.prompts]
+            wanted = [sample_prompts.with_seed(usual, seed) for usual in self.prompts]
         else:
             wanted = self.prompts
         paths = []
-        for number, (encoded, picture) in enumerate(zip(wanted, self._pictures(wanted), strict=True)):
+        for number, (asked, picture) in enumerate(zip(wanted, self._pictures(wanted), strict=True)):
             suffix = f"_{number:02d}" if len(wanted) > 1 else ""
             paths.append(self.context.run.samples_dir / f"step{step:08d}_asked_{name}{suffix}.png")
-            self._keep(encoded, paths[-1], picture, step, asked=True)
+            self._keep(asked, paths[-1], picture, step, asked=True)
         return paths
 
-    def _pictures(self, wanted: Sequence[EncodedPrompt]) -> list[Image.Image]:
+    def _pictures(self, wanted: Sequence[SamplePrompt]) -> list[Image.Image]:
         with self.context.phase("sampling", unit="steps") as progress, self.as_saved():
-            return self.sampler.pictures(wanted, progress)
+            return self.sampler.pictures(self.encode(wanted), progress)
 
     def _keep(
-        self, prompt: EncodedPrompt, path: Path, picture: Image.Image | None, step: int, asked: bool = False
+        self, prompt: SamplePrompt, path: Path, picture: Image.Image | None, step: int, asked: bool = False
     ) -> None:
         """Write the picture and tell of it; None: it is there already, and only the telling may be missing."""
         if picture is not None:
@@ -83,8 +84,8 @@ class SampleMaker:
             "sample",
             step=step,
             path=path,
-            prompt=prompt.asked.prompt,
-            seed=prompt.asked.seed,
+            prompt=prompt.prompt,
+            seed=prompt.seed,
             weight=1.0,
             **({"asked": True} if asked else {}),
         )

@@ -1,0 +1,73 @@
+"""Pictures and captions made ready for the loop: encoded once through the caches, as far as they stay the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.context import JobContext
+from engine.data.cache import Latents, Texts
+from engine.data.samples import Samples
+from engine.data.text_source import EncodedAhead, EncodedInStep, TextSource, TrainedInStep
+from engine.models.sdxl import SDXL
+from engine.plan.buckets import size_conditioning
+from engine.plan.caption_draws import CaptionRules
+from engine.plan.dataset import Dataset
+from engine.plan.project import Project
+from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.settings import Settings
+from engine.plan.trained_parts import encodes_ahead, trains_text
+from engine.train.prompts import Encode, FromCache, WithTrained, texts_of
+
+
+def encode_everything(
+    context: JobContext,
+    settings: Settings,
+    dataset: Dataset,
+    model: SDXL,
+    asked: list[SamplePrompt],
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]],
+) -> tuple[Samples, Encode]:
+    """Latents and texts through the caches, and what encodes the prompts `asked` and others later.
+
+    Afterwards the VAE leaves the GPU, and so do text encoders that no step needs.
+    """
+    assert context.job.project is not None
+    cache = Project.open(context.job.project).cache_dir
+    pictures, rules = list(dataset.used), CaptionRules.from_settings(settings)
+
+    def home() -> None:
+        place_text_encoders(model, settings, device)
+
+    texts: TextSource
+    encode: Encode
+    if trains_text(settings):
+        texts, encode = TrainedInStep(rules, model, device, autocast), WithTrained(model, autocast)
+    else:
+        ahead = encodes_ahead(settings)
+        with context.phase("encoding captions", unit="captions") as progress:
+            wanted = [text for p in pictures for text in rules.possible(p.words)] if ahead else []
+            stored = Texts(cache, model, device)
+            encodings = stored.load([*wanted, "", *texts_of(asked)], progress)
+        texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, model, device)
+        encode = FromCache(stored, encodings, home, context.raise_if_stopped)
+    home()
+    with context.phase("encoding pictures", len(pictures), "pictures") as progress:
+        latents: list[tuple[Tensor, Tensor]] = Latents(cache, model, device).load(pictures, progress)
+    model.vae.to("cpu")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    conditioning = [size_conditioning(p.bucket, (p.width, p.height)) for p in pictures]
+    return Samples(pictures, latents, texts, conditioning, settings.prior_loss_weight), encode
+
+
+def place_text_encoders(model: SDXL, settings: Settings, device: torch.device) -> None:
+    """On the training device where every step needs them, else off the GPU."""
+    home = torch.device("cpu") if encodes_ahead(settings) else device
+    model.text_encoder.to(home)
+    model.text_encoder_2.to(home)
