@@ -11,12 +11,13 @@ from torch import nn
 
 from engine.context import JobContext
 from engine.data.cache import Texts
-from engine.generate.sampler import Sampler, encode
+from engine.generate.prompts import Encode, FromCache, WithTrained
+from engine.generate.sampler import Sampler
 from engine.lora import weights
 from engine.lora.attach import attach, detach
 from engine.lora.network import LoraNetwork
 from engine.lora.spellings import respelt
-from engine.lora.targets import Part, unet_targets
+from engine.lora.targets import Part, every_target
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.base_model import BaseModel
@@ -44,22 +45,38 @@ class Studio:
 
     def wear(self, file: LoraFile) -> None:
         """Put a LoRA on the model, in place of the one before."""
-        models: dict[Part, nn.Module] = {"unet": self.model.unet}
+        models: dict[Part, nn.Module] = {
+            "unet": self.model.unet,
+            "text_encoder_1": self.model.text_encoder,
+            "text_encoder_2": self.model.text_encoder_2,
+        }
         if self._network is not None:
             detach(models)
-        file = respelt(file, unet_targets(self.model.unet, conv=True))
+            self._network = None
+        file = respelt(file, every_target(models))
         weights.rank_of(file)  # says what is wrong with a file without any layer
-        self._network = attach(models, weights.shape_of(file), seed=0, conv=True)
-        weights.load_into(self._network, file)
+        network = attach(models, weights.shape_of(file), seed=0, conv=True)
+        weights.load_into(network, file)
+        self._network = network
 
     def pictures(self, prompts: Sequence[SamplePrompt], multiplier: float, phase: str) -> list[Image.Image]:
         """One picture a prompt; `multiplier` is the LoRA's strength, 0 the base model alone."""
         if self._network is not None:
             self._network.set_multiplier(multiplier)
-        distinct = ["", *(text for p in prompts for text in (p.prompt, p.negative))]
-        texts = self._texts.load(distinct, lambda _done, _total: self.context.raise_if_stopped())
-        self.model.text_encoder.to("cpu")
-        self.model.text_encoder_2.to("cpu")
+        encoded = self._encode(multiplier)(prompts)
+        self._send_text_encoders_home()
         batch = BATCH_ON_CPU if self.device.type == "cpu" else 1
         with self.context.phase(phase, unit="steps") as progress:
-            return self._sampler.pictures([encode(p, texts) for p in prompts], progress, batch)
+            return self._sampler.pictures(encoded, progress, batch)
+
+    def _encode(self, multiplier: float) -> Encode:
+        """Text encoders with a LoRA of their own say something else than the cache knows."""
+        if multiplier and self._network is not None and any(part.name != "unet" for part in self._network.parts):
+            self.model.text_encoder.to(self.device)
+            self.model.text_encoder_2.to(self.device)
+            return WithTrained(self.model, self._autocast)
+        return FromCache(self._texts, {}, lambda: None, self.context.raise_if_stopped)
+
+    def _send_text_encoders_home(self) -> None:
+        self.model.text_encoder.to("cpu")
+        self.model.text_encoder_2.to("cpu")

@@ -6,9 +6,9 @@ The names are those that sd-scripts, A1111, Forge and ComfyUI spell (`lora_unet_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from diffusers import UNet2DConditionModel
 from diffusers.models.downsampling import Downsample2D
@@ -57,6 +57,15 @@ def unet_targets(unet: UNet2DConditionModel, conv: bool = False) -> Iterator[Tar
                     whole = f"{block_name}.{name}"
                     large = isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1)
                     yield Target("unet", whole, unet_stem(whole, layers_per_block), large)
+
+
+def every_target(models: Mapping[Part, nn.Module]) -> Iterator[Target]:
+    """All layers of these models that can have a LoRA."""
+    for part, model in models.items():
+        if part == "unet":
+            yield from unet_targets(cast(UNet2DConditionModel, model), conv=True)
+        else:
+            yield from text_targets(model, part)
 
 
 def text_targets(encoder: nn.Module, part: Part) -> Iterator[Target]:

@@ -13,6 +13,7 @@ from engine.context import JobContext
 from engine.data.cache import Latents, Texts
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead, EncodedInStep, TextSource, TrainedInStep
+from engine.generate.prompts import Encode, FromCache, WithTrained, texts_of
 from engine.models.sdxl import SDXL
 from engine.plan.buckets import size_conditioning
 from engine.plan.caption_draws import CaptionRules
@@ -21,7 +22,6 @@ from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead, trains_text
-from engine.train.prompts import Encode, FromCache, WithTrained, texts_of
 
 
 def encode_everything(

@@ -10,12 +10,12 @@ from pathlib import Path
 from PIL import Image
 
 from engine.context import JobContext, Stopped
+from engine.generate.prompts import Encode
 from engine.generate.sampler import Sampler
 from engine.generate.sheets import save_png
 from engine.plan import sample_prompts
 from engine.plan.errors import inert
 from engine.plan.sample_prompts import SamplePrompt
-from engine.train.prompts import Encode
 
 
 @dataclass

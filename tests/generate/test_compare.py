@@ -124,6 +124,21 @@ def test_a_comparison_has_each_prompt_and_seed_at_each_weight(micro_folder: Path
     assert Image.open(result["sheet"]).width > 3 * 192
 
 
+def test_a_lora_of_the_text_encoders_changes_the_words_and_not_the_cache(micro_folder: Path, tmp_path: Path) -> None:
+    model = load(base_of(micro_folder))
+    network = attach({"text_encoder_1": model.text_encoder}, LoraShape(4, 4.0), seed=0)
+    network.parts[0].ups.data.normal_(std=0.5, generator=torch.Generator().manual_seed(1))
+    lora = tmp_path / "words.safetensors"
+    weights.write(lora, weights.state_dict(network, "float"), {})
+    arguments = {"lora": str(lora), "prompts": ["a cat --s 2"], "seeds": [3]}
+    code, result, events = compare(micro_folder, tmp_path, weights=[0.0, 1.0, 0.0], **arguments)
+    assert code == 0, result
+    run = Path(result["sheet"]).parents[1]
+    without, with_it, again = ((run / e["path"]).read_bytes() for e in events if e["kind"] == "sample")
+    assert without == again != with_it
+    assert len(list((run / "cache" / "texts").iterdir())) == 2  # the prompt and the empty one, of the base model
+
+
 def test_without_prompts_the_trigger_in_the_file_is_used(micro_folder: Path, tmp_path: Path) -> None:
     lora = lora_file(tmp_path, micro_folder, 4)
     code, result, _ = compare(micro_folder, tmp_path, lora=str(lora), seeds=[1], weights=[1.0])

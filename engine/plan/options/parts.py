@@ -33,13 +33,13 @@ class PartOptions(OptionGroup):
         words="text encoder clip words trigger memory vram overfitting",
     )
     unet_lr: str = option(
-        "", "Learning rate of the U-Net", "What is trained",
+        "", "Rate of the U-Net", "What is trained",
         "A learning rate for the U-Net alone; left empty, it is the learning rate. Prodigy wants one rate for all.",
         usual="empty", guide="0, which means \"not set\" there",
         words="learning rate lr",
     )
     text_encoder_lr: str = option(
-        "", "Learning rate of the text encoders", "What is trained",
+        "", "Rate of the text encoders", "What is trained",
         "A learning rate for the text encoders alone, or two with a blank between them, one for each; left empty, it "
         "is the learning rate. They need a lower one than the U-Net.",
         usual="empty, or half of the learning rate with AdamW", guide="0, which means \"not set\" there",
