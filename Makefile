@@ -3,6 +3,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+WORKERS ?= 2
 INSTALLED := .venv/.installed
 
 .PHONY: help demo test lint bench proof clean
@@ -20,7 +21,7 @@ demo: $(INSTALLED)
 	@$(BIN)/lora-tui demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not proof" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not proof" -n $(WORKERS) --dist loadfile $(ARGS)
 
 proof: $(INSTALLED)
 	$(BIN)/python -m pytest -m proof $(ARGS)

@@ -25,8 +25,10 @@ class Terminal:
     def __init__(
         self, command: Sequence[str], env: Mapping[str, str], cwd: Path, lines: int = 30, columns: int = 100
     ) -> None:
+        # A size in the environment, as parallel tests have it, would be believed before the terminal's own.
+        env = {name: value for name, value in env.items() if name not in ("LINES", "COLUMNS")}
         self._child = pexpect.spawn(
-            command[0], list(command[1:]), env=dict(env), cwd=str(cwd), dimensions=(lines, columns), echo=False
+            command[0], list(command[1:]), env=env, cwd=str(cwd), dimensions=(lines, columns), echo=False
         )
         self._pty = os.dup(self._child.child_fd)  # closing by pexpect would send signals of its own
         self._child.ptyproc.fileobj.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +28,11 @@ def utc() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
-    """One run for each ending, by its name."""
-    folder: Path = tmp_path_factory.mktemp("recorded")
-    endings = ("running", "finished", "failed", "died", "paused")
-    return {ending: recorded(folder / ending / "zibo", ending) for ending in endings}  # type: ignore[arg-type]
+def endings() -> Iterator[dict[str, RunFolder]]:
+    """One run for each ending, by its name. In a folder whose name is short and always as long: screens wrap it."""
+    names = ("running", "finished", "failed", "died", "paused")
+    with tempfile.TemporaryDirectory(prefix="looks-") as folder:
+        yield {name: recorded(Path(folder) / name / "zibo", name) for name in names}  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_the_app_can_be_put_to_sleep(running: RunFolder, open_terminal: Opened) 
         terminal.send_signal(signal.SIGCONT)
         small_run.wait_for(lambda: terminal.alternate_screen, "the app's screen", GONE)
     terminal.type("?")
-    terminal.wait_for("Leave")
+    terminal.wait_for("Everything here, and what it does")
     terminal.type("qq")
     terminal.wait(GONE)
     assert terminal.exit_code == 0

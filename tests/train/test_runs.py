@@ -15,6 +15,7 @@ import torch
 
 import engine.train.job as job_module
 import engine.train.loop as loop_module
+import engine.train.parts as parts_module
 from engine.runs import control
 from engine.runs.events import read_all
 from tests.training import Trained, Trainer, same
@@ -130,13 +131,13 @@ def test_a_stop_in_the_last_step_is_a_finished_training(train: Trainer, monkeypa
 def test_a_stop_before_the_first_step_leaves_no_lora(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     project = train.project()
     run = train.prepare(project)
-    original = job_module.attach
+    original = parts_module.attach
 
-    def attach_and_ask(*arguments: Any) -> Any:
+    def attach_and_ask(*arguments: Any, **named: Any) -> Any:
         control.send(run, "stop")
-        return original(*arguments)
+        return original(*arguments, **named)
 
-    monkeypatch.setattr(job_module, "attach", attach_and_ask)
+    monkeypatch.setattr(parts_module, "attach", attach_and_ask)
     result = train.do(run, project)
     assert (result.end["status"], result.code) == ("stopped", 3)
     assert not result.files
