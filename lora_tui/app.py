@@ -23,7 +23,7 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 
 from engine.plan.errors import UserError
-from lora_tui import lone_escape, themes
+from lora_tui import clean_paste, lone_escape, themes
 from lora_tui.key_order import KeysInOrder
 from lora_tui.look import Look
 from lora_tui.widgets.colours import PREFIX, textual_theme
@@ -257,6 +257,7 @@ class LoraTui(KeysInOrder):
         if self._fault_file is not None:
             faulthandler.enable(self._fault_file)
         lone_escape.answer_soon()
+        clean_paste.clean_pastes()
         try:
             self.run(mouse=self.look.mouse)
         finally:

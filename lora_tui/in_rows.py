@@ -57,6 +57,8 @@ _REMEDIES = {
     "picture-too-small": f"Replace it with a larger copy, or leave it out at step {_place('pictures')}.",
     "small-pictures": f"Look for larger copies, or leave them out at step {_place('pictures')}.",
     "no-usable-picture": f"Add pictures at step {_place('pictures')}, or take some back in that are left out.",
+    "no-regularisation": f"Step {_place('regularisation')}, takes some over; many people do without.",
+    "reg-often": f"Step {_place('regularisation')}, takes more over.",
     "caption-missing": _CAPTIONS,
     "caption-empty": _CAPTIONS,
     "caption-blank": _CAPTIONS,

@@ -20,12 +20,12 @@ def refusal(what: str, text: str) -> str:
         if text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= MOST_REPEATS:
             return ""
         return f"Repeats are a whole number from 1 to {MOST_REPEATS:,}."
+    if len(text) > MAX_FILE_NAME_CHARACTERS:
+        return f"That is too long: at most {MAX_FILE_NAME_CHARACTERS} letters."
     if what == "name" and not is_plain_name(text):
         return "The name becomes a file's name: letters, digits and spaces, please."
     if what == "trigger" and not text:
         return "Without a trigger word nothing calls the LoRA up."
-    if len(text) > MAX_FILE_NAME_CHARACTERS:
-        return f"That is too long: at most {MAX_FILE_NAME_CHARACTERS} letters."
     if what in ("trigger", "class") and text and not is_plain_name(text):
         return "Letters, digits and spaces, please."
     return ""

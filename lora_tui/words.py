@@ -30,16 +30,22 @@ def about(key: str, width: int, warning: str = "", keys: Iterable[str] = ()) -> 
 
 def paragraph(text: str, width: int) -> list[Text]:
     """A text of ours in lines, dim."""
-    return [line((f" {part}", DIM)) for part in textwrap.wrap(text, max(30, width - 2))]
+    return [line((f" {part}", DIM)) for part in textwrap.wrap(text, max(30, width - 2), break_on_hyphens=False)]
 
 
 def fetch_lines(fetch: FetchLine, width: int) -> list[Text]:
     """The command that fetches a file, and where it is typed."""
     unknown = " The address and the port are those that you log in with." if not fetch.sure else ""
     said = paragraph(f"Type this on your own computer; Enter copies it.{unknown}", width)
-    parts = textwrap.wrap(inert(fetch.command), max(20, width - 2), break_on_hyphens=False)
+    text = inert(fetch.command)
+    parts = textwrap.wrap(text, max(20, width - 4), break_on_hyphens=False)
     if len(parts) > 1 and len(parts[-1]) < 2:  # the full stop alone would be overlooked
         rest, _, word = parts[-2].rpartition(" ")
         cut = len(rest) + 1 if rest else len(word) // 2
-        parts[-2:] = [parts[-2][:cut], f"{parts[-2][cut:]} {parts[-1]}"]
+        parts[-2:] = [parts[-2][:cut].rstrip(), f"{parts[-2][cut:]} {parts[-1]}"]
+    # A shell reads a line that ends in a backslash together with the next one, so they can be copied as they are.
+    at = 0
+    for number, part in enumerate(parts[:-1]):
+        at = text.index(part, at) + len(part)
+        parts[number] = f"{part} \\" if text[at : at + 1] == " " else part if "'" in text else f"{part}\\"
     return [*said, *(line((f" {part}", STRONG)) for part in parts)]

@@ -1,4 +1,4 @@
-"""Whether a LoRA file says what was trained: read back after it was written, its layers counted and its effect compared.
+"""Whether a LoRA file says what was trained: read back when it was written, its layers counted, its effect compared.
 
 A wrong alpha, a missing layer or a name that nobody reads would go unnoticed otherwise: every program loads such a file
 without a word, and only its pictures differ.

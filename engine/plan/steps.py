@@ -97,13 +97,13 @@ def _train_line(amounts: Amounts, steps: Steps) -> str:
         sums = f"{plural(sum(pictures for pictures, _ in amounts.train), 'picture')} in {len(amounts.train)} folders"
         return f"Your pictures: {sums}, each times its repeats = {steps.num_train_images} in an epoch."
     sums = " + ".join(f"{plural(pictures, 'picture')} × {plural(times, 'repeat')}" for pictures, times in amounts.train)
-    return f"Your pictures: {sums} = {steps.num_train_images} in an epoch."
+    return f"Your pictures: {sums} = {steps.num_train_images:,} in an epoch."
 
 
 def _reg_line(amounts: Amounts, steps: Steps) -> str:
     used = [times for times in amounts.reg_repeats if times]
     unused = steps.num_reg_on_disk - len(used)
-    line = f"Regularisation pictures: as many again, {steps.num_reg_images}"
+    line = f"Regularisation pictures: as many again, {steps.num_reg_images:,}"
     if unused:
         return f"{line}, from {steps.num_reg_on_disk} on disk ({unused} not used)."
     low, high = min(used), max(used)
@@ -115,7 +115,8 @@ def _reg_line(amounts: Amounts, steps: Steps) -> str:
 
 def _batch_line(amounts: Amounts, steps: Steps, batch_size: int) -> str:
     together = steps.num_train_images + steps.num_reg_images
-    whole = f"{steps.num_train_images} + {steps.num_reg_images} = {together}" if steps.num_reg_images else f"{together}"
+    both = f"{steps.num_train_images:,} + {steps.num_reg_images:,} = " if steps.num_reg_images else ""
+    whole = f"{both}{together:,}"
     batches = plural(steps.batches_per_epoch, "batch", "batches")
     counts = [count for _, count in sorted(amounts.bucket_counts.items())]
     if batch_size == 1 or len(counts) == 1:
@@ -136,9 +137,9 @@ def _guide_line(amounts: Amounts, steps: Steps, batch_size: int, accumulation: i
     simple = steps.num_train_images * steps.epochs
     if len(amounts.train) == 1:
         pictures, repeats = amounts.train[0]
-        rule = f"pictures × repeats × epochs = {pictures} × {repeats} × {steps.epochs} = {simple}"
+        rule = f"pictures × repeats × epochs = {pictures} × {repeats} × {steps.epochs} = {simple:,}"
     else:
-        rule = f"pictures × repeats × epochs = {simple}"
+        rule = f"pictures × repeats × epochs = {simple:,}"
     reasons = []
     if steps.num_reg_images:
         reasons.append("regularisation pictures double the number")

@@ -33,7 +33,7 @@ class ReviewStep(PlainStep):
             mark = {"attention": " (needs attention)", "todo": " (to do)"}.get(standings[step.name].mark, "")
             self.talk.say(f"{step.title}{mark}: {fact(step.name, self.walk.wizard) or 'not known yet'}.")
         if survey.dataset is not None:
-            self.talk.say(f"{survey.dataset.steps.total} steps.")
+            self.talk.say(f"{survey.dataset.steps.total:,} steps.")
             for line in survey.dataset.steps.explanation.splitlines():
                 self.talk.say(line)
         self.talk.say(f"The LoRA will be called {lora_name(self.draft)}.safetensors.")

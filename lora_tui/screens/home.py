@@ -33,6 +33,7 @@ from lora_tui.wish import remember, remembered
 
 PROJECTS_SHOWN = 12
 TICK_SECONDS = 3.0
+_KINDS = {"train": "training", "compare": "comparison", "inspect": "inspection"}
 
 
 class Home(Page[None]):
@@ -102,7 +103,7 @@ class Home(Page[None]):
             assert project.at_work is not None
             run, seen = project.at_work
             sign, _ = SIGNS[seen.state]
-            kind = "dry run" if run.is_dry_run else run.kind
+            kind = "dry run" if run.is_dry_run else _KINDS.get(run.kind, run.kind)
             steps = f"{kind}: {', '.join(part for part in (inert(activity(seen)[0]), how_far(seen)) if part)}"
             rows.append(
                 Row(f"run {run.path}", inert(project.path.name), aside=f"{sign} {seen.state}  {steps}", kind="action")
@@ -137,7 +138,7 @@ class Home(Page[None]):
 
     def _advice(self) -> str:
         if any(project.at_work for project in self.known):
-            return "Enter opens what is chosen. The training goes on by itself."
+            return "Enter opens what is chosen. What is running goes on by itself."
         return (
             "Enter opens what is chosen."
             if self.known

@@ -18,7 +18,7 @@ from lora_tui.widgets.picture import Picture
 
 
 class LargePicture(Page[None]):
-    """Shows `paths[at]`; the arrow keys go through them."""
+    """Shows `paths[at]`, called `names[at]` or as its file is; the arrow keys go through them."""
 
     CSS_PATH = "samples.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,9 +30,10 @@ class LargePicture(Page[None]):
         Binding("z", "back", "back", show=False),
     ]
 
-    def __init__(self, paths: Sequence[Path], at: int = 0) -> None:
+    def __init__(self, paths: Sequence[Path], at: int = 0, names: Sequence[str] = ()) -> None:
         super().__init__()
         self._paths, self._at = list(paths), at
+        self._names = list(names) or [inert(path.name) for path in paths]
 
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
@@ -45,7 +46,7 @@ class LargePicture(Page[None]):
 
     def _paint(self) -> None:
         path = self._paths[self._at]
-        first = line((f" {inert(path.name)}", STRONG), (f"  {self._at + 1} of {len(self._paths)}", DIM))
+        first = line((f" {self._names[self._at]}", STRONG), (f"  {self._at + 1} of {len(self._paths)}", DIM))
         self.query_one("#header", Lines).show([first, line((f" {inert(path)}", DIM))])
         self.query_one(Picture).show_path(path)
 

@@ -12,6 +12,7 @@ from textual.command import CommandInput, CommandPalette, Hit, Hits, Provider, S
 
 from engine.plan.errors import inert
 from engine.plan.options import options
+from lora_tui.letters import in_ascii
 from lora_tui.option_texts import ELSEWHERE
 from lora_tui.steps import STEPS
 from lora_tui.themes import THEMES
@@ -75,7 +76,10 @@ class Palette(CommandPalette):
         hints = [Hint(key_name(self.app, found), found.description, found.action) for found in keys]
         self.query_one(Hints).show_hints(hints, [])
         self.query_one(SearchIcon).icon = ">"
-        self.query_one(CommandInput).cursor_blink = False
+        words = self.query_one(CommandInput)
+        words.cursor_blink = False
+        if getattr(self.app, "ascii_only", False):
+            words.placeholder = in_ascii(str(words.placeholder))
 
 
 def find_option(app: App[Any], pages: Pages) -> None:

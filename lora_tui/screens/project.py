@@ -39,17 +39,17 @@ class ProjectPage(FormPage):
             for found in find_folders(folder, kind, project.repeats)[0]:  # type: ignore[arg-type]
                 changed = found.name in project.repeats
                 label = "Repeats, your pictures" if kind == "train" else "Repeats, regularisation"
-                key = f"repeats {found.name}"
+                key = f"{'repeats' if kind == 'train' else 'reg-repeats'} {found.name}"
                 rows.append(Row(key, label, str(found.repeats), kind="number", changed=changed, aside=found.name))
         self.form.show(rows)
-        keys = ("name", "trigger", "class", "repeats") if self.has_class("-roomy") else ()
+        keys = ("name", "trigger", "class", "repeats", "reg-repeats") if self.has_class("-roomy") else ()
         self.query_one("#about", Lines).show(about(self._key(), self.about_room, judge_of(warned), keys))
 
     def _key(self) -> str:
         return self.form.here.partition(" ")[0]
 
     def sentence(self, standing: Standing) -> Says:
-        if standing.mark == "todo" and not any(row.key.startswith("repeats") for row in self.form.rows):
+        if standing.mark == "todo" and not any("repeats " in row.key for row in self.form.rows):
             return (
                 "x",
                 f"{standing.missing} Nor is there a folder such as img/25_ohwx man yet; the next step says more.",
@@ -61,7 +61,7 @@ class ProjectPage(FormPage):
 
     def on_form_edited(self, event: Form.Edited) -> None:
         text = event.text.strip()
-        name, _, folder = event.key.partition(" ")
+        name, _, folder = event.key.removeprefix("reg-").partition(" ")
         if refused := refusal(name, text):
             self.to_be_mended(event.key, event.text, refused)
         else:
@@ -69,7 +69,7 @@ class ProjectPage(FormPage):
 
     def on_form_typing(self, event: Form.Typing) -> None:
         """Texts are checked as they are typed."""
-        name, text = event.key.partition(" ")[0], event.text.strip()
+        name, text = event.key.removeprefix("reg-").partition(" ")[0], event.text.strip()
         refused = refusal(name, text)
         words = {"trigger": self.draft.project.trigger, "class": self.draft.project.class_name, name: text}
         warned = judge(words["trigger"], words["class"]) if name in words and text and not refused else None

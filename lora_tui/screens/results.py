@@ -16,10 +16,10 @@ from engine.plan.errors import UserError, inert
 from engine.plan.export import Destination, export, prompt_text, usual_folders
 from engine.runs import control
 from engine.runs.folder import RunFolder
-from engine.runs.snapshot import Sample
 from engine.runs.state import RunView
 from lora_tui.aside import aside, or_error
 from lora_tui.clipboard import copy
+from lora_tui.comparisons import Comparison, comparison, last_comparison
 from lora_tui.fetch_home import FetchLine, connection, fetch_line
 from lora_tui.loras import (
     FIRST_SEED,
@@ -68,11 +68,9 @@ class ResultsPage(FormPage):
         self.destinations: list[Destination] = []
         self._loras: list[Path] = []
         self._facts: dict[Path, str] = {}
-        self._run: RunFolder | None = None  # of the comparison that was asked for last
-        self._view: RunView | None = None
-        self._pictures: list[Sample] = []
+        self._view: RunView | None = None  # of the comparison that is being drawn
+        self._drawn: Comparison | None = None  # the last one, as far as it is there
         self._copied: Path | None = None
-        self._drawn = ""  # of what the pictures are
         self._connection = ""
 
     def body(self) -> ComposeResult:
@@ -86,11 +84,19 @@ class ResultsPage(FormPage):
     def on_mount(self) -> None:
         super().on_mount()
         aside(usual_folders, self._found)
+        project = self.draft.path
+        aside(lambda: last_comparison(project), self._recalled)
         self.set_interval(LOOK_SECONDS, self._look)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
         aside(connection, self._connected)  # over which of several, may have changed
+
+    def _recalled(self, drawn: Comparison | None) -> None:
+        """What was drawn the last time is there again."""
+        if self._drawn is None and self._view is None and drawn is not None and self.is_attached:
+            self._drawn = drawn
+            self.show_all()
 
     def _connected(self, connection: str) -> None:
         self._connection = connection
@@ -167,20 +173,18 @@ class ResultsPage(FormPage):
                 *rows,
                 line((" In a prompt of A1111 or Forge: ", DIM), (inert(self._words(self._copied.stem)), STRONG)),
             ]
-        if self._run is not None and (self._run.output_dir / "comparison.png").is_file():
-            return paragraph(f"The sheet and its pictures: {inert(self._run.path)}", self.about_room)
+        if self._drawn is not None and self._drawn.sheet is not None:
+            what = f"Drawn of: {self._drawn.prompt} (with {self._drawn.words})."
+            return paragraph(f"{what} The sheet and its pictures: {inert(self._drawn.run.path)}", self.about_room)
         return []
 
     def _show_pictures(self) -> None:
         place = self.query_one("#pictures")
-        place.display = bool(self._pictures) and self.app.size.height >= 30
-        drawn = {bool(sample.weight): sample for sample in self._pictures}
+        drawn = self._drawn
+        place.display = drawn is not None and bool(drawn.pictures) and self.app.size.height >= 30
         for name, with_lora in (("#without", False), ("#with", True)):
-            sample = drawn.get(with_lora)
-            known = sample is not None and self._run is not None
-            path = self._run.absolute(sample.path) if known and sample is not None and self._run is not None else None
-            self.query_one(name, Picture).show_path(path)
-        words = f" left: without   right: with {self._drawn}"
+            self.query_one(name, Picture).show_path(drawn.picture(with_lora) if drawn is not None else None)
+        words = f" left: without   right: with {drawn.words}" if drawn is not None else ""
         self.query_one("#under", Lines).show([line((words, PLAIN))] if place.display else [])
 
     def sentence(self, standing: Standing) -> Says:
@@ -197,7 +201,7 @@ class ResultsPage(FormPage):
         if self._view is None:
             return
         seen = self._view.refresh()
-        self._pictures = list(seen.snapshot.samples)
+        self._drawn = comparison(self._view.run, seen)
         if seen.over:
             self._view = None
             if seen.state == "finished":
@@ -228,7 +232,6 @@ class ResultsPage(FormPage):
             return
         draft, lora = self.draft, self.chosen
         prompt, seed, weight = self.prompt or self._usual_prompt, self.seed, self.weight
-        self._drawn = f"{inert(lora.stem)}, weight {weight:g}, seed {seed}"
         self.say("ok", "Starting the engine…")
 
         def work() -> RunFolder:
@@ -240,14 +243,14 @@ class ResultsPage(FormPage):
         if isinstance(run, UserError):
             self.say("x", str(run))
             return
-        self._news, self._copied, self._pictures = None, None, []
-        self._run, self._view = run, RunView(run)
+        self._news, self._copied, self._drawn = None, None, None
+        self._view = RunView(run)
         self.show_all()
 
     def action_stop(self) -> None:
-        if self._view is not None and self._run is not None:
+        if self._view is not None:
             try:
-                control.send(self._run, "stop")
+                control.send(self._view.run, "stop")
             except (UserError, OSError) as error:
                 self.say("x", f"The engine could not be asked: {error}")
             else:
@@ -256,16 +259,13 @@ class ResultsPage(FormPage):
     def action_large(self) -> None:
         from lora_tui.screens.large import LargePicture
 
-        if self._run is not None and self._pictures:
-            paths = [self._run.absolute(sample.path) for sample in self._pictures]
-            sheet = self._run.output_dir / "comparison.png"
-            self.app.push_screen(LargePicture([*([sheet] if sheet.is_file() else []), *paths]))
+        if self._drawn is not None and self._drawn.pictures:
+            paths, names = zip(*self._drawn.named(), strict=True)
+            self.app.push_screen(LargePicture(paths, names=names))
 
     def offered(self, action: str) -> bool:
-        if action == "large":
-            return bool(self._pictures)
-        if action == "stop":
-            return self._view is not None
+        if action in ("large", "stop"):
+            return self._view is not None if action == "stop" else bool(self._drawn and self._drawn.pictures)
         if action in ("compare", "export"):
             return self.chosen is not None and (action == "export" or self._view is None)
         return super().offered(action)

@@ -29,6 +29,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, line
 
 TICK_SECONDS = 1.0
+_BESIDE = "Two trainings share the memory of the GPU, and one of them may run out of it."
 
 
 class ReviewPage(WizardPage):
@@ -86,6 +87,10 @@ class ReviewPage(WizardPage):
     def tried(self) -> str:
         """What a dry run has shown of just this training; "" where none has."""
         return self._tried if self._tried_of == self._to_be_tried() else ""
+
+    @property
+    def _training_on(self) -> bool:
+        return self.wizard.standings()["training"].mark == "on"
 
     @property
     def _trying(self) -> bool:
@@ -150,6 +155,8 @@ class ReviewPage(WizardPage):
             worth = plural(len(survey.warnings), "thing")
             tries = "" if self.tried else f", {self.key('dry_run')} tries first"
             return "!", f"{worth} worth a look, below. {self.key('start')} starts{tries}."
+        if self._training_on:
+            return "!", f"A training is running. {self.key('start')} asks before it starts another beside it."
         if self._trying:
             start = self.key("start")
             return "ok", f"A dry run is at work; what it shows will stand here. {start} starts without waiting for it."
@@ -187,7 +194,9 @@ class ReviewPage(WizardPage):
             self.say("!", "The project is being checked; in a moment it can start.")
             return
         found = hindrance(self.draft, survey)
-        if found is None:
+        if found is None and self._training_on:
+            self._ask("A training of this project is running.", _BESIDE, arguments)
+        elif found is None:
             self._launch(arguments)
         elif found.final:
             self.say("x", found.why)
@@ -201,7 +210,8 @@ class ReviewPage(WizardPage):
             if answer:
                 self._launch(arguments)
 
-        choices = [Choice("", "No, I mend it first", why), Choice("yes", "Train all the same")]
+        no = "No, I wait" if why == _BESIDE else "No, I mend it first"
+        choices = [Choice("", no, why), Choice("yes", "Train all the same")]
         self.app.push_screen(Question(title, choices), chosen)
 
     def _launch(self, arguments: dict[str, object]) -> None:

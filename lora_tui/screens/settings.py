@@ -86,7 +86,7 @@ class SettingsPage(FormPage):
             option.title,
             value=typed if typed is not None else shown_value(option, self.draft.value(option.name)),
             text=typed if typed is not None else typed_value(option, self.draft.value(option.name)),
-            aside=f"changed; the preset's: {usual}" if changed else usual if len(usual) < VALUE_CELLS else "",
+            aside=f"changed; preset: {usual}" if changed else usual if len(usual) < VALUE_CELLS else "",
             mark="x" if typed is not None or (found and found.stops_training()) else "!" if found else "",
             changed=changed,
             kind=_KINDS.get(option.kind, "text"),

@@ -196,7 +196,8 @@ class WizardPage(Page[None]):
     def show_status(self, standing: Standing | None = None) -> None:
         """The line at the bottom: news, trouble with the file, or how the step stands."""
         status = self.query_one(Status)
-        if trouble := self.draft.trouble_words:
+        trouble = self.draft.trouble_words
+        if trouble and not (self._news is not None and self._news[0] == "x"):  # what was just refused comes first
             status.say("x", trouble)
         elif self._news is not None:
             status.say(*self._news)
@@ -277,5 +278,7 @@ class WizardPage(Page[None]):
 
     def offered(self, action: str) -> bool:
         if action == "warnings":
-            return self.wizard.survey is not None and bool(self.wizard.survey.blocking or self.wizard.survey.warnings)
+            survey = self.wizard.survey
+            found = survey is not None and bool(survey.blocking or survey.warnings)
+            return found or bool(self.draft.trouble_words)
         return True

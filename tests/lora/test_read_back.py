@@ -44,9 +44,7 @@ def test_a_fresh_lora_without_any_effect_is_good(unet: UNet2DConditionModel, tmp
 
 
 def double(tensors: dict[str, torch.Tensor]) -> None:
-    for name in tensors:
-        if name.endswith(".alpha"):
-            tensors[name] = tensors[name] * 2
+    tensors |= {name: value * 2 for name, value in tensors.items() if name.endswith(".alpha")}
 
 
 def swap(tensors: dict[str, torch.Tensor]) -> None:

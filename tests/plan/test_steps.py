@@ -34,9 +34,9 @@ def test_the_explanation_shows_the_guides_arithmetic_a_line_each():
     assert count_steps(guide_amounts(), batch_size=2, accumulation=1, epochs=4).explanation.splitlines() == [
         "Your pictures: 30 pictures × 25 repeats = 750 in an epoch.",
         "Regularisation pictures: as many again, 750, from 752 on disk (2 not used).",
-        "750 + 750 = 1500 pictures in batches of 2: 750 batches an epoch.",
+        "750 + 750 = 1,500 pictures in batches of 2: 750 batches an epoch.",
         "750 steps × 4 epochs = 3,000 steps.",
-        "The guide's simple rule, pictures × repeats × epochs = 30 × 25 × 4 = 3000, comes to the same here only "
+        "The guide's simple rule, pictures × repeats × epochs = 30 × 25 × 4 = 3,000, comes to the same here only "
         "because regularisation pictures double the number and 2 pictures share a step.",
     ]
 
