@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from engine.data import pixels
-from engine.models.sdxl import SDXL
+from engine.models.reading import Reading
+from engine.models.sdxl import SDXL, USUAL
 from engine.plan import pictures
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, inert
@@ -87,10 +88,11 @@ class Latents:
 
 
 class Texts:
-    """Cached text-encoder outputs. An entry: hidden states (77, 2048) and pooled output (1280,)."""
+    """Cached text-encoder outputs. An entry: hidden states (77, 2048) and pooled output (1280,); more than 77 where
+    `reading` has texts of more than one chunk."""
 
-    def __init__(self, folder: Path, model: SDXL, device: torch.device) -> None:
-        self.folder, self.model, self.device = folder / "texts", model, device
+    def __init__(self, folder: Path, model: SDXL, device: torch.device, reading: Reading = USUAL) -> None:
+        self.folder, self.model, self.device, self.reading = folder / "texts", model, device, reading
 
     def load(self, captions: Sequence[str], progress: Progress) -> dict[str, tuple[Tensor, Tensor]]:
         """Encodings by caption; each distinct caption is encoded once."""
@@ -110,13 +112,15 @@ class Texts:
         return found
 
     def _path(self, caption: str) -> Path:
-        return self.folder / f"{_key(caption, self.model.text_identity, self.model.text_encoder.dtype)}.safetensors"
+        model = self.model
+        key = _key(caption, model.text_identity, model.text_encoder.dtype, *self.reading.key(caption))
+        return self.folder / f"{key}.safetensors"
 
     @torch.inference_mode()
     def _encode(self, caption: str) -> tuple[Tensor, Tensor]:
         self.model.text_encoder.to(self.device)
         self.model.text_encoder_2.to(self.device)
-        contexts, pooleds = self.model.encode_text([caption])
+        contexts, pooleds = self.model.encode_text([caption], self.reading)
         context, pooled = contexts[0].float().cpu(), pooleds[0].float().cpu()
         _write(self._path(caption), {"context": context, "pooled": pooled})
         return context, pooled

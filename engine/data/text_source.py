@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from engine.device import send
-from engine.models.sdxl import SDXL, TokenIds
+from engine.models.reading import Reading, TokenIds
+from engine.models.sdxl import SDXL
 from engine.plan.caption_draws import CaptionRules
 
 Encoded = tuple[Tensor, Tensor]
-"""Context (B, tokens, 2048) and pooled (B, 1280); of a single text without B. 77 tokens for 75 of the caption."""
+"""Context (B, tokens, 2048) and pooled (B, 1280); of a single text without B. 77 tokens for 75 of the caption,
+152 for 150, 227 for 225."""
 
 
 class BatchTexts(Protocol):
@@ -96,13 +98,14 @@ class TrainedInStep:
     """Text encoders that are trained: their LoRA is fp32, so they run under `autocast`, as the U-Net does."""
 
     rules: CaptionRules
+    reading: Reading
     model: SDXL
     device: torch.device
     autocast: Callable[[], AbstractContextManager[Any]]
 
     def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> TrainedBatch:
-        ids = self.model.token_ids(self.rules.drawn_for(captions, epoch, step, first_position))
-        return TrainedBatch(self.model, ids.to(self.device), self.autocast)
+        texts = self.rules.drawn_for(captions, epoch, step, first_position)
+        return TrainedBatch(self.model, self.model.token_ids(texts, self.reading).to(self.device), self.autocast)
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,10 @@ class EncodedInStep:
     """The text encoders, frozen and on the device, run once a batch, in their own precision as when encoding ahead."""
 
     rules: CaptionRules
+    reading: Reading
     model: SDXL
     device: torch.device
 
     def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> TokenisedBatch:
-        ids = self.model.token_ids(self.rules.drawn_for(captions, epoch, step, first_position))
-        return TokenisedBatch(self.model, ids.to(self.device))
+        texts = self.rules.drawn_for(captions, epoch, step, first_position)
+        return TokenisedBatch(self.model, self.model.token_ids(texts, self.reading).to(self.device))

@@ -11,10 +11,17 @@ import torch
 from engine.data.cache import Texts
 from engine.data.text_source import Encoded
 from engine.generate.sampler import EncodedPrompt, encode
+from engine.models.reading import CHUNK, Reading
 from engine.models.sdxl import SDXL
 from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.settings import Settings
 
 Encode = Callable[[Sequence[SamplePrompt]], list[EncodedPrompt]]
+
+
+def prompt_reading(settings: Settings | None) -> Reading:
+    """How prompts are read: as long as captions may be, and their brackets are weights, as in A1111."""
+    return Reading(settings.max_token_length if settings else CHUNK, weighted=True)
 
 
 def texts_of(asked: Sequence[SamplePrompt]) -> list[str]:
@@ -46,8 +53,8 @@ class FromCache:
 class WithTrained:
     """With text encoders that are being trained: encoded anew each time, and kept out of the cache."""
 
-    def __init__(self, model: SDXL, autocast: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._model, self._autocast = model, autocast
+    def __init__(self, model: SDXL, reading: Reading, autocast: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._model, self._reading, self._autocast = model, reading, autocast
 
     @torch.no_grad()
     def __call__(self, asked: Sequence[SamplePrompt]) -> list[EncodedPrompt]:
@@ -59,7 +66,7 @@ class WithTrained:
             encodings = {}
             for text in texts_of(asked):
                 with self._autocast():
-                    context, pooled = self._model.encode_text([text])
+                    context, pooled = self._model.encode_text([text], self._reading)
                 encodings[text] = context[0].float().cpu(), pooled[0].float().cpu()
         finally:
             for encoder, was in zip(encoders, training, strict=True):

@@ -26,7 +26,7 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """A prompt with its encodings: context (77, 2048) and pooled (1280,), for the prompt and for what to avoid."""
+    """A prompt with its encodings, context (77, 2048) or longer and pooled (1280,), and those of what to avoid."""
 
     asked: SamplePrompt
     context: Tensor

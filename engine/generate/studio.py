@@ -11,7 +11,7 @@ from torch import nn
 
 from engine.context import JobContext
 from engine.data.cache import Texts
-from engine.generate.prompts import Encode, FromCache, WithTrained
+from engine.generate.prompts import Encode, FromCache, WithTrained, prompt_reading
 from engine.generate.sampler import Sampler
 from engine.lora import weights
 from engine.lora.attach import attach, detach
@@ -36,7 +36,7 @@ class Studio:
         with context.phase("loading the base model"):
             self.model = load(base, dtype=dtype, vae=vae)
             self.model.unet.to(device)
-        self._texts = Texts(cache, self.model, device)
+        self._texts = Texts(cache, self.model, device, prompt_reading(context.job.settings))
         self._sampler = Sampler(self.model.unet, self.model.vae, self.model.scheduler_config, device, self._autocast)
         self._network: LoraNetwork | None = None
 
@@ -74,7 +74,7 @@ class Studio:
         if multiplier and self._network is not None and any(part.name != "unet" for part in self._network.parts):
             self.model.text_encoder.to(self.device)
             self.model.text_encoder_2.to(self.device)
-            return WithTrained(self.model, self._autocast)
+            return WithTrained(self.model, prompt_reading(self.context.job.settings), self._autocast)
         return FromCache(self._texts, {}, lambda: None, self.context.raise_if_stopped)
 
     def _send_text_encoders_home(self) -> None:

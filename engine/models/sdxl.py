@@ -12,22 +12,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from engine.device import send
-from engine.models.tokenizer import MAX_TOKENS
+from engine.models.reading import Reading, TokenIds, chunks_joined, weighed
 
-SECOND_ENCODERS_PADDING = 0
-
-
-@dataclass(frozen=True)
-class TokenIds:
-    """What the two text encoders are given for a batch of texts, each (B, 77) int64."""
-
-    first: Tensor
-    second: Tensor
-
-    def to(self, device: torch.device) -> TokenIds:
-        """The same on `device`, without waiting for it."""
-        return TokenIds(send(self.first, device), send(self.second, device))
+USUAL = Reading()
+"""One chunk of 75 tokens, brackets are letters."""
 
 
 @dataclass
@@ -45,32 +33,28 @@ class SDXL:
     vae_identity: str  # sha256 of the weights as loaded: keys of the caches
     text_identity: str
 
-    def token_ids(self, captions: Sequence[str]) -> TokenIds:
-        """Ids for both encoders, each (B, 77), on the CPU.
+    def token_ids(self, texts: Sequence[str], reading: Reading = USUAL) -> TokenIds:
+        """What the encoders are given for `texts`, on the CPU."""
+        return reading.token_ids(self.tokenizer, texts)
 
-        Start, at most 75 tokens, end; then padding, which is the end token for the first encoder and 0 for the second.
-        """
-        rows = [self.tokenizer(text, truncation=True, max_length=MAX_TOKENS).input_ids for text in captions]
-        first = torch.full((len(rows), MAX_TOKENS), self.tokenizer.eos_token_id)
-        second = torch.full((len(rows), MAX_TOKENS), SECOND_ENCODERS_PADDING)
-        for number, row in enumerate(rows):
-            first[number, : len(row)] = second[number, : len(row)] = torch.tensor(row)
-        return TokenIds(first, second)
-
-    def encode_text(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`encode_ids` of the ids of `captions`."""
-        return self.encode_ids(self.token_ids(captions).to(self.text_encoder.device))
+    def encode_text(self, texts: Sequence[str], reading: Reading = USUAL) -> tuple[Tensor, Tensor]:
+        """`encode_ids` of `texts`."""
+        return self.encode_ids(self.token_ids(texts, reading).to(self.text_encoder.device))
 
     def encode_ids(self, ids: TokenIds) -> tuple[Tensor, Tensor]:
         """Context (B, 77, 768 + 1280) and pooled (B, 1280), in the encoders' dtype; `ids` are on their device.
+        With more than one chunk of 75 tokens the context has 152 or 227 places.
 
         Both encoders give their last but one layer, without the final layer norm; pooled is the second encoder's
-        projection of its last layer at the first end token (sd-scripts' `SdxlTextEncodingStrategy`, diffusers'
-        `encode_prompt`). Gradients flow unless the caller turned them off.
+        projection of its last layer at the first chunk's first end token (sd-scripts' `SdxlTextEncodingStrategy`,
+        diffusers' `encode_prompt`), which weights do not touch. Gradients flow unless the caller turned them off.
         """
         first = self.text_encoder(ids.first, output_hidden_states=True)
         second = self.text_encoder_2(ids.second, output_hidden_states=True)
-        return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
+        contexts = [
+            weighed(chunks_joined(encoder.hidden_states[-2], ids.chunks), ids.weights) for encoder in (first, second)
+        ]
+        return torch.cat(contexts, dim=-1), second.text_embeds[:: ids.chunks]
 
 
 def identity(*modules: nn.Module, also: str = "") -> str:

@@ -31,6 +31,17 @@ def refused(settings: Settings) -> Iterator[Finding]:
             value=False,
             overridable=False,
         )
+    if settings.weighted_captions and (settings.shuffle_caption or settings.caption_tag_dropout_rate > 0):
+        yield Finding(
+            "weights-with-shuffle",
+            f"With {rules.variation} tags are cut apart also inside the brackets of weighted_captions: an opening "
+            "bracket would then weigh what it was not written for.",
+            set_line("weighted_captions", "false"),
+            level="error",
+            option="weighted_captions",
+            value=False,
+            overridable=False,
+        )
 
 
 def _hidden(settings: Settings) -> Iterator[Finding]:

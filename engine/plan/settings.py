@@ -53,6 +53,7 @@ _OWN_WORDS = frozenset(
     {
         "caption_extension",
         "caption_separator",
+        "max_token_length",
         "optimizer_args",
         "output_name",
         "resolution",

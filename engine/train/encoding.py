@@ -13,7 +13,8 @@ from engine.context import JobContext
 from engine.data.cache import Latents, Texts
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead, EncodedInStep, TextSource, TrainedInStep
-from engine.generate.prompts import Encode, FromCache, WithTrained, texts_of
+from engine.generate.prompts import Encode, FromCache, WithTrained, prompt_reading, texts_of
+from engine.models.reading import Reading
 from engine.models.sdxl import SDXL
 from engine.plan.buckets import size_conditioning
 from engine.plan.caption_draws import CaptionRules
@@ -40,6 +41,8 @@ def encode_everything(
     assert context.job.project is not None
     cache = Project.open(context.job.project).cache_dir
     pictures, rules = list(dataset.used), CaptionRules.from_settings(settings)
+    as_caption = Reading(settings.max_token_length, settings.weighted_captions)
+    as_prompt = prompt_reading(settings)
 
     def home() -> None:
         place_text_encoders(model, settings, device)
@@ -47,15 +50,17 @@ def encode_everything(
     texts: TextSource
     encode: Encode
     if trains_text(settings):
-        texts, encode = TrainedInStep(rules, model, device, autocast), WithTrained(model, autocast)
+        texts = TrainedInStep(rules, as_caption, model, device, autocast)
+        encode = WithTrained(model, as_prompt, autocast)
     else:
         ahead = encodes_ahead(settings)
         with context.phase("encoding captions", unit="captions") as progress:
             wanted = [text for p in pictures for text in rules.possible(p.words)] if ahead else []
-            stored = Texts(cache, model, device)
-            encodings = stored.load([*wanted, "", *texts_of(asked)], progress)
-        texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, model, device)
-        encode = FromCache(stored, encodings, home, context.raise_if_stopped)
+            encodings = Texts(cache, model, device, as_caption).load(wanted, progress)
+            prompts = Texts(cache, model, device, as_prompt)
+            known = prompts.load(texts_of(asked), progress)
+        texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, as_caption, model, device)
+        encode = FromCache(prompts, known, home, context.raise_if_stopped)
     home()
     with context.phase("encoding pictures", len(pictures), "pictures") as progress:
         latents: list[tuple[Tensor, Tensor]] = Latents(cache, model, device).load(pictures, progress)

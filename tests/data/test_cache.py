@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from engine.data.cache import Latents, Texts
 from engine.data.pixels import fit, to_tensor
 from engine.models.checkpoint import load
+from engine.models.reading import Reading
 from engine.models.sdxl import SDXL, identity
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError
@@ -194,9 +195,9 @@ def test_each_caption_is_encoded_once_and_as_the_model_does(
     seen: list[str] = []
     original = SDXL.encode_text
 
-    def spy(self: SDXL, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    def spy(self: SDXL, captions: list[str], *reading: Reading) -> tuple[torch.Tensor, torch.Tensor]:
         seen.extend(captions)
-        return original(self, captions)
+        return original(self, captions, *reading)
 
     monkeypatch.setattr(SDXL, "encode_text", spy)
     first = texts(model, tmp_path, "a man", "", "a man", "a dog")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from engine.models.checkpoint import load
+from engine.models.reading import CHUNK, Reading
 from engine.models.sdxl import SDXL
 from tests.micro_model import base_of
 
@@ -75,3 +76,106 @@ def test_a_caption_alone_and_in_a_batch_is_encoded_alike(model: SDXL):
     together, _ = model.encode_text(CAPTIONS)
     alone, _ = model.encode_text(CAPTIONS[2:3])
     torch.testing.assert_close(together[2:3], alone)
+
+
+# ---------------------------------------------------------------------------------------------------- long texts
+LONG = "a man with red hair and a blue hat " * 12
+
+
+@pytest.mark.parametrize("length", [150, 225])
+def test_each_chunk_of_75_tokens_has_its_own_start_end_and_padding(model: SDXL, length: int):
+    start, end = model.tokenizer.bos_token_id, model.tokenizer.eos_token_id
+    tokens = model.tokenizer(LONG).input_ids[1:-1]
+    assert 75 < len(tokens) < 150
+    ids = model.token_ids(["", LONG], Reading(length))
+    chunks = length // CHUNK
+    assert ids.first.shape == ids.second.shape == (2 * chunks, 77)
+    empty, whole = ids.second[:chunks].tolist(), ids.second[chunks:].tolist()
+    assert empty == [[start, end] + [0] * 75] * chunks
+    assert whole[0] == [start, *tokens[:75], end]
+    assert whole[1] == [start, *tokens[75:], end] + [0] * (150 - len(tokens))
+    assert whole[2:] == [[start, end] + [0] * 75] * (chunks - 2)
+    assert ids.first[chunks + 1].tolist() == [start, *tokens[75:], end] + [end] * (150 - len(tokens))
+    assert ids.weights is None
+
+
+def test_what_is_longer_than_the_limit_is_cut_off(model: SDXL):
+    ids = model.token_ids(["a " * 500], Reading(225))
+    letter, end = int(ids.first[0, 1]), model.tokenizer.eos_token_id
+    assert ids.first[:, 1:].tolist() == [[letter] * 75 + [end]] * 3
+
+
+@torch.no_grad()
+def test_chunks_are_encoded_apart_and_put_together_without_what_is_between_them(model: SDXL):
+    context, pooled = model.encode_text([LONG, "a man"], Reading(150))
+    ids = model.token_ids([LONG, "a man"], Reading(150))
+    assert context.shape == (2, 152, 128)
+    for text in range(2):
+        parts = [
+            torch.cat(
+                [
+                    encoder(rows[2 * text + chunk][None], output_hidden_states=True).hidden_states[-2][0]
+                    for encoder, rows in ((model.text_encoder, ids.first), (model.text_encoder_2, ids.second))
+                ],
+                dim=-1,
+            )
+            for chunk in range(2)
+        ]
+        expected = torch.cat([parts[0][:76], parts[1][1:]])
+        torch.testing.assert_close(context[text], expected)
+    _, of_the_first = model.encode_text([LONG, "a man"])
+    torch.testing.assert_close(pooled, of_the_first)
+
+
+# ---------------------------------------------------------------------------------------------------- weights
+@torch.no_grad()
+def test_hidden_states_are_multiplied_and_their_mean_is_kept(model: SDXL):
+    weighted, pooled = model.encode_text(["a (man:1.5) hat", "a dog"], Reading(weighted=True))
+    plain, plain_pooled = model.encode_text(["a man hat", "a dog"])
+    ids = model.token_ids(["a (man:1.5) hat"], Reading(weighted=True))
+    assert ids.weights is not None
+    place = ids.weights[0] == 1.5
+    assert 0 < int(place.sum()) < 75
+    for part in (slice(0, 64), slice(64, 128)):  # the two encoders, each by itself
+        before, after = plain[0, :, part], weighted[0, :, part]
+        changed = before * ids.weights[0][:, None]
+        torch.testing.assert_close(after, changed * (before.mean() / changed.mean()))
+        torch.testing.assert_close(after.mean(), before.mean())
+    assert torch.equal(weighted[1], plain[1])
+    assert torch.equal(pooled, plain_pooled)
+
+
+def test_weights_reach_their_own_tokens_in_every_chunk(model: SDXL):
+    ids = model.token_ids([f"{LONG} (man:2)"], Reading(150, weighted=True))
+    plain = model.token_ids([f"{LONG} man"], Reading(150))
+    assert torch.equal(ids.first, plain.first)
+    assert ids.weights is not None
+    tokens = len(model.tokenizer(LONG).input_ids) - 2
+    assert (ids.weights[0, 1 : tokens + 1] == 1).all()
+    assert ids.weights[0, tokens + 1] == 2
+    assert (ids.weights[0, tokens + 2 :].unique()).tolist() in ([1.0], [1.0, 2.0])
+
+
+def test_without_weights_brackets_are_tokens(model: SDXL):
+    assert model.token_ids(["a (man:1.5)"]).weights is None
+    plain, read = (model.token_ids(["a (man:1.5)"], Reading(weighted=w)).first for w in (False, True))
+    assert not torch.equal(plain, read)
+    assert torch.equal(read, model.token_ids(["a man"]).first)
+    assert torch.equal(
+        model.token_ids([r"a \(man\)"], Reading(weighted=True)).first, model.token_ids(["a (man)"]).first
+    )
+
+
+@pytest.mark.parametrize(
+    ("reading", "text", "key"),
+    [
+        (Reading(), "a (man)", ()),
+        (Reading(weighted=True), "a man", ()),  # the same encoding as without weights, so the same entry
+        (Reading(weighted=True), "a (man)", (75, True)),
+        (Reading(weighted=True), r"a \(man", (75, True)),
+        (Reading(225), "a man", (225, False)),
+        (Reading(225, weighted=True), "[a]", (225, True)),
+    ],
+)
+def test_what_changes_an_encoding_is_in_the_caches_key(reading: Reading, text: str, key: tuple[object, ...]):
+    assert reading.key(text) == key

@@ -47,6 +47,21 @@ def test_captions_that_change_cannot_be_encoded_once(values):
     assert found(**values, cache_text_encoder_outputs=False) == {}
 
 
+@pytest.mark.parametrize("values", [{"shuffle_caption": True}, {"caption_tag_dropout_rate": 0.1}])
+def test_weights_do_not_go_with_tags_that_are_cut_apart(values):
+    values |= {"cache_text_encoder_outputs": False, "weighted_captions": True}
+    finding = found(**values)["weights-with-shuffle"]
+    assert finding.stops_training(accept_warnings=True)
+    assert found(**(values | {"weighted_captions": False})) == {}
+    assert found(weighted_captions=True) == {}
+
+
+@pytest.mark.parametrize("length", [76, 100, 224])
+def test_captions_are_whole_chunks_long(length):
+    with pytest.raises(UserError, match="75, 150 or 225"):
+        resolve({"max_token_length": length})
+
+
 def test_an_empty_separator_is_refused():
     with pytest.raises(UserError, match="caption_separator must not be empty"):
         resolve({"caption_separator": ""})

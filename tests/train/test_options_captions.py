@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from engine.data.cache import Texts
 from engine.data.text_source import EncodedAhead, EncodedInStep
 from engine.models.checkpoint import load
+from engine.models.reading import Reading
 from engine.plan.caption_draws import CaptionRules
 from engine.runs.resume import prepare
 from tests.micro_model import base_of
@@ -61,7 +63,7 @@ def test_both_ways_draw_the_same_words(micro_folder: Path, tmp_path: Path) -> No
     for step, epoch in ((1, 1), (2, 2), (3, 3)):
         where = {"step": step, "epoch": epoch, "first_position": 4}
         one = EncodedAhead(rules, encodings, CPU).batch(captions, **where).encoded()
-        other = EncodedInStep(rules, model, CPU).batch(captions, **where).encoded()
+        other = EncodedInStep(rules, Reading(), model, CPU).batch(captions, **where).encoded()
         for first, second in zip(one, other, strict=True):
             torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
         assert not other[0].requires_grad
@@ -127,6 +129,41 @@ def test_option_enable_wildcard(train: Trainer) -> None:
     red, blue = (train(captioned(train, colour), **IN_STEP).losses for colour in ("red", "blue"))
     assert run.losses[0] in (red[0], blue[0])
     assert run.losses != train(captioned(train, "{red|blue}\n\nred"), **IN_STEP).losses
+
+
+def test_option_max_token_length(train: Trainer) -> None:
+    long = "a man with red hair and a blue hat " * 12
+    other_end = f"{long} at sea"
+
+    def losses(caption: str, **values: Any) -> list[float]:
+        return train(captioned(train, caption), **values).losses
+
+    assert losses(long) == losses(other_end)
+    assert losses(long, max_token_length=150) != losses(other_end, max_token_length=150)
+    run = train(max_token_length=225)
+    assert run.lora.metadata["ss_max_token_length"] == "225"
+
+
+def test_option_weighted_captions(train: Trainer) -> None:
+    def losses(caption: str, **values: Any) -> list[float]:
+        return train(captioned(train, caption), **values).losses
+
+    plain, read = losses("a man"), losses("a (man:1.5)", weighted_captions=True)
+    assert losses("a (man:1.0)", weighted_captions=True) == plain
+    assert len({tuple(x) for x in (plain, read, losses("a (man:1.5)"))}) == 3
+    assert losses("a (man:1.5)", weighted_captions=True, **IN_STEP) == losses(
+        "a (man:1.5)", weighted_captions=True, train_batch_size=1
+    )
+
+
+def test_prompts_of_samples_have_weights_and_the_captions_length(train: Trainer) -> None:
+    def first_picture(prompt: str, **values: Any) -> bytes:
+        run = train(sample_at_first=True, sample_prompts=(f"{prompt} --s 2",), **values)
+        (file,) = run.run.samples_dir.iterdir()
+        return Image.open(file).tobytes()
+
+    assert first_picture("a (man:1.0)") == first_picture("a man") != first_picture("a (man:1.6)")
+    assert first_picture("a man", max_token_length=150) != first_picture("a man")
 
 
 def test_a_training_with_changing_captions_goes_on_as_if_it_had_never_been_stopped(train: Trainer) -> None:

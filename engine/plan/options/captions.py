@@ -96,6 +96,20 @@ class CaptionOptions(OptionGroup):
         usual="on", guide="off (about 1.6 GB more GPU memory)",
         words="memory vram speed cache text encoder",
     )
+    max_token_length: int = option(
+        75, "Length of captions", "Captions",
+        "How many tokens (about as many as words) of a caption count: 75, 150 or 225; what is longer is cut off, and a "
+        "longer limit needs some more memory and time.",
+        usual="75, or 225 for long captions", guide="75", limits=(75, 225),
+        words="long captions tokens memory", step=75,
+    )
+    weighted_captions: bool = option(
+        False, "Weights in captions", "Captions",
+        "Reads (word:1.2), ((word)) and [word] in captions as stronger and weaker words, as prompts do; off, the "
+        "brackets are learnt as letters. Prompts of samples always have weights.",
+        usual="off", guide="off",
+        words="brackets emphasis attention weight",
+    )
     # fmt: on
 
     @field_validator("caption_extension")
@@ -111,4 +125,11 @@ class CaptionOptions(OptionGroup):
     def _some_separator(cls, value: str) -> str:
         if not value:
             raise UserError("bad-value", "caption_separator must not be empty.", 'Usual is a comma: ",".')
+        return value
+
+    @field_validator("max_token_length")
+    @classmethod
+    def _whole_chunks(cls, value: int) -> int:
+        if value % 75:
+            raise UserError("bad-value", f"max_token_length must be 75, 150 or 225, not {value}.")
         return value

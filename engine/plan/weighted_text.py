@@ -1,0 +1,69 @@
+"""Weights of words in a text, as A1111 writes them: `(word)`, `((word))`, `[word]`, `(word:1.2)`; captions and prompts.
+
+A round bracket multiplies the weight of all in it by 1.1 or by the number before its end, a square one divides by 1.1.
+A backslash takes a bracket's meaning away. Brackets that are never closed reach to the end (sd-scripts:
+`TokenizeStrategy.parse_prompt_attention`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ROUND, SQUARE = 1.1, 1 / 1.1
+_PIECE = re.compile(
+    r"\\(?P<literal>[()\[\]\\]?)"
+    r"|:(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\)"
+    r"|(?P<bracket>[()\[\]])"
+    r"|(?P<text>[^\\()\[\]:]+|:)"
+)
+
+
+@dataclass
+class _Part:
+    text: str
+    weight: float = 1.0
+
+
+def weighted_parts(text: str) -> list[tuple[str, float]]:
+    """The text in parts of one weight each, in order and without the brackets; neighbours of the same weight are one.
+
+    At least one part, which may be empty.
+    """
+    parts: list[_Part] = []
+    open_brackets: dict[str, list[int]] = {"(": [], "[": []}
+
+    def close(kind: str, factor: float) -> None:
+        for part in parts[open_brackets[kind].pop() :]:
+            part.weight *= factor
+
+    for piece in _PIECE.finditer(text):
+        bracket, weight = piece["bracket"], piece["weight"]
+        if bracket in open_brackets:
+            open_brackets[bracket].append(len(parts))
+        elif weight is not None and open_brackets["("]:
+            close("(", float(weight))
+        elif bracket == ")" and open_brackets["("]:
+            close("(", ROUND)
+        elif bracket == "]" and open_brackets["["]:
+            close("[", SQUARE)
+        else:
+            parts.append(_Part(piece[0] if piece["literal"] is None else piece["literal"]))
+    for kind, factor in (("(", ROUND), ("[", SQUARE)):
+        while open_brackets[kind]:
+            close(kind, factor)
+    return list(_joined(parts)) or [("", 1.0)]
+
+
+def has_weights(text: str) -> bool:
+    """Whether reading weights makes another text of it: some weight is not 1, or a bracket or backslash goes."""
+    return weighted_parts(text) != [(text, 1.0)]
+
+
+def _joined(parts: list[_Part]) -> Iterator[tuple[str, float]]:
+    start = 0
+    for end in range(1, len(parts) + 1):
+        if end == len(parts) or parts[end].weight != parts[start].weight:
+            yield "".join(part.text for part in parts[start:end]), parts[start].weight
+            start = end
