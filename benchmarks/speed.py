@@ -22,6 +22,7 @@ from accelerate import Accelerator
 
 from benchmarks.reference import PlainLoop, RawBatch
 from engine.data.cache import Latents, Texts
+from engine.data.latent_source import LatentsAhead
 from engine.data.order import epoch_batches
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead
@@ -31,7 +32,6 @@ from engine.models.checkpoint import load
 from engine.models.sdxl import SDXL
 from engine.plan import presets
 from engine.plan.base_model import recognise
-from engine.plan.buckets import size_conditioning
 from engine.plan.caption_draws import CaptionRules
 from engine.plan.dataset import Picture, scan
 from engine.plan.project import Project
@@ -79,8 +79,8 @@ def prepare(base_model: str = "micro", project_folder: Path | None = None) -> Da
         latents = Latents(Path(folder), model, CPU).load(pictures, lambda *_: None)
         encodings = Texts(Path(folder), model, CPU).load([p.caption for p in pictures], lambda *_: None)
     texts = EncodedAhead(CaptionRules(settings.seed), encodings, CPU)  # no dropped captions: the plain loop has none
-    sizes = [size_conditioning(p.bucket, (p.width, p.height)) for p in pictures]
-    return Data(settings, pictures, Samples(pictures, latents, texts, sizes, settings.prior_loss_weight), model)
+    samples = Samples(pictures, LatentsAhead(latents), texts, settings.prior_loss_weight)
+    return Data(settings, pictures, samples, model)
 
 
 class Ours:
@@ -110,7 +110,7 @@ class Ours:
         self.scale = data.model.vae.config["scaling_factor"]
 
     def batch(self, step: int) -> Any:
-        samples = [self.data.samples[i] for i in self.order[step]]
+        samples = [self.data.samples.at(i) for i in self.order[step]]
         return micro_batch(
             samples,
             self.data.samples.texts,

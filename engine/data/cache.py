@@ -11,11 +11,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from PIL import Image, ImageOps
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from engine.data import pixels
 from engine.models.reading import Reading
@@ -46,36 +49,51 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     atomic_write(path, save({name: t.detach().float().cpu().contiguous() for name, t in tensors.items()}))
 
 
+class Latent(NamedTuple):
+    """One picture through the VAE: `mean` and `std` (4, H/8, W/8), not yet scaled by 0.13025. `mask` (H/8, W/8) 0..1:
+    how much each place counts; None where all count alike."""
+
+    mean: Tensor
+    std: Tensor
+    mask: Tensor | None = None
+
+
 class Latents:
-    """Cached VAE latents of pictures. `mean` and `std` of an entry: (4, H/8, W/8), not yet scaled by 0.13025."""
+    """Latents of pictures, cached or encoded anew; with `masks` also what their alpha channels say."""
 
-    def __init__(self, folder: Path, model: SDXL, device: torch.device) -> None:
-        self.folder, self.model, self.device = folder / "latents", model, device
+    def __init__(self, folder: Path, model: SDXL, device: torch.device, masks: bool = False) -> None:
+        self.folder, self.model, self.device, self.masks = folder / "latents", model, device, masks
 
-    def load(self, wanted: Sequence[Picture], progress: Progress) -> list[tuple[Tensor, Tensor]]:
-        """Mean and std of each picture in order, encoding what is missing."""
+    def load(self, wanted: Sequence[Picture], progress: Progress, mirrored: bool = False) -> list[Latent]:
+        """Each picture in order, encoding what is missing; `mirrored`: left and right exchanged before that."""
         entries = []
         for number, picture in enumerate(wanted, start=1):
-            entries.append(self._entry(picture))
+            entries.append(self._entry(picture, mirrored))
             progress(number, len(wanted))
         return entries
 
-    def _entry(self, picture: Picture) -> tuple[Tensor, Tensor]:
+    def encode(self, picture: Picture, mirrored: bool = False) -> Latent:
+        """The same, encoded now and not kept."""
+        return _latent(self._encode(picture, mirrored))
+
+    def _entry(self, picture: Picture, mirrored: bool) -> Latent:
+        vae = self.model.vae
+        also = [word for word, on in (("mirrored", mirrored), ("mask", self.masks)) if on]
         key = _key(
-            sha256_file(picture.path), picture.resized, picture.bucket, self.model.vae_identity, self.model.vae.dtype
+            sha256_file(picture.path), picture.resized, picture.bucket, self.model.vae_identity, vae.dtype, *also
         )
         path = self.folder / f"{key}.safetensors"
         entry = _read(path)
         if entry is None:
-            entry = self._encode(picture)
+            entry = self._encode(picture, mirrored)
             _write(path, entry)
-        return entry["mean"], torch.exp(0.5 * entry["logvar"].clamp(-30.0, 20.0))
+        return _latent(entry)
 
     @torch.inference_mode()
-    def _encode(self, picture: Picture) -> dict[str, Tensor]:
-        image = pixels.fit(pictures.load(picture.path), picture.resized, picture.bucket)
+    def _encode(self, picture: Picture, mirrored: bool) -> dict[str, Tensor]:
+        image, alpha = pictures.load_with_alpha(picture.path) if self.masks else (pictures.load(picture.path), None)
         vae = self.model.vae.to(self.device)
-        batch = pixels.to_tensor(image)[None].to(self.device, vae.dtype)
+        batch = pixels.to_tensor(self._placed(image, picture, mirrored))[None].to(self.device, vae.dtype)
         posterior = vae.encode(batch).latent_dist
         entry = {"mean": posterior.mean[0].float().cpu(), "logvar": posterior.logvar[0].float().cpu()}
         if not all(bool(torch.isfinite(t).all()) for t in entry.values()):
@@ -84,7 +102,18 @@ class Latents:
                 f"The VAE turned {inert(picture.path)} into values that are not numbers.",
                 "Leave this picture out, or use a base model whose VAE is whole.",
             )
+        if alpha is not None:
+            mask = pixels.opacity(self._placed(alpha, picture, mirrored))
+            entry["mask"] = interpolate(mask[None, None], size=entry["mean"].shape[1:], mode="area")[0, 0]
         return entry
+
+    def _placed(self, image: Image.Image, picture: Picture, mirrored: bool) -> Image.Image:
+        placed = pixels.fit(image, picture.resized, picture.bucket)
+        return ImageOps.mirror(placed) if mirrored else placed
+
+
+def _latent(entry: dict[str, Tensor]) -> Latent:
+    return Latent(entry["mean"], torch.exp(0.5 * entry["logvar"].clamp(-30.0, 20.0)), entry.get("mask"))
 
 
 class Texts:

@@ -25,3 +25,8 @@ def to_tensor(image: Image.Image) -> Tensor:
     """(3, H, W) float32 in -1..1."""
     pixels = torch.from_numpy(np.array(image, dtype=np.uint8, copy=True))
     return pixels.permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+
+
+def opacity(alpha: Image.Image) -> Tensor:
+    """(H, W) float32 in 0..1 of an alpha channel, 1 where it is opaque."""
+    return torch.from_numpy(np.array(alpha, dtype=np.uint8, copy=True)).float().div_(255.0)

@@ -14,21 +14,29 @@ import torch
 from torch import Tensor
 
 from engine.data.text_source import BatchTexts, TextSource
+from engine.plan.buckets import size_conditioning
+from engine.plan.draws import happens
 
 if TYPE_CHECKING:
+    from engine.data.latent_source import LatentSource
     from engine.plan.dataset import Picture
+
+MIRRORED = 0.5
+"""How often a picture is mirrored where it may be."""
 
 
 @dataclass(frozen=True)
 class Sample:
     """One picture, encoded. Latent `mean`, `std`: (4, h, w), unscaled; `caption`: its `Picture.words`;
-    `time_ids` (6,): original height and width, crop top and left, target height and width; `weight` of its loss."""
+    `time_ids` (6,): original height and width, crop top and left, target height and width; `weight` of its loss;
+    `mask` (h, w) 0..1: how much each place counts in it, None where all count alike."""
 
     mean: Tensor
     std: Tensor
     caption: str
     time_ids: Tensor
     weight: float
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class MicroBatch:
 
     latents (B, 4, h, w) scaled by the VAE's factor, noise of the same shape (the target), timesteps (B,) int64,
     texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the
-    optimizer step `step`.
+    optimizer step `step`. masks (B, h, w): how much each place counts in the loss; None where all count alike.
     """
 
     step: int
@@ -49,34 +57,52 @@ class MicroBatch:
     texts: BatchTexts
     time_ids: Tensor
     weights: Tensor
+    masks: Tensor | None = None
 
 
 class Samples:
-    """All samples of a run, and what encodes their captions."""
+    """All samples of a run, and what encodes their captions. With `mirror` half of all draws are mirrored (sd-scripts:
+    flip_aug), which ones is a function of `seed`, step and position."""
 
     def __init__(
         self,
         pictures: Sequence[Picture],
-        latents: Sequence[tuple[Tensor, Tensor]],
+        latents: LatentSource,
         texts: TextSource,
-        conditioning: Sequence[tuple[int, ...]],
         prior_loss_weight: float,
+        *,
+        seed: int = 0,
+        mirror: bool = False,
     ) -> None:
-        self.pictures = list(pictures)
-        self.texts = texts
-        self._samples = [
-            Sample(
-                mean,
-                std,
-                picture.words,
-                torch.tensor(size, dtype=torch.float32),
-                prior_loss_weight if picture.kind == "reg" else 1.0,
-            )
-            for picture, (mean, std), size in zip(pictures, latents, conditioning, strict=True)
+        self.pictures, self.texts = list(pictures), texts
+        self._latents, self._prior_loss_weight = latents, prior_loss_weight
+        self._seed, self._mirror = seed, mirror
+        self._sizes = [
+            [
+                torch.tensor(size_conditioning(p.bucket, (p.width, p.height), mirrored), dtype=torch.float32)
+                for p in self.pictures
+            ]
+            for mirrored in (False, True)
         ]
 
-    def __getitem__(self, index: int) -> Sample:
-        return self._samples[index]
+    def drawn(self, indices: Sequence[int], step: int, first_position: int) -> list[Sample]:
+        """The samples of a batch at `first_position` and following of optimizer step `step`."""
+        return [
+            self.at(index, self._mirror and happens(MIRRORED, self._seed, "flip", step, position))
+            for position, index in enumerate(indices, start=first_position)
+        ]
+
+    def at(self, index: int, mirrored: bool = False) -> Sample:
+        """One picture as it is, or mirrored."""
+        picture, latent = self.pictures[index], self._latents.latent(index, mirrored)
+        return Sample(
+            latent.mean,
+            latent.std,
+            picture.words,
+            self._sizes[mirrored][index],
+            self._prior_loss_weight if picture.kind == "reg" else 1.0,
+            latent.mask,
+        )
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self.pictures)

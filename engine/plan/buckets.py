@@ -143,10 +143,13 @@ def crop_ltrb(bucket: Size, image: Size) -> tuple[int, int, float, float]:
     return left, top, left + width, top + height
 
 
-def size_conditioning(bucket: Size, image: Size) -> tuple[int, int, int, int, int, int]:
+def size_conditioning(bucket: Size, image: Size, mirrored: bool = False) -> tuple[int, int, int, int, int, int]:
     """(orig_h, orig_w, crop_top, crop_left, target_h, target_w), the six numbers SDXL is told about a picture.
 
-    Original: the file's size after EXIF orientation; target: the bucket. Formula: `get_size_embeddings`.
+    Original: the file's size after EXIF orientation; target: the bucket. Formula: `get_size_embeddings`. Of a mirrored
+    picture the right edge becomes the left one (`BaseDataset.__getitem__`).
     """
-    left, top, _, _ = crop_ltrb(bucket, image)
+    left, top, right, _ = crop_ltrb(bucket, image)
+    if mirrored:
+        left = int(bucket[0] - right)
     return image[1], image[0], top, left, bucket[1], bucket[0]

@@ -31,7 +31,7 @@ class Picture:
 
     repeats: how often it is seen in an epoch, after balancing; 0 where it is not used. left_out: by the user, or
     because it cannot be trained. caption_path: None where there is no caption file. lines: all that its caption may
-    be, with enable_wildcard; else none.
+    be, with enable_wildcard; else none. alpha: the file says how opaque each pixel is.
     """
 
     path: Path
@@ -47,6 +47,7 @@ class Picture:
     left_out: bool
     problems: tuple[Finding, ...] = ()
     lines: tuple[str, ...] = ()
+    alpha: bool = False
 
     @property
     def words(self) -> str:
@@ -235,6 +236,8 @@ def _look_at(
         else:
             found.append(problems.too_small(path, size.width, size.height, rules.step))
     unusable = bool(found)
+    if size.animated:
+        found.append(problems.animated(path))
     if left_out or unusable:
         caption = replace(caption, problem=None)  # nobody trains it
     # Regularisation pictures without captions are the guide's own way: the class words are what they show.
@@ -254,6 +257,7 @@ def _look_at(
         left_out=left_out or unusable,
         problems=tuple(found),
         lines=caption.lines,
+        alpha=size.alpha,
     )
 
 

@@ -8,6 +8,7 @@ from engine.plan.base_model import BaseModel
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.errors import Finding, few, plural
+from engine.plan.picture_checks import check_pictures
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 
@@ -23,6 +24,7 @@ SHORT_BATCHES_SHARE = 1.15
 def check_dataset(settings: Settings, dataset: Dataset, project: Project) -> Iterator[Finding]:
     """What is worth saying about the pictures that were read."""
     yield from _amount(dataset)
+    yield from check_pictures(settings, dataset)
     yield from _small_pictures(settings, dataset)
     yield from _captions(settings, dataset, project)
     yield from _regularisation(dataset, project)

@@ -14,6 +14,7 @@ _LAYOUT = 'Put them into a folder such as "25_ohwx man", where 25 is the number 
 _SEVERAL = {
     "broken-picture": "{} cannot be read and are left out",
     "picture-too-small": "{} are too small or too narrow to be trained and are left out",
+    "picture-animated": "{} are animated, and only the first frame of each is used",
     "caption-missing": "{} have no caption, so the words of their folder are used",
     "caption-empty": "{} have an empty caption file, so the words of their folder are used",
     "caption-blank": "{} have a caption file whose first line is blank, so their caption is empty",
@@ -37,6 +38,16 @@ def too_small(path: Path, width: int, height: int, step: int) -> Finding:
         "picture-too-small",
         f"{path.name} in {path.parent.name} has {width}×{height} pixels, too few for training; it is left out.",
         f"At the size of training, each side needs at least {step} pixels.",
+    )
+
+
+def animated(path: Path) -> Finding:
+    """A picture of several frames."""
+    return Finding(
+        "picture-animated",
+        f"{path.name} in {path.parent.name} is animated; only its first frame is used.",
+        "Save the frame that you want as a picture of its own.",
+        level="note",
     )
 
 

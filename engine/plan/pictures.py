@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +35,16 @@ _CRC_BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Size:
-    """Width and height in pixels after EXIF orientation; 0 where the file cannot be read, `problem` says why."""
+    """Width and height in pixels after EXIF orientation; 0 where the file cannot be read, `problem` says why.
+
+    alpha: the file says how opaque each pixel is. animated: it has several frames.
+    """
 
     width: int
     height: int
     problem: str = ""
+    alpha: bool = False
+    animated: bool = False
 
 
 class _BrokenError(Exception):
@@ -108,6 +115,7 @@ def measure(path: Path) -> Size:
             with Image.open(file) as image:
                 turned = _check_whole_and_read_orientation(path, image) in _TURNED
                 width, height = image.size
+                alpha, animated = image.has_transparency_data, _is_animated(image)
     except MemoryError:
         return Size(0, 0, "it needs more memory than there is")
     except Image.DecompressionBombError:
@@ -116,28 +124,59 @@ def measure(path: Path) -> Size:
         return Size(0, 0, _reason(path, error))
     if width < 1 or height < 1:
         return Size(0, 0, "it has no pixels")
-    return Size(height, width) if turned else Size(width, height)
+    if turned:
+        width, height = height, width
+    return Size(width, height, alpha=alpha, animated=animated)
 
 
 def load(path: Path) -> Image.Image:
     """The pixels of a picture as people see it: EXIF orientation applied, RGB, 8 bits a channel.
 
-    Transparency is dropped as in sd-scripts without alpha_mask. 16-bit grey is scaled, where sd-scripts (through
-    Pillow) makes it white. Raises UserError `broken-picture`.
+    Transparency is dropped as in sd-scripts: what lies under it is trained (`load_with_alpha` gives both). 16-bit grey
+    is scaled, where sd-scripts (through Pillow) makes it white. Of an animation it is the first frame.
+    Raises UserError `broken-picture`.
     """
+    with _damage(path):
+        return _rgb(_upright(path))
+
+
+def load_with_alpha(path: Path) -> tuple[Image.Image, Image.Image | None]:
+    """As `load`, and beside it how opaque each pixel is (mode L, 255 is opaque); None for a picture without alpha."""
+    with _damage(path):
+        upright = _upright(path)
+        alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
+        return _rgb(upright), alpha
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                if upright.mode.startswith("I;16"):
-                    upright = upright.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-                return upright.convert("RGB")
+            yield
     except Exception as error:
         raise UserError(
             "broken-picture", f"The picture {path} cannot be read: {_reason(path, error)}.", "Leave it out."
         ) from error
+
+
+def _upright(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def _rgb(upright: Image.Image) -> Image.Image:
+    # 16-bit grey: "I;16", or "I" where Pillow has no such mode for the format.
+    if upright.mode.startswith("I;16") or (upright.mode == "I" and _brightest(upright) > 255):
+        upright = upright.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    return upright.convert("RGB")
+
+
+def _brightest(grey: Image.Image) -> float:
+    _, most = grey.getextrema()
+    assert isinstance(most, int | float)
+    return most
 
 
 def _check_whole_and_read_orientation(path: Path, image: Image.Image) -> int:
@@ -150,6 +189,11 @@ def _check_whole_and_read_orientation(path: Path, image: Image.Image) -> int:
         image.load()
     orientation = image.getexif().get(_ORIENTATION, 1)
     return orientation if isinstance(orientation, int) else 1
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Several frames in time; what cameras put into an MPO file beside the photograph is no animation."""
+    return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 
 def _check_png(path: Path) -> set[bytes]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from engine.context import JobContext
 from engine.data.cache import Latents, Texts
+from engine.data.latent_source import LatentsAhead, LatentsInStep, LatentSource
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead, EncodedInStep, TextSource, TrainedInStep
 from engine.generate.prompts import Encode, FromCache, WithTrained, prompt_reading, texts_of
 from engine.models.reading import Reading
 from engine.models.sdxl import SDXL
-from engine.plan.buckets import size_conditioning
 from engine.plan.caption_draws import CaptionRules
-from engine.plan.dataset import Dataset
+from engine.plan.dataset import Dataset, Picture
+from engine.plan.pictures import load
 from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
@@ -36,7 +36,7 @@ def encode_everything(
 ) -> tuple[Samples, Encode]:
     """Latents and texts through the caches, and what encodes the prompts `asked` and others later.
 
-    Afterwards the VAE leaves the GPU, and so do text encoders that no step needs.
+    Afterwards VAE and text encoders leave the GPU, unless every step needs them.
     """
     assert context.job.project is not None
     cache = Project.open(context.job.project).cache_dir
@@ -62,13 +62,30 @@ def encode_everything(
         texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, as_caption, model, device)
         encode = FromCache(prompts, known, home, context.raise_if_stopped)
     home()
-    with context.phase("encoding pictures", len(pictures), "pictures") as progress:
-        latents: list[tuple[Tensor, Tensor]] = Latents(cache, model, device).load(pictures, progress)
-    model.vae.to("cpu")
+    latents = _latents(context, settings, pictures, Latents(cache, model, device, settings.alpha_mask))
+    if settings.cache_latents:
+        model.vae.to("cpu")
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    conditioning = [size_conditioning(p.bucket, (p.width, p.height)) for p in pictures]
-    return Samples(pictures, latents, texts, conditioning, settings.prior_loss_weight), encode
+    samples = Samples(
+        pictures, latents, texts, settings.prior_loss_weight, seed=settings.seed, mirror=settings.flip_aug
+    )
+    return samples, encode
+
+
+def _latents(context: JobContext, settings: Settings, pictures: Sequence[Picture], latents: Latents) -> LatentSource:
+    if not settings.cache_latents:
+        with context.phase("reading pictures", len(pictures), "pictures") as progress:
+            for number, picture in enumerate(pictures, start=1):
+                load(picture.path)  # a broken one is said now and not in the middle of the training
+                progress(number, len(pictures))
+        return LatentsInStep(latents, pictures)
+    with context.phase("encoding pictures", len(pictures), "pictures") as progress:
+        upright = latents.load(pictures, progress)
+    if not settings.flip_aug:
+        return LatentsAhead(upright)
+    with context.phase("encoding mirrored pictures", len(pictures), "pictures") as progress:
+        return LatentsAhead(upright, latents.load(pictures, progress, mirrored=True))
 
 
 def place_text_encoders(model: SDXL, settings: Settings, device: torch.device) -> None:

@@ -182,8 +182,8 @@ def all_but_the_lora(model: SDXL, network: LoraNetwork, optimizer: torch.optim.O
     kept = {flat.untyped_storage().data_ptr() for flat in network.parameters}
     states = (value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor))
     grads = (flat.grad for flat in network.parameters if flat.grad is not None)
-    encoders = (model.text_encoder, model.text_encoder_2)
-    modules = (model.unet, *(encoder for encoder in encoders if encoder.device.type != "cpu"))
+    others = (model.text_encoder, model.text_encoder_2, model.vae)
+    modules = (model.unet, *(module for module in others if module.device.type != "cpu"))
     weights = (tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
     for tensor in (*weights, *states, *grads):
         if tensor.untyped_storage().data_ptr() not in kept:

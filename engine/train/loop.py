@@ -90,7 +90,9 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
                 added_cond_kwargs={"text_embeds": pooled.to(t.dtype), "time_ids": batch.time_ids},
                 return_dict=False,
             )[0]
-        loss = denoising_loss(predicted, batch.noise, batch.timesteps, batch.weights, alphas, t.settings.min_snr_gamma)
+        loss = denoising_loss(
+            predicted, batch.noise, batch.timesteps, batch.weights, alphas, t.settings.min_snr_gamma, batch.masks
+        )
         t.accelerator.backward(loss / t.settings.gradient_accumulation_steps)
         losses.append(loss.detach())
     # a limit of infinity only measures, so that the norm is always known
@@ -135,7 +137,7 @@ def train(t: Training) -> Outcome:
             for indices in group:
                 batches.append(
                     micro_batch(
-                        [t.samples[i] for i in indices],
+                        t.samples.drawn(indices, step, position),
                         t.samples.texts,
                         randomness,
                         epoch=epoch,

@@ -26,14 +26,24 @@ def min_snr_weight(timesteps: Tensor, alphas: Tensor, gamma: float) -> Tensor:
 
 
 def denoising_loss(
-    predicted: Tensor, target: Tensor, timesteps: Tensor, weights: Tensor, alphas: Tensor, gamma: float
+    predicted: Tensor,
+    target: Tensor,
+    timesteps: Tensor,
+    weights: Tensor,
+    alphas: Tensor,
+    gamma: float,
+    masks: Tensor | None = None,
 ) -> Tensor:
     """Scalar: mean over the batch of each sample's weighted mean squared error, in fp32.
 
     `weights` (B,) is prior_loss_weight for regularisation pictures and 1 otherwise; as in sd-scripts
-    (`train_network.process_batch`) the mean is not renormalised by them. `gamma` 0 switches min-SNR off.
+    (`train_network.process_batch`) the mean is not renormalised by them. `gamma` 0 switches min-SNR off. `masks`
+    (B, h, w) multiply each place's error, also without renormalising (`apply_masked_loss`).
     """
-    error = (predicted.float() - target.float()).square().mean(dim=(1, 2, 3)) * weights
+    errors = (predicted.float() - target.float()).square()
+    if masks is not None:
+        errors = errors * masks[:, None]
+    error = errors.mean(dim=(1, 2, 3)) * weights
     if gamma > 0:
         error = error * min_snr_weight(timesteps, alphas, gamma)
     return error.mean()

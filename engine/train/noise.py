@@ -84,4 +84,13 @@ def micro_batch(
         texts=texts.batch([s.caption for s in samples], epoch=epoch, step=step, first_position=first_position),
         time_ids=send(torch.stack([s.time_ids for s in samples]), device),
         weights=send(torch.tensor([s.weight for s in samples]), device),
+        masks=_masks(samples, device),
     )
+
+
+def _masks(samples: Sequence[Sample], device: torch.device) -> Tensor | None:
+    """(B, h, w), 1 all over for a picture without a mask; None where none has one."""
+    if all(sample.mask is None for sample in samples):
+        return None
+    masks = [torch.ones_like(s.mean[0]) if s.mask is None else s.mask for s in samples]
+    return send(torch.stack(masks), device)

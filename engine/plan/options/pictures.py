@@ -50,6 +50,27 @@ class PictureOptions(OptionGroup):
         usual="2048", guide="2048", limits=(8, 16384),
         words="aspect ratio", step=32,
     )
+    flip_aug: bool = option(
+        False, "Mirror pictures", "Pictures",
+        "Shows a picture mirrored about every second time, left and right exchanged: more variety from few pictures, "
+        "but wrong for faces, writing and whatever has two different sides.",
+        usual="off for people, on for symmetrical things", guide="off",
+        words="flip mirror horizontal augmentation",
+    )
+    alpha_mask: bool = option(
+        False, "Learn only what is opaque", "Pictures",
+        "Where a picture is transparent nothing is learnt, and half of it where it is half transparent: cut the "
+        "background out, and only the subject counts.",
+        usual="off, on for pictures with a cut-out background", guide="off",
+        words="mask masked loss transparent background cut out alpha",
+    )
+    cache_latents: bool = option(
+        True, "Encode pictures once", "Pictures",
+        "Turns all pictures into the model's own form before the training begins; off, that is done anew each time a "
+        "picture is seen, which is slower, needs more GPU memory and gives the same result.",
+        usual="on", guide="off (which is slower; it says the opposite)",
+        words="memory vram speed cache latents vae",
+    )
     # fmt: on
 
     @field_validator("resolution", mode="before")
