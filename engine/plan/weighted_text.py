@@ -14,7 +14,7 @@ from dataclasses import dataclass
 ROUND, SQUARE = 1.1, 1 / 1.1
 _PIECE = re.compile(
     r"\\(?P<literal>[()\[\]\\]?)"
-    r"|:(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\)"
+    r"|:(?P<weight>[+-]?(?:\d{1,6}\.?\d{0,20}|\.\d{1,20}))\)"
     r"|(?P<bracket>[()\[\]])"
     r"|(?P<text>[^\\()\[\]:]+|:)"
 )

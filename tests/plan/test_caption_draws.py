@@ -6,6 +6,8 @@ import random
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.plan.caption_draws import CaptionRules, chosen
 from engine.plan.draws import draw, happens
@@ -154,6 +156,27 @@ def test_all_words_that_are_possible_are_told_before():
     assert possible() == ("a;b",)
     assert possible(caption_prefix="x,", secondary_separator=";") == ("x, a,b",)
     assert possible(caption_dropout_rate=0.1) == possible(caption_dropout_every_n_epochs=2) == ("a;b", "")
+
+
+@given(
+    st.text(alphabet="ab ,;|{}\n/", max_size=40),
+    st.fixed_dictionaries(
+        {
+            "caption_prefix": st.sampled_from(["", "{x"]),
+            "shuffle_caption": st.booleans(),
+            "enable_wildcard": st.booleans(),
+            "caption_tag_dropout_rate": st.sampled_from([0.0, 0.5]),
+            "keep_tokens": st.integers(0, 5),
+            "keep_tokens_separator": st.sampled_from(["", "|", "|||"]),
+            "caption_separator": st.sampled_from([",", ";", " "]),
+            "secondary_separator": st.sampled_from(["", ";", ","]),
+        }
+    ),
+)
+def test_any_caption_becomes_words_and_no_letter_is_made_up(caption, rules):
+    words = drawn(caption, **rules)
+    before = Counter(caption + rules["caption_prefix"])
+    assert all(words.count(letter) <= before[letter] for letter in "abx")
 
 
 def test_draws_are_the_same_on_every_machine():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,28 @@ def test_every_mode_becomes_the_rgb_that_is_seen_and_alpha_is_kept_beside(tmp_pa
     assert rgb.mode == load(path).mode == "RGB"
     assert rgb.getpixel((1, 1)) == load(path).getpixel((1, 1)) == pytest.approx(pixel, abs=1)
     assert (mask.getpixel((1, 1)) if mask is not None else None) == alpha
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "pixel", "alpha"),
+    [(2, (25700, 51400, 257), (100, 200, 1), None), (6, (25700, 51400, 257, 12850), (100, 200, 1), 50)],
+)
+def test_16_bit_colours_keep_their_colours(tmp_path, kind, values, pixel, alpha):
+    """Kind 2 is RGB, 6 is RGBA; Pillow writes neither with 16 bits."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    row = b"\0" + struct.pack(f">{len(values)}H", *values) * 4
+    header = struct.pack(">IIBBBBB", 4, 4, 16, kind, 0, 0, 0)
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * 4)) + chunk(b"IEND", b"")
+    )
+    rgb, mask = load_with_alpha(path)
+    assert measure(path).alpha == (alpha is not None)
+    assert rgb.getpixel((0, 0)) == pixel
+    assert (mask.getpixel((0, 0)) if mask is not None else None) == alpha
 
 
 def test_a_transparent_colour_of_a_palette_is_alpha(tmp_path):

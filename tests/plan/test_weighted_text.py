@@ -32,6 +32,7 @@ from engine.plan.weighted_text import has_weights, weighted_parts
         ("10:30 (at:noon)", [("10:30 ", 1.0), ("at:noon", 1.1)]),
         ("a:1.2) b", [("a:1.2) b", 1.0)]),
         ("(a:1.2.3)", [("a:1.2.3", 1.1)]),
+        (f"(a:{'9' * 400})", [(f"a:{'9' * 400}", 1.1)]),  # no weight that arithmetic could not bear
         (
             "a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).",
             [
