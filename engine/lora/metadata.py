@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import prodigyopt
-import torch
-
+from engine.optimizer_class import described
 from engine.plan.dataset import Dataset, Picture
 from engine.plan.settings import Settings, to_dict
 from engine.plan.trained_parts import rates
@@ -84,12 +82,6 @@ def short_hash(path: Path) -> str | None:
         return hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
 
 
-def _optimizer(settings: Settings) -> str:
-    kind = prodigyopt.Prodigy if settings.optimizer_type == "Prodigy" else torch.optim.AdamW
-    arguments = ",".join(f"{k}={v}" for k, v in settings.optimizer_kwargs.items())
-    return f"{kind.__module__}.{kind.__name__}" + (f"({arguments})" if arguments else "")
-
-
 def build(
     settings: Settings,
     dataset: Dataset,
@@ -102,7 +94,11 @@ def build(
     """All metadata but the hashes, which `weights.write` adds."""
     steps = dataset.steps
     width, height = settings.size
+    rate: float | None = settings.learning_rate
+    schedule: str = settings.schedule
     base, trained = Path(settings.pretrained_model_name_or_path), rates(settings)
+    if settings.finds_its_own_rate:  # as sd-scripts spells it
+        rate, trained, schedule = None, {}, f"adafactor:{settings.learning_rate}"
     values: dict[str, Any] = {
         "ss_session_id": session_id,
         "ss_training_started_at": progress.started,
@@ -111,12 +107,12 @@ def build(
         "ss_training_comment": settings.training_comment or (f"trigger: {trigger}" if trigger else None),
         "ss_steps": progress.step,
         "ss_epoch": progress.epoch,
-        "ss_learning_rate": settings.learning_rate,
+        "ss_learning_rate": rate,
         "ss_unet_lr": trained.get("unet"),
         "ss_text_encoder_lr": trained.get("text_encoder_1", trained.get("text_encoder_2")),
-        "ss_lr_scheduler": "constant",
-        "ss_lr_warmup_steps": 0,
-        "ss_optimizer": _optimizer(settings),
+        "ss_lr_scheduler": schedule,
+        "ss_lr_warmup_steps": settings.lr_warmup_steps,
+        "ss_optimizer": described(settings.optimizer_type, settings.optimizer_kwargs),
         "ss_max_train_steps": steps.total,
         "ss_num_epochs": steps.epochs,
         "ss_num_batches_per_epoch": steps.batches_per_epoch,

@@ -10,11 +10,16 @@ from engine.plan.base_model import BaseModel
 from engine.plan.dataset import Dataset
 from engine.plan.errors import Finding
 from engine.plan.files import mount_point
+from engine.plan.optimizers import Sizes, state_elements
 from engine.plan.project import Project
+from engine.plan.saving_times import most_loras
 from engine.plan.settings import Settings
 
 WIDTHS = {"sdxl": (1_223_680, 1_436_160), "micro": (17_600, 22_080)}
 """Inputs and outputs of all layers that get a LoRA, summed: rank times these are the elements of all downs and ups."""
+
+LAYERS = {"sdxl": 722, "micro": 125}
+"""How many layers that are."""
 
 FILE_BYTES = {"float": 4, "fp16": 2, "bf16": 2}
 STATE_BYTES = 4  # everything in a checkpoint is fp32
@@ -33,22 +38,15 @@ def disk_use(settings: Settings, dataset: Dataset, base: BaseModel) -> DiskUse:
     """What a training with these settings writes. A new checkpoint is whole before the oldest one goes."""
     downs, ups = (settings.network_dim * width for width in WIDTHS[base.size])
     lora = (downs + ups) * FILE_BYTES[settings.save_precision]
-    checkpoint = (downs + ups + _optimizer_elements(settings, downs, ups)) * STATE_BYTES
-    epochs, every = settings.max_train_epochs, settings.save_every_n_epochs
-    loras = 1 + ((epochs - 1) // every if every else 0)
+    # a down has the rank as its rows, an up as its columns
+    rows_and_columns = sum(WIDTHS[base.size]) + 2 * settings.network_dim * LAYERS[base.size]
+    sizes = Sizes(downs, ups, rows_and_columns)
+    kept = state_elements(settings.optimizer_type, settings.optimizer_kwargs, sizes)
+    checkpoint = (downs + ups + kept) * STATE_BYTES
+    loras = most_loras(settings, dataset.steps.total)
     interval = settings.checkpoint_every_n_steps or dataset.steps.total
     written = -(-dataset.steps.total // interval)
     return DiskUse(lora, checkpoint, loras * lora + min(settings.keep_last_n_checkpoints + 1, written) * checkpoint)
-
-
-def _optimizer_elements(settings: Settings, downs: int, ups: int) -> int:
-    if settings.optimizer_type == "AdamW":
-        return 2 * (downs + ups)
-    # Prodigy: two averages, and for its d the sum of gradients and the start, of which only each slice_p-th is kept;
-    # the start of the ups is zero and takes nothing.
-    sliced = settings.optimizer_kwargs.get("slice_p", 1)
-    part = sliced if isinstance(sliced, int) and sliced > 0 else 1
-    return 2 * (downs + ups) + (downs + ups) // part + downs // part
 
 
 def check_disk(settings: Settings, dataset: Dataset, base: BaseModel, project: Project) -> Iterator[Finding]:

@@ -8,7 +8,8 @@ from typing import Any, Literal, cast, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-Kind = Literal["switch", "integer", "number", "choice", "text", "list"]
+Kind = Literal["switch", "integer", "number", "choice", "open", "text", "list"]
+"""open: one of the choices, or a text of another kind (`Option.otherwise`)."""
 Page = Literal["basic", "advanced", "samples"]
 """The parts of a form, as the guide has them."""
 
@@ -34,6 +35,7 @@ class Option:
     page: Page = "advanced"
     words: str = ""
     step: float = 1.0
+    otherwise: str = ""
 
 
 class OptionGroup(BaseModel):
@@ -54,7 +56,11 @@ def option(
     page: Page = "advanced",
     words: str = "",
     step: float = 1.0,
+    known: tuple[str, ...] = (),
+    otherwise: str = "",
 ) -> Any:
+    """`known`: a text that is one of these, or something else that its own validator judges. `otherwise`: in words, what
+    that is; of a number, what holds beside its limits."""
     return Field(
         default,
         title=title,
@@ -70,6 +76,8 @@ def option(
             "page": page,
             "words": words,
             "step": step,
+            "known": list(known),
+            "otherwise": otherwise,
         },
     )
 
@@ -79,6 +87,8 @@ def describe(name: str, field: FieldInfo) -> Option:
     extra = field.json_schema_extra
     assert isinstance(extra, dict)
     kind, choices = _kind(field.annotation)
+    if known := cast(list[str], extra["known"]):
+        kind, choices = "open", tuple(known)
     minimum, maximum = extra["minimum"], extra["maximum"]
     return Option(
         name=name,
@@ -95,6 +105,7 @@ def describe(name: str, field: FieldInfo) -> Option:
         page=cast(Page, extra["page"]),
         words=str(extra["words"]),
         step=float(cast(float, extra["step"])),
+        otherwise=str(extra["otherwise"]),
     )
 
 
@@ -103,5 +114,11 @@ def _kind(annotation: object) -> tuple[Kind, tuple[str, ...]]:
         return "choice", get_args(annotation)
     if get_origin(annotation) is tuple:
         return "list", ()
-    kinds: dict[object, Kind] = {bool: "switch", int: "integer", float: "number", str: "text"}
+    kinds: dict[object, Kind] = {
+        bool: "switch",
+        int: "integer",
+        float: "number",
+        int | float: "number",
+        str: "text",
+    }
     return kinds[annotation], ()

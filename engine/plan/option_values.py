@@ -7,6 +7,9 @@ import ast
 from engine.plan.errors import UserError
 
 MAX_FILE_NAME_CHARACTERS = 120
+OF_ARGUMENTS = frozenset({"optimizer_args", "lr_scheduler_args"})
+"""Options that are lists of name=value; written in one line with spaces between them."""
+
 _NOT_IN_NAMES = frozenset('/\\:*?"<>|')
 
 
@@ -33,7 +36,7 @@ def parse_resolution(value: object) -> tuple[int, int]:
     return sides[0] or 0, sides[1] or 0
 
 
-def parse_optimizer_args(arguments: tuple[str, ...]) -> dict[str, object]:
+def parse_arguments(option: str, arguments: tuple[str, ...]) -> dict[str, object]:
     """`name=value` texts as keyword arguments; a value is a Python literal, as sd-scripts reads it (`get_optimizer`).
 
     Raises UserError `bad-value` naming the argument that cannot be read.
@@ -43,12 +46,12 @@ def parse_optimizer_args(arguments: tuple[str, ...]) -> dict[str, object]:
         name, equals, text = argument.partition("=")
         name, text = name.strip(), text.strip()
         if not equals or not name.isidentifier():
-            raise UserError("bad-value", f'optimizer_args: "{argument}" must read name=value.')
+            raise UserError("bad-value", f'{option}: "{argument}" must read name=value.')
         # A comma at the end is left over from a list (kohya_ss#3052); Python would silently read a tuple.
         if text.endswith(","):
             raise UserError(
                 "bad-value",
-                f'optimizer_args: "{argument}" ends in a comma.',
+                f'{option}: "{argument}" ends in a comma.',
                 "Put spaces between the arguments, without commas.",
             )
         try:
@@ -56,10 +59,20 @@ def parse_optimizer_args(arguments: tuple[str, ...]) -> dict[str, object]:
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise UserError(
                 "bad-value",
-                f'optimizer_args: "{argument}" has a value that is neither a number, True, False, a list nor a '
+                f'{option}: "{argument}" has a value that is neither a number, True, False, a list nor a '
                 "text in quotes.",
             ) from None
     return answer
+
+
+def steps_or_share(value: object) -> object:
+    """A number of steps as an int, a share of all steps (under 1) as a float; what is neither is given back as it is,
+    or refused. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
+        return 0 if isinstance(value, float) and value == 0 else value
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(value)
+    return int(value)
 
 
 def _whole_number(value: object) -> int | None:

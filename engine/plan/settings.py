@@ -17,7 +17,9 @@ from pydantic import ValidationError
 
 from engine.plan.errors import UserError, inert
 from engine.plan.option import Option
-from engine.plan.options import PRODIGY_ARGS, Settings, by_name, options
+from engine.plan.option_values import OF_ARGUMENTS
+from engine.plan.optimizers import usual_args
+from engine.plan.options import Settings, by_name, options
 
 __all__ = [
     "BETWEEN",
@@ -54,6 +56,7 @@ _OWN_WORDS = frozenset(
         "caption_extension",
         "caption_separator",
         "max_token_length",
+        "lr_scheduler_args",
         "optimizer_args",
         "output_name",
         "resolution",
@@ -87,7 +90,7 @@ def resolve_named(layers: Iterable[tuple[str, Mapping[str, object]]]) -> Setting
         before = merged.get("optimizer_type", "Prodigy")
         optimizer = values.get("optimizer_type", before)
         if optimizer != before and "optimizer_args" not in values:
-            values["optimizer_args"] = PRODIGY_ARGS if optimizer == "Prodigy" else ()
+            values["optimizer_args"] = usual_args(str(optimizer))
         merged |= values
         where |= dict.fromkeys(values, name)
     try:
@@ -145,16 +148,18 @@ def parse_text(name: str, text: str) -> object:
             number = _number(plain)
             if number is not None:
                 return number
-        case "choice":
+        case "choice" | "open":
             unquoted = _unquoted(plain)
             for choice in option.choices:
                 if choice.lower() == unquoted.lower():
                     return choice
+            if option.kind == "open":
+                return unquoted
         case "list":
             items = _toml_value(plain) if plain.startswith("[") else None
             if isinstance(items, list) and all(isinstance(item, str) for item in items):
                 return tuple(items)
-            if name == "optimizer_args":
+            if name in OF_ARGUMENTS:
                 if not plain.startswith("["):
                     return tuple(_unquoted(plain).split())
             elif not isinstance(items, list) and not plain.startswith(('["', "['")):  # else A1111's [red:blue:0.5]
@@ -206,6 +211,8 @@ def _expected(option: Option) -> str:
             return "true or false"
         case "choice":
             return f"{', '.join(option.choices[:-1])} or {option.choices[-1]}"
+        case "open":
+            return f"{', '.join(option.choices)} or {option.otherwise}"
         case "list":
             return "a list of texts"
         case "text":
@@ -214,7 +221,8 @@ def _expected(option: Option) -> str:
             noun = "a whole number" if option.kind == "integer" else "a number"
             if option.minimum is None or option.maximum is None:
                 return noun
-            return f"{noun} from {option.minimum:g} to {_plain_number(option.maximum)}"
+            limited = f"{noun} from {option.minimum:g} to {_plain_number(option.maximum)}"
+            return f"{limited}, {option.otherwise}" if option.otherwise else limited
 
 
 def _plain_number(number: float) -> str:

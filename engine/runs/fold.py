@@ -158,6 +158,11 @@ def _saved(s: Snapshot, e: Event, when: float) -> None:
     s.saved = _with(s.saved, _file(e))
 
 
+def _saved_removed(s: Snapshot, e: Event, when: float) -> None:
+    path = _text(e.get("path"))
+    s.saved = [saved for saved in s.saved if saved.path != path]
+
+
 def _checkpoint(s: Snapshot, e: Event, when: float) -> None:
     s.checkpoints = _with(s.checkpoints, _file(e))
 
@@ -212,6 +217,7 @@ _HANDLERS: dict[str, Callable[[Snapshot, Event, float], None]] = {
     "validation": _validation,
     "sample": _sample,
     "saved": _saved,
+    "saved-removed": _saved_removed,
     "checkpoint": _checkpoint,
     "checkpoint-removed": _checkpoint_removed,
     "warning": _warning,

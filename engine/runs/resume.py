@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 CHANGEABLE = (
     "max_train_epochs",
     "save_every_n_epochs",
+    "save_every_n_steps",
+    "save_last_n_epochs",
+    "save_last_n_steps",
     "save_precision",
     "sample_every_n_steps",
+    "sample_every_n_epochs",
     "sample_prompts",
     "checkpoint_every_n_steps",
     "keep_last_n_checkpoints",

@@ -16,6 +16,7 @@ import torch
 
 from engine.context import JobContext
 from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.saving_times import sample_rounds
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
 from engine.train.meter import Meter
@@ -85,14 +86,14 @@ class DryRun:
     @property
     def estimated_seconds(self) -> float:
         """Of the whole training with its samples. What a picture takes goes by its steps and its size."""
-        first, every = self.asked[0], self.settings.sample_every_n_steps
-        rounds = int(self.settings.sample_at_first) + (self.whole.total // every if every else 0)
-        pictures = sum(_work(prompt) for prompt in self.asked) / _work(first)
+        rounds = sample_rounds(self.settings, self.whole.steps_per_epoch, self.whole.total)
+        pictures = sum(_work(prompt) for prompt in self.asked) / _work(self.asked[0])
         return self.whole.total * self.seconds_per_step + rounds * pictures * (self._sample_seconds or 0.0)
 
     @property
     def _sampling(self) -> bool:
-        return bool(self.settings.sample_every_n_steps or self.settings.sample_at_first)
+        s = self.settings
+        return bool(s.sample_every_n_steps or s.sample_every_n_epochs or s.sample_at_first)
 
     def _message(self, peak_bytes: int | None) -> str:
         count = _NUMBERS[self.steps] if self.steps < len(_NUMBERS) else f"{self.steps:,}"

@@ -35,10 +35,11 @@ from engine.train.dry_run import DryRun, shortened
 from engine.train.encoding import encode_everything
 from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
-from engine.train.optimizers import make_optimizer
+from engine.train.optimizers import make_optimizer, to_optimize, try_out
 from engine.train.parts import make_network
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
+from engine.train.schedule import Schedule, factor
 from engine.train.state import Position
 
 WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -63,8 +64,9 @@ def run(context: JobContext) -> dict[str, Any]:
     check_precision(settings, device)
     refuse_captions(settings)
     asked = prompts_to_draw(settings, base, job.trigger, job.class_name)
-    make_optimizer(settings, [torch.nn.Parameter(torch.zeros(1))])  # wrong arguments are said before any work
+    try_out(settings, device)  # wrong arguments are said before any work
     dataset = read_dataset(context, settings)
+    factor(settings, dataset.steps.total)  # and those of the schedule before anything is loaded
     earlier = newest(context)
     if earlier.step:
         refuse_other_pictures(context, earlier.pictures, pictures_of(dataset))
@@ -79,7 +81,8 @@ def run(context: JobContext) -> dict[str, Any]:
 
     with context.phase("attaching the LoRA"):
         network = make_network(settings, model, device)
-        optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))
+        optimizer = accelerator.prepare(make_optimizer(settings, to_optimize(settings, network)))
+        schedule = Schedule(settings, optimizer, dataset.steps.total)
         start = restore(context, begun, network, optimizer, accelerator)
         if settings.network_weights and not start.step:
             start_from(network, weights.read(Path(settings.network_weights)))
@@ -111,10 +114,12 @@ def run(context: JobContext) -> dict[str, Any]:
         dtype=model.unet.dtype,
         network=network,
         optimizer=optimizer,
+        schedule=schedule,
         samples=samples,
         scaling_factor=model.vae.config["scaling_factor"],
         start=start,
         save=saver.save,
+        save_step=saver.save_step,
         checkpoint=checkpointer.write,
         sample=samples_maker.make,
         sample_asked=samples_maker.make_asked,

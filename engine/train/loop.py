@@ -21,6 +21,7 @@ from engine.data.order import epoch_batches, optimizer_steps
 from engine.data.samples import MicroBatch, Samples
 from engine.lora.network import LoraNetwork
 from engine.lora.norms import apply_max_norm_
+from engine.plan.saving_times import due_after
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
 from engine.train.commands import Commands
@@ -29,6 +30,7 @@ from engine.train.loss import add_noise, alphas_cumprod, denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
 from engine.train.optimizers import effective_rates
+from engine.train.schedule import Schedule
 from engine.train.state import Position
 
 
@@ -37,10 +39,11 @@ class Training:
     """Everything the loop works with, made by `job`. `optimizer` is already prepared by `accelerator`, and all is as it
     was after step `start.step`.
 
-    `save(step, last)` writes a LoRA, `checkpoint(step, meter)` the whole state; both do nothing where that is done
-    already. `sample(step, again)` makes the sample pictures (`again`: those that are not there yet) and tells whether
-    they are there, `sample_asked(step, prompt, seed, name)` makes one that somebody wants now. `parked()` gives the
-    tensors that a long pause can do without. With `dry_run` it ends early and saves nothing.
+    `save(step, last)` writes a LoRA, `save_step(step)` one that is named by its step, `checkpoint(step, meter)` the
+    whole state; all do nothing where that is done already. `sample(step, again)` makes the sample pictures (`again`:
+    those that are not there yet) and tells whether they are there, `sample_asked(step, prompt, seed, name)` makes one
+    that somebody wants now. `parked()` gives the tensors that a long pause can do without. With `dry_run` it ends early
+    and saves nothing.
     """
 
     context: JobContext
@@ -51,10 +54,12 @@ class Training:
     dtype: torch.dtype  # the U-Net's: asking it anew walks through all its modules, milliseconds in every step
     network: LoraNetwork
     optimizer: torch.optim.Optimizer
+    schedule: Schedule
     samples: Samples
     scaling_factor: float
     start: Position
     save: Callable[[int, bool], Path]
+    save_step: Callable[[int], Path]
     checkpoint: Callable[[int, Meter], None]
     sample: Callable[[int, bool], bool]
     sample_asked: Callable[[int, str | None, int | None, str], list[Path]]
@@ -148,6 +153,7 @@ def train(t: Training) -> Outcome:
                     )
                 )
                 position += len(indices)
+            t.schedule.set(step)
             rate, d = effective_rates(t.optimizer)
             figures = train_step(t, batches, alphas)
             if t.network.average is not None:
@@ -161,25 +167,24 @@ def train(t: Training) -> Outcome:
 
 
 def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> None:
-    """What is due after `step`: the checkpoint, the sample pictures, the LoRA of a finished epoch.
+    """What is due after `step`: the checkpoint, the sample pictures, the LoRA of a step or a finished epoch.
 
     The checkpoint comes first: an engine that goes on from it does the rest again, as far as it is not there (`again`).
     """
     if t.dry_run is not None:
         t.dry_run.after_step(t, meter, step)
         return
-    s, (epoch, rest) = t.settings, divmod(step, t.steps.steps_per_epoch)
     last = step == t.steps.total
-    checkpoint_due = last or (s.checkpoint_every_n_steps and step % s.checkpoint_every_n_steps == 0)
-    sample_due = s.sample_every_n_steps and step % s.sample_every_n_steps == 0
-    lora_due = last or (rest == 0 and s.save_every_n_epochs and epoch % s.save_every_n_epochs == 0)
-    if not (checkpoint_due or sample_due or lora_due):
+    due = due_after(t.settings, step, t.steps.steps_per_epoch, t.steps.total)
+    if not due.anything:
         return
     meter.flush()
-    if checkpoint_due:
+    if due.checkpoint:
         t.checkpoint(step, meter)
-    if sample_due:
+    if due.sample:
         t.sample(step, again)
-    if lora_due:
+    if due.step_lora:
+        meter.last_saved = t.save_step(step).name
+    if due.lora:
         meter.last_saved = t.save(step, last).name
     meter.resume_clock()

@@ -1,43 +1,131 @@
-"""The optimizers of first light, over the network's flat buffers."""
+"""Making the optimizer, over the network's flat buffers or over its single tensors, and trying it before any work."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from prodigyopt import Prodigy
 from torch import nn
 
-from engine.plan.errors import UserError
+from engine.lora.network import LoraNetwork
+from engine.optimizer_class import find
+from engine.plan.errors import UserError, inert
 from engine.plan.settings import Settings
+from engine.train.state import with_tensors, without_tensors
+
+ON_FLAT_BUFFERS = frozenset({"Prodigy", "AdamW", "Lion", "AdamW8bit"})
+"""Those that treat every element alike, or, as Prodigy, sum over all of them: two large tensors give them what 1,400
+small ones would. bitsandbytes' 8-bit averages have one scale for 256 elements, which stay the same ones as long as the
+layers' sizes are multiples of it, as SDXL's are; and it waits for the GPU after every tensor, here only twice.
+Adafactor keeps rows and columns of each matrix, and of other classes nothing is known: they get the single tensors."""
+
+
+def to_optimize(settings: Settings, network: LoraNetwork) -> list[nn.Parameter]:
+    """What the optimizer works on: the two flat buffers, or the downs and ups, which are views of them, gradients too.
+
+    Clipping, the max-norm and checkpoints work on the flat buffers either way.
+    """
+    if settings.optimizer_type in ON_FLAT_BUFFERS:
+        return network.parameters
+    return [weight for module in network.modules for weight in (module.down, module.up)]
 
 
 def make_optimizer(settings: Settings, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer named by `optimizer_type` with `learning_rate` and `optimizer_args`.
 
-    Raises UserError for an argument that the optimizer does not know.
+    Raises UserError: `no-such-optimizer`, `bad-optimizer-args` for an argument that the optimizer does not take.
     """
-    kind = {"Prodigy": Prodigy, "AdamW": torch.optim.AdamW}[settings.optimizer_type]
-    arguments = settings.optimizer_kwargs
+    kind: Any = find(settings.optimizer_type)
+    rate = None if settings.finds_its_own_rate else settings.learning_rate
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said:  # prodigyopt prints "Using decoupled weight decay"
-            optimizer: torch.optim.Optimizer = kind(parameters, lr=settings.learning_rate, **arguments)
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            "bad-optimizer-args",
-            f"{settings.optimizer_type} does not take optimizer_args {' '.join(settings.optimizer_args)!r} ({error}).",
-            "Look at the option's help for the usual arguments.",
-        ) from error
+            optimizer: torch.optim.Optimizer = kind(parameters, lr=rate, **settings.optimizer_kwargs)
+    except Exception as error:
+        raise _bad_arguments(settings, error) from error
     if said.getvalue():
         logging.getLogger(__name__).info("%s: %s", settings.optimizer_type, said.getvalue().strip())
     return optimizer
 
 
+def try_out(settings: Settings, device: torch.device) -> None:
+    """Make the optimizer over a small tensor and let it do one step: what cannot work is said before anything is loaded.
+
+    Raises UserError: as `make_optimizer` does, and `optimizer-does-not-fit`.
+    """
+    parameter = nn.Parameter(torch.zeros(4, 4, device=device))
+    parameter.grad = torch.full_like(parameter, 1e-3)
+    optimizer = make_optimizer(settings, [parameter])
+    if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
+        raise UserError(
+            "optimizer-does-not-fit",
+            f"{settings.optimizer_type} is schedule-free: its weights have to be changed before every save, which is "
+            "not done here.",
+            "Take another optimizer, for example AdamW with lr_scheduler cosine.",
+        )
+    try:
+        optimizer.step()
+    except Exception as error:
+        if settings.optimizer_args:  # some classes look at their arguments only now
+            raise _bad_arguments(settings, error) from error
+        raise _does_not_fit(settings, error) from error
+    if not _comes_back(optimizer, make_optimizer(settings, [parameter])):
+        raise UserError(
+            "optimizer-does-not-fit",
+            f"{settings.optimizer_type} keeps something that does not come back from a checkpoint as it was, so a "
+            "training could not be resumed.",
+            "Take another optimizer.",
+        )
+
+
 def effective_rates(optimizer: torch.optim.Optimizer) -> tuple[float, float | None]:
-    """The rate that the weights really move at, and Prodigy's estimate d (None for others); no device is asked."""
+    """The rate that the weights really move at, and Prodigy's estimate d (None for others); no device is asked.
+
+    Of Adafactor with relative_step, the rate of its next step before it is scaled by the size of each tensor.
+    """
     group = optimizer.param_groups[0]
+    if group["lr"] is None:
+        done = next((state["step"] for state in optimizer.state.values()), 0)
+        return min(1e-6 * (done + 1) if group.get("warmup_init") else 1e-2, 1 / math.sqrt(done + 1)), None
     d = group.get("d")
     return (group["lr"] * d, float(d)) if d is not None else (group["lr"], None)
+
+
+def _comes_back(optimizer: torch.optim.Optimizer, other: torch.optim.Optimizer) -> bool:
+    """Whether `other`, given the state of `optimizer` as a checkpoint holds it, has the very same state."""
+    before: dict[str, torch.Tensor] = {}
+    after: dict[str, torch.Tensor] = {}
+    try:
+        plain = json.dumps(without_tensors(optimizer.state_dict(), "", before))
+        state = with_tensors(json.loads(plain), before)
+        state["state"] = {int(number): values for number, values in state["state"].items()}
+        other.load_state_dict(state)
+        same = json.dumps(without_tensors(other.state_dict(), "", after)) == plain
+    except Exception:  # whatever a stranger's class does with it
+        return False
+    return same and all(before[n].dtype == after[n].dtype and torch.equal(before[n], after[n]) for n in before)
+
+
+def _bad_arguments(settings: Settings, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    given = inert(" ".join(settings.optimizer_args), 200)
+    return UserError(
+        "bad-optimizer-args",
+        f'{settings.optimizer_type} does not take learning_rate {settings.learning_rate:g} with optimizer_args "{given}" '
+        f"({inert(reason, 200)}).",
+        "Look at the option's help for the usual arguments.",
+    )
+
+
+def _does_not_fit(settings: Settings, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(
+        "optimizer-does-not-fit",
+        f"{settings.optimizer_type} cannot train a LoRA here ({type(error).__name__}: {inert(reason, 200)}).",
+        "Take another optimizer.",
+    )

@@ -6,6 +6,7 @@ A name that another run has taken there is never overwritten: the newer one beco
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,26 @@ def epoch_file(name: str, epoch: int) -> str:
 def step_file(name: str, step: int) -> str:
     """sd-scripts' name for a LoRA saved in the middle (`train_util.STEP_FILE_NAME`)."""
     return f"{name}-step{step:08d}.safetensors"
+
+
+def epoch_of(name: str, file: str) -> int:
+    """Which epoch's LoRA of the run called `name` a file is; 0 for none."""
+    found = re.fullmatch(re.escape(name) + r"-(\d{6})\.safetensors", file)
+    return int(found[1]) if found else 0
+
+
+def step_of(name: str, file: str) -> int:
+    """Which step's LoRA of the run called `name` a file is; 0 for none."""
+    found = re.fullmatch(re.escape(name) + r"-step(\d{8})\.safetensors", file)
+    return int(found[1]) if found else 0
+
+
+def withdraw(file: Path, model_dir: Path, session_id: int) -> None:
+    """Take out of `model_dir` what `publish` put there for `file`; whatever else has its name there stays."""
+    pattern = re.compile(re.escape(file.stem) + r"(-\d+)?" + re.escape(file.suffix))
+    for shown in list(model_dir.glob(f"*{file.suffix}")):
+        if pattern.fullmatch(shown.name) and is_own(shown, session_id):
+            shown.unlink(missing_ok=True)
 
 
 def publish(file: Path, model_dir: Path, session_id: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from engine.plan.dataset import Dataset
 from engine.plan.errors import UserError
 from engine.plan.lora_names import free_name, is_own, wanted_name
 from engine.plan.safetensors_header import read_header
+from engine.plan.saving_times import newest_epoch_to_go, newest_step_to_go
 from engine.plan.settings import Settings
 from engine.runs.folder import RunFolder
 from engine.train import output
@@ -59,9 +61,26 @@ class Saver:
     def save(self, step: int, last: bool) -> Path:
         """Write the LoRA as it is after `step`; `last`: it is the finished one. Returns its path in output/.
 
-        One of this step that is there already is only told of again.
+        One of this step that is there already is only told of again. Older LoRAs of epochs go as `save_last_n_epochs`
+        says.
         """
-        path = self._path(step, last)
+        epoch, rest = divmod(step, self.dataset.steps.steps_per_epoch)
+        path = self._write(self._path(step, last), step, epoch)
+        if not (last or rest):
+            self._remove(output.epoch_of, newest_epoch_to_go(self.settings, epoch), self.settings.save_every_n_epochs)
+        return path
+
+    def save_step(self, step: int) -> Path:
+        """The same under the name of its step, also at an epoch's end; older ones go as `save_last_n_steps` says.
+
+        As in sd-scripts its metadata counts the epochs before its own.
+        """
+        path = self.context.run.output_dir / output.step_file(self.begun.name, step)
+        self._write(path, step, (step - 1) // self.dataset.steps.steps_per_epoch)
+        self._remove(output.step_of, newest_step_to_go(self.settings, step), self.settings.save_every_n_steps)
+        return path
+
+    def _write(self, path: Path, step: int, epoch: int) -> Path:
         if not self._is_there(path, step):
             if not all(bool(torch.isfinite(flat).all()) for flat in self.network.parameters):
                 raise UserError(
@@ -72,7 +91,7 @@ class Saver:
                 )
             with self.network.as_saved():
                 tensors = weights.state_dict(self.network, self.settings.save_precision)
-            weights.write(path, tensors, self._metadata(step))
+            weights.write(path, tensors, self._metadata(step, epoch))
         if path not in self._published:
             self._publish(path, step)
         return path
@@ -124,17 +143,32 @@ class Saver:
         facts = _facts(path)
         return facts.get("ss_steps") == str(step) and facts.get("ss_session_id") == str(self.begun.session_id)
 
-    def _metadata(self, step: int) -> dict[str, str]:
+    def _metadata(self, step: int, epoch: int) -> dict[str, str]:
         return metadata.build(
             self.settings,
             self.dataset,
             metadata.Progress(
-                step // self.dataset.steps.steps_per_epoch, step, self.begun.started, finished=time.time()
+                epoch, step, self.begun.started, finished=time.time()
             ),
             output_name=self.begun.name,
             trigger=self.context.job.trigger,
             session_id=self.begun.session_id,
         )
+
+    def _remove(self, number_of: Callable[[str, str], int], newest: int, every: int) -> None:
+        """Remove this run's LoRAs with a number (of an epoch or a step) up to `newest`, from output/ and from model/.
+
+        Only every `every`-th: others were saved because somebody stopped or asked, and stay.
+        """
+        for path in sorted(self.context.run.output_dir.glob("*.safetensors")) if newest else ():
+            number = number_of(self.begun.name, path.name)
+            if not 0 < number <= newest or number % every or not is_own(path, self.begun.session_id):
+                continue
+            self.context.emit("saved-removed", path=path)  # first: an engine killed in between does both again
+            if self.model_dir:
+                output.withdraw(path, self.model_dir, self.begun.session_id)
+            path.unlink(missing_ok=True)
+            self._published.pop(path, None)
 
     def _publish(self, path: Path, step: int) -> None:
         shown = output.publish(path, self.model_dir, self.begun.session_id) if self.model_dir else path

@@ -74,12 +74,12 @@ def write(
         "v": VERSION,
         **asdict(position),
         "layout": layout(network),
-        "optimizer": _without_tensors(optimizer.state_dict(), "optimizer", tensors),
+        "optimizer": without_tensors(optimizer.state_dict(), "optimizer", tensors),
         "scaler": scaler.state_dict() if scaler is not None else None,
     }
     with disk_errors(folder), whole_folder(folder) as partial:
         _save(network.values(), partial / LORA_FILE)
-        _save({name: tensor.contiguous() for name, tensor in tensors.items()}, partial / OPTIMIZER_FILE)
+        _save(_each_its_own(tensors), partial / OPTIMIZER_FILE)
         (partial / STATE_FILE).write_text(json.dumps(state, indent=1), "utf-8")
         size = sum(_synced(path) for path in partial.iterdir())
         sync_folder(partial)
@@ -103,7 +103,7 @@ def restore(folder: Path, network: LoraNetwork, optimizer: torch.optim.Optimizer
     position = _position(state)
     try:
         lora, tensors = load_file(folder / LORA_FILE), load_file(folder / OPTIMIZER_FILE)
-        optimizer_state = _with_tensors(state["optimizer"], tensors)
+        optimizer_state = with_tensors(state["optimizer"], tensors)
     except (OSError, SafetensorError, KeyError) as error:
         raise Damaged(f"{type(error).__name__}: {error}") from error
     own = {name: flat.shape for name, flat in network.values().items()}
@@ -149,26 +149,38 @@ def _position(state: Mapping[str, Any]) -> Position:
     return position
 
 
-def _without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+def without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """`value` as JSON holds it; its tensors go to `tensors`, and their names stand in their places."""
     if isinstance(value, Tensor):
         tensors[name] = value
         return _TENSOR + name
     if isinstance(value, Mapping):
-        return {str(key): _without_tensors(item, f"{name}.{key}", tensors) for key, item in value.items()}
+        return {str(key): without_tensors(item, f"{name}.{key}", tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_tensors(item, f"{name}.{number}", tensors) for number, item in enumerate(value)]
+        return [without_tensors(item, f"{name}.{number}", tensors) for number, item in enumerate(value)]
     return value
 
 
-def _with_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+def with_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """What `without_tensors` was given, with text as the keys of every mapping and lists for tuples."""
     if isinstance(value, str) and value.startswith(_TENSOR):
         return tensors[value.removeprefix(_TENSOR)]
     if isinstance(value, dict):
-        return {key: _with_tensors(item, tensors) for key, item in value.items()}
+        return {key: with_tensors(item, tensors) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_tensors(item, tensors) for item in value]
+        return [with_tensors(item, tensors) for item in value]
     return value
+
+
+def _each_its_own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors` contiguous and without shared memory, which safetensors refuses: bitsandbytes shares its tables."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone(memory_format=torch.contiguous_format) if place in seen else tensor.contiguous()
+        seen.add(place)
+    return found
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.plan.errors import UserError
-from engine.plan.option_values import parse_optimizer_args, parse_resolution
-from engine.plan.options import PRODIGY_ARGS
+from engine.plan.option_values import parse_arguments, parse_resolution
+from engine.plan.optimizers import ADAFACTOR_ARGS, PRODIGY_ARGS
 from engine.plan.settings import Settings, options, parse_text, resolve, resolve_named, sha256, to_dict
 
 
@@ -99,7 +99,7 @@ def test_a_bad_value_is_refused_in_one_sentence(name, value, message):
 @pytest.mark.parametrize("argument", ["d0", "d0=abc", "d0=1,", "=1", "a b=1", "d0=__import__('os')"])
 def test_an_optimizer_argument_that_cannot_be_read_is_named(argument):
     with pytest.raises(UserError) as caught:
-        parse_optimizer_args((argument,))
+        parse_arguments("optimizer_args", (argument,))
     assert argument in caught.value.message
 
 

@@ -11,7 +11,7 @@ from functools import cache
 
 from engine.plan.option import Option, OptionGroup, describe
 from engine.plan.options.captions import CaptionOptions
-from engine.plan.options.learning import PRODIGY_ARGS, LearningOptions
+from engine.plan.options.learning import LearningOptions
 from engine.plan.options.model import ModelOptions
 from engine.plan.options.network import NetworkOptions
 from engine.plan.options.noise import NoiseOptions
@@ -20,7 +20,7 @@ from engine.plan.options.pictures import PictureOptions
 from engine.plan.options.samples import SampleOptions
 from engine.plan.options.training import TrainingOptions
 
-__all__ = ["PRODIGY_ARGS", "Settings", "by_name", "options"]
+__all__ = ["Settings", "by_name", "options"]
 
 GROUPS: tuple[type[OptionGroup], ...] = (
     ModelOptions,

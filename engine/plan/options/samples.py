@@ -18,6 +18,12 @@ class SampleOptions(OptionGroup):
         usual="100 to 500", guide="250", limits=(0, 10_000_000),
         page="samples", words="preview pictures time", step=50,
     )
+    sample_every_n_epochs: int = option(
+        0, "Sample every n epochs", "Samples",
+        "Draws the pictures after every n-th epoch, instead of after every n steps; 0 goes by the steps.",
+        usual="0 or 1", guide="not set", limits=(0, 100_000),
+        page="samples", words="preview pictures time",
+    )
     sample_at_first: bool = option(
         False, "Sample before training", "Samples",
         "Also draws the pictures before training starts, which shows what the base model does with the words alone.",

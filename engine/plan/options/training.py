@@ -36,6 +36,26 @@ class TrainingOptions(OptionGroup):
         usual="1 to 10", guide="1", limits=(0, 100_000),
         page="basic", words="overfitting disk files",
     )
+    save_every_n_steps: int = option(
+        0, "Save every n steps", "Training",
+        "Keeps a LoRA after every n-th step as well, to look closely at how it learns; 0 keeps those of epochs only.",
+        usual="0, or 100 to 500", guide="not set", limits=(0, 10_000_000),
+        words="overfitting disk files", step=50,
+    )
+    save_last_n_epochs: int = option(
+        0, "Epochs' LoRAs to keep", "Training",
+        "Of the LoRAs saved at epochs, only the newest n stay and the training removes its older ones; 0 keeps all. "
+        "The finished LoRA always stays.",
+        usual="0", guide="not set (all are kept)", limits=(0, 100_000),
+        words="disk space files thin remove",
+    )
+    save_last_n_steps: int = option(
+        0, "Steps' LoRAs to keep", "Training",
+        "Of the LoRAs saved at steps, only those of the last n steps stay and the training removes its older ones; "
+        "0 keeps all.",
+        usual="0", guide="not set (all are kept)", limits=(0, 10_000_000),
+        words="disk space files thin remove", step=50,
+    )
     seed: int = option(
         42, "Seed", "Training",
         "Where the random numbers start: the same seed, pictures and settings give the same LoRA.",
