@@ -1,4 +1,4 @@
-"""The class that `optimizer_type` names. Imported here and nowhere else: a training and the LoRA's metadata ask for it."""
+"""The class that `optimizer_type` names, for a training and for the metadata of its LoRA. Only here it is imported."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from engine.plan.errors import Finding, UserError, inert
 from engine.plan.option import Option
+from engine.plan.option_values import OF_ARGUMENTS
 from engine.plan.options import by_name, options
 from engine.plan.settings import BETWEEN, parse_text, resolve
 from lora_tui.in_rows import in_rows
@@ -30,7 +31,7 @@ def shown_value(option: Option, value: object) -> str:
         return "on" if value else "off"
     if isinstance(value, list | tuple):
         texts = [str(item) for item in value]
-        return inert(" ".join(texts) if option.name == "optimizer_args" else BETWEEN.join(texts)) or "(none)"
+        return inert(" ".join(texts) if option.name in OF_ARGUMENTS else BETWEEN.join(texts)) or "(none)"
     if isinstance(value, float):
         return f"{value:g}" if not value.is_integer() else f"{value:.1f}"
     return inert(value) if str(value) else "(empty)"
@@ -40,7 +41,7 @@ def typed_value(option: Option, value: object) -> str:
     """A value as it is edited."""
     if isinstance(value, list | tuple):
         texts = [str(item) for item in value]
-        if option.name == "optimizer_args":
+        if option.name in OF_ARGUMENTS:
             return " ".join(texts)
         return BETWEEN.join(texts) if not any(BETWEEN in text for text in texts) else str(texts)
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -60,6 +61,8 @@ def stepped(option: Option, value: object, by: int) -> object:
     if isinstance(value, bool):
         return not value
     if option.choices:
+        if value not in option.choices:  # a text of its own: on to the first, or back to the last of those known
+            return option.choices[0 if by > 0 else -1]
         return option.choices[(option.choices.index(str(value)) + by) % len(option.choices)]
     if not isinstance(value, int | float):
         return value

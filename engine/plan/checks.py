@@ -5,8 +5,7 @@ Each check is a small function that yields findings; `dataset.scan` finds what i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.caption_checks import check_captions
@@ -15,43 +14,15 @@ from engine.plan.dataset import Dataset
 from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
 from engine.plan.disk import check_disk
 from engine.plan.errors import Finding, UserError
+from engine.plan.learning_checks import check_learning
 from engine.plan.network_checks import check_network
 from engine.plan.project import Project
 from engine.plan.remedy import set_line
+from engine.plan.saving_checks import check_saving
+from engine.plan.schedule_checks import check_schedule
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import check_parts
 from engine.plan.vae import check_vae
-
-PRODIGY_LOWEST = 0.1
-"""Under this Prodigy hardly learns: its step is d × learning_rate, and d, which starts at 0.0001, does not grow.
-At 0.0003 it stays at its start for 1500 steps, where 1.0 brings it to 0.08."""
-
-ADAMW_HIGHEST = 0.01
-ADAMW_LEFT_OVER = 0.1
-"""From here on a learning rate for AdamW is one that was left over from Prodigy: it destroys the LoRA."""
-
-# What each optimizer's class takes beside `params` and `lr`: prodigyopt 1.1.2, torch 2.
-OPTIMIZER_ARGUMENTS: Mapping[str, frozenset[str]] = {
-    "Prodigy": frozenset(
-        {
-            "beta3",
-            "betas",
-            "d0",
-            "d_coef",
-            "decouple",
-            "eps",
-            "fsdp_in_use",
-            "growth_rate",
-            "safeguard_warmup",
-            "slice_p",
-            "use_bias_correction",
-            "weight_decay",
-        }
-    ),
-    "AdamW": frozenset(
-        {"amsgrad", "betas", "capturable", "differentiable", "eps", "foreach", "fused", "maximize", "weight_decay"}
-    ),
-}
 
 
 def check_settings(settings: Settings, dataset: Dataset | None, project: Project) -> list[Finding]:
@@ -65,8 +36,8 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
         base = recognise(settings.pretrained_model_name_or_path, project.path)
     except UserError as error:
         findings.append(_refused_base(error))
-    findings += _learning(settings)
-    findings += _optimizer_arguments(settings)
+    findings += check_learning(settings)
+    findings += check_schedule(settings, dataset.steps.total if dataset is not None else None)
     findings += check_parts(settings)
     findings += check_vae(settings.vae, project.path)
     findings += check_network(settings, project.path)
@@ -92,69 +63,6 @@ def _refused_base(error: UserError) -> Finding:
         value="micro" if error.code == "no-base-model" else None,
         overridable=False,
     )
-
-
-def _learning(settings: Settings) -> Iterator[Finding]:
-    rate = settings.learning_rate
-    if settings.optimizer_type == "Prodigy":
-        if rate < PRODIGY_LOWEST:
-            yield Finding(
-                "prodigy-learning-rate",
-                f"With Prodigy and learning_rate = {rate:g} the LoRA learns almost nothing: Prodigy finds the size of "
-                "its steps by itself, and learning_rate only multiplies it.",
-                set_line("learning_rate", "1.0"),
-                option="learning_rate",
-                value=1.0,
-                blocks_training=True,
-            )
-        elif rate > 2:
-            yield Finding(
-                "prodigy-learning-rate-high",
-                f"With Prodigy learning_rate is a multiplier that stands at 1.0; {rate:g} makes every step too long.",
-                set_line("learning_rate", "1.0"),
-                option="learning_rate",
-                value=1.0,
-            )
-    elif rate > ADAMW_HIGHEST:
-        left_over = rate >= ADAMW_LEFT_OVER
-        yield Finding(
-            "adamw-learning-rate",
-            f"learning_rate = {rate:g} is far too high for AdamW"
-            + (": it is Prodigy's, and the LoRA would be noise." if left_over else "; pictures will come out burnt."),
-            set_line("learning_rate", "0.0001"),
-            option="learning_rate",
-            value=0.0001,
-            blocks_training=left_over,
-        )
-    elif rate == 0:
-        yield Finding(
-            "learning-rate-zero",
-            "With learning_rate = 0 nothing is learnt.",
-            set_line("learning_rate", "0.0001"),
-            option="learning_rate",
-            value=0.0001,
-            blocks_training=True,
-        )
-
-
-def _optimizer_arguments(settings: Settings) -> Iterator[Finding]:
-    known = OPTIMIZER_ARGUMENTS[settings.optimizer_type]
-    wrong = [argument for argument in settings.optimizer_args if argument.partition("=")[0].strip() not in known]
-    if wrong:
-        right = [argument for argument in settings.optimizer_args if argument not in wrong]
-        names = ", ".join(argument.partition("=")[0].strip() for argument in wrong)
-        shown = json.dumps(right, ensure_ascii=False)
-        # sd-scripts' form, unless a space inside an argument would tear it apart.
-        typed = shown if any(argument.split() != [argument] for argument in right) else " ".join(right)
-        yield Finding(
-            "optimizer-args-unknown",
-            f"{settings.optimizer_type} has no argument {names}.",
-            set_line("optimizer_args", shown, typed),
-            level="error",
-            option="optimizer_args",
-            value=right,
-            overridable=False,
-        )
 
 
 def _noise_and_loss(settings: Settings) -> Iterator[Finding]:
@@ -251,13 +159,7 @@ def _resolution_for(settings: Settings, base: BaseModel) -> Iterator[Finding]:
 
 
 def _saving_and_samples(settings: Settings, project: Project) -> Iterator[Finding]:
-    if settings.save_every_n_epochs > settings.max_train_epochs:
-        yield Finding(
-            "saved-at-the-end-only",
-            f"With save_every_n_epochs {settings.save_every_n_epochs} and {settings.max_train_epochs} epochs, only the "
-            "last LoRA is saved.",
-            level="note",
-        )
+    yield from check_saving(settings)
     if not project.trigger:
         yield Finding(
             "no-trigger",

@@ -59,8 +59,8 @@ def option(
     known: tuple[str, ...] = (),
     otherwise: str = "",
 ) -> Any:
-    """`known`: a text that is one of these, or something else that its own validator judges. `otherwise`: in words, what
-    that is; of a number, what holds beside its limits."""
+    """`known`: a text that is one of these, or something else that its own validator judges. `otherwise`: in words,
+    what that is; of a number, what holds beside its limits."""
     return Field(
         default,
         title=title,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Due:
-    """What is due after a step. lora: of a finished epoch, or the last one. step_lora: one under the step's own name."""
+    """What is due after a step. step_lora: a LoRA under the step's own name. lora: of a finished epoch, or the last."""
 
     checkpoint: bool
     sample: bool

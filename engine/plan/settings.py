@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping
 from pydantic import ValidationError
 
 from engine.plan.errors import UserError, inert
+from engine.plan.optimizers import usual_args
 from engine.plan.option import Option
 from engine.plan.option_values import OF_ARGUMENTS
-from engine.plan.optimizers import usual_args
 from engine.plan.options import Settings, by_name, options
 
 __all__ = [

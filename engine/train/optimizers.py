@@ -54,7 +54,7 @@ def make_optimizer(settings: Settings, parameters: Sequence[nn.Parameter]) -> to
 
 
 def try_out(settings: Settings, device: torch.device) -> None:
-    """Make the optimizer over a small tensor and let it do one step: what cannot work is said before anything is loaded.
+    """Let the optimizer do one step with a small tensor, so that what cannot work is said before anything is loaded.
 
     Raises UserError: as `make_optimizer` does, and `optimizer-does-not-fit`.
     """
@@ -116,8 +116,8 @@ def _bad_arguments(settings: Settings, error: Exception) -> UserError:
     given = inert(" ".join(settings.optimizer_args), 200)
     return UserError(
         "bad-optimizer-args",
-        f'{settings.optimizer_type} does not take learning_rate {settings.learning_rate:g} with optimizer_args "{given}" '
-        f"({inert(reason, 200)}).",
+        f"{settings.optimizer_type} does not take learning_rate {settings.learning_rate:g} with optimizer_args "
+        f'"{given}" ({inert(reason, 200)}).',
         "Look at the option's help for the usual arguments.",
     )
 

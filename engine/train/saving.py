@@ -147,9 +147,7 @@ class Saver:
         return metadata.build(
             self.settings,
             self.dataset,
-            metadata.Progress(
-                epoch, step, self.begun.started, finished=time.time()
-            ),
+            metadata.Progress(epoch, step, self.begun.started, finished=time.time()),
             output_name=self.begun.name,
             trigger=self.context.job.trigger,
             session_id=self.begun.session_id,

@@ -31,7 +31,7 @@ class Schedule:
         self._factor = factor(settings, total)
 
     def set(self, step: int) -> None:
-        """The rate of `step`, from 1, for each group. An optimizer that finds its rate by itself has None, and keeps it.
+        """The rate of `step`, from 1, for each group. What finds its rate by itself has None as one, and keeps it.
 
         As in sd-scripts, the first step of a warm-up has a rate of 0.
         """
@@ -58,7 +58,7 @@ def factor(settings: Settings, total: int) -> Callable[[int], float]:
         else:
             arguments = _arguments(settings, total) | given
             scheduler = get_scheduler(settings.schedule, bearer, warmup, total, arguments)
-        function = cast(Callable[[int], float], cast(LambdaLR, scheduler).lr_lambdas[0])
+        function: Callable[[int], float] = cast(LambdaLR, scheduler).lr_lambdas[0]
         for done in (0, min(warmup, total - 1), total - 1):
             function(done)
     except Exception as error:

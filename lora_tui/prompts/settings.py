@@ -102,7 +102,8 @@ class SettingsStep(PlainStep):
             self.talk.say(f"Warning: {found}")
         mends = f", m for {found.value}" if found is not None and found.value is not None else ""
         now = shown_value(option, self.draft.value(option.name))
-        choices = f" ({', '.join(option.choices)})" if option.choices else ""
+        known = [*option.choices, option.otherwise] if option.kind == "open" else option.choices
+        choices = f" ({', '.join(known)})" if known else ""
         question = f"New value{choices}; d takes the preset's{mends}"
         while text := self.talk.ask(question, f"keeps {now}"):
             if text.casefold() == "d" and "d" not in option.choices:

@@ -75,7 +75,8 @@ class FormPage(WizardPage):
     @property
     def while_typing(self) -> str:
         if isinstance(self.focused, LineInput) and not self.focused.selection.is_empty:
-            what = "path" if isinstance(self.focused, RowPath) else "number"
+            chosen = self.form.row is not None and self.form.row.kind == "open"
+            what = "path" if isinstance(self.focused, RowPath) else "choice" if chosen else "number"
             return f"What you type takes the place of this {what}; an arrow key keeps it, to be edited."
         return super().while_typing
 

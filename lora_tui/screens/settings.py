@@ -22,7 +22,13 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, PLAIN, WARN, line
 from lora_tui.widgets.tabs import Tabs
 
-_KINDS: dict[str, Kind] = {"switch": "switch", "integer": "number", "number": "number", "choice": "choice"}
+_KINDS: dict[str, Kind] = {
+    "switch": "switch",
+    "integer": "number",
+    "number": "number",
+    "choice": "choice",
+    "open": "open",
+}
 
 
 class SettingsPage(FormPage):

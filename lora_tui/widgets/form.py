@@ -29,12 +29,12 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, DIM, MARKS, RAISED, STRONG, Part, line
 from lora_tui.widgets.path_input import PathInput
 
-Kind = Literal["text", "number", "choice", "switch", "path", "action", "heading", "note"]
+Kind = Literal["text", "number", "choice", "open", "switch", "path", "action", "heading", "note"]
 LABEL_CELLS = 28
 VALUE_CELLS = 22
 KEEP_SECONDS = 0.8  # after a letter: a lost connection costs at most a word
 _HERE = Style(bgcolor=RAISED)
-EDITABLE: tuple[Kind, ...] = ("text", "number", "path")
+EDITABLE: tuple[Kind, ...] = ("text", "number", "open", "path")
 _STILL = ("heading", "note")
 
 
@@ -44,7 +44,8 @@ class Row:
     behind the value.
 
     mark: "", or a mark of the status line. changed: it was set by hand. kind: what Enter and the arrow keys do; an
-    "action" does something, "heading" and "note" cannot be chosen.
+    "open" steps through known values and takes a typed one, "action" does something, "heading" and "note" cannot be
+    chosen.
     """
 
     key: str
@@ -261,12 +262,12 @@ class Form(VerticalScroll):
             self.post_message(self.Done(row.key))
 
     def step(self, by: int) -> None:
-        if self.row is not None and self.row.kind in ("number", "choice", "switch"):
+        if self.row is not None and self.row.kind in ("number", "choice", "open", "switch"):
             self.post_message(self.Stepped(self.here, by))
 
     def edit(self, key: str, text: str, anew: bool = True) -> None:
-        """Open the editor over the row `key`, with this text in it. What is typed takes the place of a whole path or
-        number: nobody means 1 and 0.7 to become 10.7. Not `anew`: it goes on behind the text."""
+        """Open the editor over the row `key`, with this text in it. What is typed takes the place of a whole path,
+        number or known choice: nobody means 1 and 0.7 to become 10.7. Not `anew`: it goes on behind the text."""
         self.choose(key)
         place = self._place(key)
         row = self.rows[place]
@@ -278,7 +279,7 @@ class Form(VerticalScroll):
         editor.styles.width = max(10, self.size.width - left - 1)
         editor.add_class("-on")
         editor.cursor_position = len(text)
-        if anew and row.kind in ("path", "number"):
+        if anew and row.kind in ("path", "number", "open"):
             editor.selection = Selection(0, len(text))
         editor.focus()
         self._paint()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.plan.errors import UserError
+from engine.plan.optimizers import PRODIGY_ARGS
 from engine.plan.option_values import parse_arguments, parse_resolution
-from engine.plan.optimizers import ADAFACTOR_ARGS, PRODIGY_ARGS
 from engine.plan.settings import Settings, options, parse_text, resolve, resolve_named, sha256, to_dict
 
 

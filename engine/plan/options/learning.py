@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import field_validator
 
+from engine.plan.optimizers import KNOWN, PRODIGY_ARGS, is_class_path
 from engine.plan.option import OptionGroup, option
 from engine.plan.option_values import parse_arguments, steps_or_share
-from engine.plan.optimizers import KNOWN, PRODIGY_ARGS, is_class_path
 
 Scheduler = Literal[
     "constant",

@@ -1,0 +1,186 @@
+"""Judgements on the optimizer: its learning rate, its arguments, and whether it is there at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from engine.plan.errors import Finding
+from engine.plan.optimizers import KNOWN
+from engine.plan.remedy import set_line
+from engine.plan.settings import Settings
+
+PRODIGY_LOWEST = 0.1
+"""Under this Prodigy hardly learns: its step is d × learning_rate, and d, which starts at 0.0001, does not grow.
+At 0.0003 it stays at its start for 1500 steps, where 1.0 brings it to 0.08."""
+
+_LIKE_PRODIGY = ("prodigy", "dadapt")  # in the names of other classes that find the size of their steps by themselves
+
+
+def check_learning(settings: Settings) -> Iterator[Finding]:
+    """What is worth saying about the optimizer."""
+    yield from _installed(settings)
+    if settings.optimizer_type == "Prodigy":
+        yield from _prodigys_rate(settings)
+    elif settings.optimizer_type == "Adafactor":
+        yield from _adafactor(settings)
+    elif settings.optimizer_type in KNOWN:
+        yield from _rate(settings)
+    else:
+        yield from _rate_of_another(settings)
+    yield from _arguments(settings)
+
+
+def _installed(settings: Settings) -> Iterator[Finding]:
+    """Only whether the package is there: its modules are the engine's to import."""
+    kind = settings.optimizer_type
+    package = (KNOWN[kind].path if kind in KNOWN else kind).partition(".")[0]
+    if _is_there(package):
+        return
+    if kind in KNOWN:
+        message = f"optimizer_type {kind} needs the package {package}, which is not installed."
+    else:
+        message = f"optimizer_type {kind} needs the Python package {package}, which is not installed."
+    yield Finding(
+        "optimizer-not-installed",
+        message,
+        set_line("optimizer_type", '"AdamW"'),
+        level="error",
+        option="optimizer_type",
+        value="AdamW",
+        overridable=False,
+    )
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _prodigys_rate(settings: Settings) -> Iterator[Finding]:
+    rate = settings.learning_rate
+    if rate < PRODIGY_LOWEST:
+        yield Finding(
+            "prodigy-learning-rate",
+            f"With Prodigy and learning_rate = {rate:g} the LoRA learns almost nothing: Prodigy finds the size of "
+            "its steps by itself, and learning_rate only multiplies it.",
+            set_line("learning_rate", "1.0"),
+            option="learning_rate",
+            value=1.0,
+            blocks_training=True,
+        )
+    elif rate > 2:
+        yield Finding(
+            "prodigy-learning-rate-high",
+            f"With Prodigy learning_rate is a multiplier that stands at 1.0; {rate:g} makes every step too long.",
+            set_line("learning_rate", "1.0"),
+            option="learning_rate",
+            value=1.0,
+        )
+
+
+def _rate(settings: Settings) -> Iterator[Finding]:
+    kind, rate = settings.optimizer_type, settings.learning_rate
+    known = KNOWN[kind]
+    if rate > known.highest:
+        left_over = rate >= known.left_over
+        yield Finding(
+            f"{kind.lower()}-learning-rate",
+            f"learning_rate = {rate:g} is far too high for {kind}"
+            + (": it is Prodigy's, and the LoRA would be noise." if left_over else "; pictures will come out burnt."),
+            set_line("learning_rate", _plain(known.rate)),
+            option="learning_rate",
+            value=known.rate,
+            blocks_training=left_over,
+        )
+    elif rate == 0:
+        yield from _nothing_learnt(known.rate)
+
+
+def _rate_of_another(settings: Settings) -> Iterator[Finding]:
+    kind, rate = settings.optimizer_type, settings.learning_rate
+    if rate == 0:
+        yield from _nothing_learnt(1e-4)
+    elif rate >= 0.1 and not any(name in kind.lower() for name in _LIKE_PRODIGY):
+        yield Finding(
+            "learning-rate-left-over",
+            f"learning_rate = {rate:g} is what Prodigy takes; most other optimizers, so perhaps {kind}, need about "
+            "0.0001.",
+            set_line("learning_rate", "0.0001"),
+            option="learning_rate",
+            value=1e-4,
+        )
+
+
+def _nothing_learnt(rate: float) -> Iterator[Finding]:
+    yield Finding(
+        "learning-rate-zero",
+        "With learning_rate = 0 nothing is learnt.",
+        set_line("learning_rate", _plain(rate)),
+        option="learning_rate",
+        value=rate,
+        blocks_training=True,
+    )
+
+
+def _adafactor(settings: Settings) -> Iterator[Finding]:
+    """What sd-scripts warns of (`train_util.get_optimizer`), and its silent change."""
+    if settings.finds_its_own_rate:
+        kept = [a for a in settings.optimizer_args if _name(a) not in ("relative_step", "warmup_init")]
+        mended = [*kept, "relative_step=False"]
+        yield Finding(
+            "adafactor-relative-step",
+            "With relative_step, which Adafactor uses unless optimizer_args says relative_step=False, Adafactor finds "
+            "its own rate: learning_rate and lr_scheduler are not used.",
+            set_line("optimizer_args", json.dumps(mended, ensure_ascii=False), _typed(mended)),
+            option="optimizer_args",
+            value=mended,
+        )
+        return
+    yield from _rate(settings)
+    if settings.max_grad_norm:
+        yield Finding(
+            "adafactor-max-grad-norm",
+            "Adafactor limits its steps by itself, so max_grad_norm is best 0 with it.",
+            set_line("max_grad_norm", "0.0"),
+            level="note",
+            option="max_grad_norm",
+            value=0.0,
+        )
+
+
+def _arguments(settings: Settings) -> Iterator[Finding]:
+    known = KNOWN.get(settings.optimizer_type)
+    if known is None:
+        return
+    wrong = [argument for argument in settings.optimizer_args if _name(argument) not in known.arguments]
+    if wrong:
+        right = [argument for argument in settings.optimizer_args if argument not in wrong]
+        names = ", ".join(map(_name, wrong))
+        yield Finding(
+            "optimizer-args-unknown",
+            f"{settings.optimizer_type} has no argument {names}.",
+            set_line("optimizer_args", json.dumps(right, ensure_ascii=False), _typed(right)),
+            level="error",
+            option="optimizer_args",
+            value=right,
+            overridable=False,
+        )
+
+
+def _name(argument: str) -> str:
+    return argument.partition("=")[0].strip()
+
+
+def _typed(arguments: list[str]) -> str:
+    """sd-scripts' form, unless a space inside an argument would tear it apart."""
+    torn = any(argument.split() != [argument] for argument in arguments)
+    return json.dumps(arguments, ensure_ascii=False) if torn else " ".join(arguments)
+
+
+def _plain(rate: float) -> str:
+    """`0.0001`, `0.00003`: as people write it."""
+    return f"{rate:.10f}".rstrip("0")
