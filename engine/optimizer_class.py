@@ -38,8 +38,8 @@ def find(optimizer_type: str) -> type[torch.optim.Optimizer]:
     if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer:
         return kind
     if kind is None:
-        there = [name for name, value in vars(module).items() if isinstance(value, type)]
-        near = nearest(class_name, there)
+        there = {name.lower(): name for name, value in vars(module).items() if isinstance(value, type)}
+        near = there.get(nearest(class_name, there), "")
         raise UserError(
             "no-such-optimizer",
             f"The module {module_name} of optimizer_type has no class {class_name}.",

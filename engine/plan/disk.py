@@ -18,7 +18,7 @@ from engine.plan.settings import Settings
 WIDTHS = {"sdxl": (1_223_680, 1_436_160), "micro": (17_600, 22_080)}
 """Inputs and outputs of all layers that get a LoRA, summed: rank times these are the elements of all downs and ups."""
 
-LAYERS = {"sdxl": 722, "micro": 125}
+LAYERS = {"sdxl": 722, "micro": 124}
 """How many layers that are."""
 
 FILE_BYTES = {"float": 4, "fp16": 2, "bf16": 2}

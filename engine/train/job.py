@@ -39,7 +39,7 @@ from engine.train.optimizers import make_optimizer, to_optimize, try_out
 from engine.train.parts import make_network
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
-from engine.train.schedule import Schedule, factor
+from engine.train.schedule import Schedule, factor, tell_of_another_length
 from engine.train.state import Position
 
 WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -88,6 +88,7 @@ def run(context: JobContext) -> dict[str, Any]:
             start_from(network, weights.read(Path(settings.network_weights)))
     if context.continues:
         context.emit("resumed", from_step=start.step)
+        tell_of_another_length(context, settings, dataset.steps.steps_per_epoch, start.step)
 
     checkpointer = Checkpointer(
         context, settings, dataset.steps.steps_per_epoch, network, optimizer, accelerator, begun, start.step

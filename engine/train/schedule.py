@@ -14,8 +14,10 @@ from diffusers.optimization import get_piecewise_constant_schedule
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import get_scheduler
 
-from engine.plan.errors import UserError, inert
+from engine.context import JobContext
+from engine.plan.errors import UserError, inert, plural
 from engine.plan.settings import Settings
+from engine.runs.job import Job
 
 
 class Schedule:
@@ -39,6 +41,23 @@ class Schedule:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             if rate is not None:
                 group["lr"] = rate * share
+
+
+def tell_of_another_length(context: JobContext, settings: Settings, steps_per_epoch: int, done: int) -> None:
+    """Warn where a run goes on after `done` steps with another number of epochs than it began with, and its schedule
+    goes by the length: then its rates are those of no single training."""
+    run = context.run
+    first = Job.read(run.first_job_path).settings
+    if not done or first is None or first.max_train_epochs == settings.max_train_epochs:
+        return
+    before, now = (factor(s, s.max_train_epochs * steps_per_epoch) for s in (first, settings))
+    if any(before(step) != now(step) for step in range(done)):
+        context.warn(
+            "schedule-of-another-length",
+            f"The run began with {plural(first.max_train_epochs, 'epoch')} and has {settings.max_train_epochs} now: "
+            f"lr_scheduler {settings.schedule} goes by the length, so the rate goes on at {now(done):.3g} of "
+            "learning_rate, and the result is not that of a training which had this length from the start.",
+        )
 
 
 def factor(settings: Settings, total: int) -> Callable[[int], float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.plan.errors import UserError
-from engine.plan.optimizers import PRODIGY_ARGS
+from engine.plan.optimizers import ADAFACTOR_ARGS, PRODIGY_ARGS
 from engine.plan.option_values import parse_arguments, parse_resolution
 from engine.plan.settings import Settings, options, parse_text, resolve, resolve_named, sha256, to_dict
 
@@ -83,6 +83,17 @@ def test_max_train_steps_is_refused_in_favour_of_epochs():
         ("enable_bucket", 3, "enable_bucket must be true or false, not 3."),
         ("sample_prompts", [1], "sample_prompts must be a list of texts, not [1]."),
         (
+            "optimizer_type",
+            "Adam W",
+            "optimizer_type must be Prodigy, AdamW, AdamW8bit, Adafactor, Lion or a class as module.Class, "
+            'not "Adam W".',
+        ),
+        ("optimizer_type", 3, None),
+        ("lr_warmup_steps", 1.5, "lr_warmup_steps must be a number from 0 to 10000000, whole from 1 on, not 1.5."),
+        ("lr_warmup_steps", -1, None),
+        ("lr_warmup_steps", True, None),
+        ("lr_scheduler", "REX", None),
+        (
             "resolution",
             "big",
             'resolution must be a width and a height from 16 to 8192 such as "1024,1024", not "big".',
@@ -93,7 +104,8 @@ def test_max_train_steps_is_refused_in_favour_of_epochs():
 )
 def test_a_bad_value_is_refused_in_one_sentence(name, value, message):
     error = refusal(**{name: value})
-    assert (error.code, error.message) == ("bad-value", message)
+    assert (error.code, error.message) == ("bad-value", message or error.message)
+    assert error.message.startswith(f"{name} must be ")
 
 
 @pytest.mark.parametrize("argument", ["d0", "d0=abc", "d0=1,", "=1", "a b=1", "d0=__import__('os')"])
@@ -118,6 +130,8 @@ def test_prodigys_arguments_do_not_carry_over_to_another_optimizer():
     assert resolve({"optimizer_type": "AdamW"}).optimizer_args == ()
     assert resolve({"optimizer_args": PRODIGY_ARGS}, {"optimizer_type": "AdamW"}).optimizer_args == ()
     assert resolve({"optimizer_type": "AdamW"}, {"optimizer_type": "Prodigy"}).optimizer_args == PRODIGY_ARGS
+    assert resolve({"optimizer_type": "adafactor"}).optimizer_args == ADAFACTOR_ARGS
+    assert resolve({"optimizer_type": "Lion"}, {"optimizer_type": "torch.optim.RAdam"}).optimizer_args == ()
     assert resolve({"optimizer_type": "AdamW", "optimizer_args": ["eps=1e-6"]}).optimizer_args == ("eps=1e-6",)
 
 
@@ -141,6 +155,10 @@ def test_a_resolution_that_is_none_is_refused(value):
         ("network_dim", "16", 16),
         ("resolution", "1024,768", "1024,768"),
         ("optimizer_type", "adamw", "AdamW"),
+        ("optimizer_type", "torch.optim.RAdam", "torch.optim.RAdam"),
+        ("lr_warmup_steps", "100", 100),
+        ("lr_warmup_steps", "0.1", 0.1),
+        ("lr_scheduler_args", 'step_rules="1:10,0.1"', ('step_rules="1:10,0.1"',)),
         ("optimizer_args", "d0=1e-5 decouple=True", ("d0=1e-5", "decouple=True")),
         ("optimizer_args", '["d0=1e-5"]', ("d0=1e-5",)),
         ("sample_prompts", "ohwx man --w 512", ("ohwx man --w 512",)),
@@ -150,6 +168,16 @@ def test_a_resolution_that_is_none_is_refused(value):
 def test_text_from_the_command_line_is_toml_or_sd_scripts_text(name, text, value):
     assert parse_text(name, text) == value
     assert getattr(resolve({name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "of_300"),
+    [(0, 0, 0), (0.0, 0, 0), (1, 1, 1), (12.0, 12, 12), (0.1, 0.1, 30), (0.999, 0.999, 299)],
+)
+def test_a_warm_up_is_steps_or_a_share_of_all_of_them(given, kept, of_300):
+    settings = resolve({"lr_warmup_steps": given})
+    assert (settings.lr_warmup_steps, type(settings.lr_warmup_steps)) == (kept, type(kept))
+    assert settings.warmup_steps(300) == of_300
 
 
 def test_comment_lines_among_prompts_are_passed_over():

@@ -235,6 +235,12 @@ def test_a_checkpoint_that_was_removed_is_gone() -> None:
     assert [checkpoint.step for checkpoint in snapshot.checkpoints] == [2]
 
 
+def test_a_lora_that_was_removed_is_gone() -> None:
+    made = [{"kind": "saved", "step": n, "epoch": 1, "path": f"output/{n}", "bytes": 3} for n in (1, 2)]
+    snapshot = fold(log(step(1), step(2), *made, {"kind": "saved-removed", "path": "output/1"}))
+    assert [saved.step for saved in snapshot.saved] == [2]
+
+
 def test_work_done_again_is_told_once() -> None:
     again = [
         {"kind": "sample", "step": 2, "path": "samples/a.png", "seed": 1},
@@ -291,7 +297,7 @@ def test_the_phase_between_two_steps_is_told_whatever_the_clock_says() -> None:
 
 KINDS = [
     "job", "phase", "step", "gpu", "heartbeat", "validation", "sample", "checkpoint", "checkpoint-removed", "saved",
-    "warning", "oom", "command", "paused", "resumed", "end", "unheard of",
+    "saved-removed", "warning", "oom", "command", "paused", "resumed", "end", "unheard of",
 ]  # fmt: skip
 FIELDS = [
     "time", "step", "epoch", "epoch_step", "loss", "loss_avg", "lr", "d", "grad_norm", "seconds", "images_per_second",
