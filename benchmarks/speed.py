@@ -123,9 +123,9 @@ class Ours:
         )
 
     def step(self, step: int) -> torch.Tensor:
-        rate, d = effective_rates(self.optimizer)
+        rates, d = effective_rates(self.optimizer)
         figures = train_step(self.training, [self.batch(step)], self.alphas)
-        self.meter.add(StepFacts(step, 1, step, rate, d, len(self.order[step]), figures))
+        self.meter.add(StepFacts(step, 1, step, {"unet": rates[0]}, d, len(self.order[step]), figures))
         return figures
 
     def raw(self, step: int) -> RawBatch:

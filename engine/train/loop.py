@@ -116,7 +116,7 @@ def train(t: Training) -> Outcome:
     Raises Stopped when the stop comes before the first step: there is nothing yet that would be worth a file.
     """
     s, step = t.settings, t.start.step
-    per_epoch = t.steps.steps_per_epoch
+    per_epoch, parts = t.steps.steps_per_epoch, [str(part.name) for part in t.network.parts]
     device = t.accelerator.device
     alphas = alphas_cumprod(device)
     randomness = Randomness(s.seed, s.noise_offset)
@@ -154,11 +154,12 @@ def train(t: Training) -> Outcome:
                 )
                 position += len(indices)
             t.schedule.set(step)
-            rate, d = effective_rates(t.optimizer)
+            rates, d = effective_rates(t.optimizer)
             figures = train_step(t, batches, alphas)
             if t.network.average is not None:
                 t.network.average.update(step)
-            meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, rate, d, position, figures))
+            lr = dict(zip(parts, rates, strict=True))
+            meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, lr, d, position, figures))
 
             after_step(t, meter, step)
             if t.dry_run is not None and t.dry_run.over(step):

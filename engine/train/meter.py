@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,12 +28,15 @@ GPU_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class StepFacts:
-    """What is known of a step without asking the device; `figures` (2,): loss and gradient norm, still on it."""
+    """What is known of a step without asking the device; `figures` (2,): loss and gradient norm, still on it.
+
+    `lr`: the rate of each part that is trained.
+    """
 
     step: int
     epoch: int
     epoch_step: int
-    lr: float
+    lr: Mapping[str, float]
     d: float | None
     images: int
     figures: Tensor
@@ -120,7 +123,7 @@ class Meter:
                 epoch_step=facts.epoch_step,
                 loss=loss,
                 loss_avg=sum(self._recent) / len(self._recent) if self._recent else None,
-                lr={"unet": facts.lr},
+                lr=facts.lr,
                 d=facts.d,
                 grad_norm=norm,
                 seconds=round(fetch.seconds, 4),

@@ -17,6 +17,7 @@ from engine.lora.network import LoraNetwork
 from engine.optimizer_class import find
 from engine.plan.errors import UserError, inert
 from engine.plan.settings import Settings
+from engine.plan.trained_parts import rates
 from engine.train.state import with_tensors, without_tensors
 
 ON_FLAT_BUFFERS = frozenset({"Prodigy", "AdamW", "Lion", "AdamW8bit"})
@@ -26,18 +27,27 @@ layers' sizes are multiples of it, as SDXL's are; and it waits for the GPU after
 Adafactor keeps rows and columns of each matrix, and of other classes nothing is known: they get the single tensors."""
 
 
-def to_optimize(settings: Settings, network: LoraNetwork) -> list[nn.Parameter]:
-    """What the optimizer works on: the two flat buffers, or the downs and ups, which are views of them, gradients too.
+def to_optimize(settings: Settings, network: LoraNetwork) -> list[dict[str, Any]]:
+    """A group for each part of the network, with its rate: the two flat buffers, or the downs and ups, which are views
+    of them, gradients too.
 
     Clipping, the max-norm and checkpoints work on the flat buffers either way.
     """
-    if settings.optimizer_type in ON_FLAT_BUFFERS:
-        return network.parameters
-    return [weight for module in network.modules for weight in (module.down, module.up)]
+    flat, own = settings.optimizer_type in ON_FLAT_BUFFERS, rates(settings)
+    return [
+        {
+            "params": part.parameters if flat else [weight for m in part.modules for weight in (m.down, m.up)],
+            "lr": None if settings.finds_its_own_rate else own[part.name],
+        }
+        for part in network.parts
+    ]
 
 
-def make_optimizer(settings: Settings, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer named by `optimizer_type` with `learning_rate` and `optimizer_args`.
+def make_optimizer(
+    settings: Settings, parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """The optimizer named by `optimizer_type` with `learning_rate` and `optimizer_args`. `parameters` may be groups
+    with rates of their own, as `to_optimize` gives them.
 
     Raises UserError: `no-such-optimizer`, `bad-optimizer-args` for an argument that the optimizer does not take.
     """
@@ -83,17 +93,19 @@ def try_out(settings: Settings, device: torch.device) -> None:
         )
 
 
-def effective_rates(optimizer: torch.optim.Optimizer) -> tuple[float, float | None]:
-    """The rate that the weights really move at, and Prodigy's estimate d (None for others); no device is asked.
+def effective_rates(optimizer: torch.optim.Optimizer) -> tuple[list[float], float | None]:
+    """The rates that the groups' weights really move at, and Prodigy's estimate d (None for others).
 
-    Of Adafactor with relative_step, the rate of its next step before it is scaled by the size of each tensor.
+    No device is asked. Of Adafactor with relative_step: the rate of its next step, before the size of each tensor
+    scales it.
     """
-    group = optimizer.param_groups[0]
-    if group["lr"] is None:
+    first = optimizer.param_groups[0]
+    if first["lr"] is None:
         done = next((state["step"] for state in optimizer.state.values()), 0)
-        return min(1e-6 * (done + 1) if group.get("warmup_init") else 1e-2, 1 / math.sqrt(done + 1)), None
-    d = group.get("d")
-    return (group["lr"] * d, float(d)) if d is not None else (group["lr"], None)
+        rate = min(1e-6 * (done + 1) if first.get("warmup_init") else 1e-2, 1 / math.sqrt(done + 1))
+        return [rate] * len(optimizer.param_groups), None
+    d = float(first["d"]) if "d" in first else None
+    return [group["lr"] * (1.0 if d is None else d) for group in optimizer.param_groups], d
 
 
 def _comes_back(optimizer: torch.optim.Optimizer, other: torch.optim.Optimizer) -> bool:

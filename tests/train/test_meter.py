@@ -27,7 +27,7 @@ class Events:
 
 
 def facts(step: int, loss: float, norm: float = 0.5) -> StepFacts:
-    return StepFacts(step, 1, step, 0.1, None, 2, torch.tensor([loss, norm]))
+    return StepFacts(step, 1, step, {"unet": 0.1}, None, 2, torch.tensor([loss, norm]))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_gradient_that_is_no_number_ends_it_too_unless_a_scaler_skips_such_ste
 
 
 def test_with_prodigy_the_rate_and_its_estimate_are_told(meter: Meter, events: Events) -> None:
-    meter.add(StepFacts(1, 2, 3, 0.002, 0.001, 4, torch.tensor([1.0, 0.25])))
+    meter.add(StepFacts(1, 2, 3, {"unet": 0.002}, 0.001, 4, torch.tensor([1.0, 0.25])))
     meter.flush()
     told = events.steps[0]
     assert (told["lr"], told["d"], told["grad_norm"]) == ({"unet": 0.002}, 0.001, 0.25)

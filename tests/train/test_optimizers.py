@@ -96,7 +96,8 @@ def test_lion_is_the_papers_formula() -> None:
 def test_lion_on_the_flat_buffers_is_lion_on_each_tensor() -> None:
     chosen = settings(optimizer_type="Lion", learning_rate=1e-3, optimizer_args=("weight_decay=0.1",))
     flat, single = small_network(), small_network()
-    assert to_optimize(chosen, flat) == flat.parameters
+    (group,) = to_optimize(chosen, flat)
+    assert [id(parameter) for parameter in group["params"]] == [id(parameter) for parameter in flat.parameters]
     together = make_optimizer(chosen, to_optimize(chosen, flat))
     apart = make_optimizer(chosen, [w for m in single.modules for w in (m.down, m.up)])
     for step in range(3):
@@ -113,7 +114,7 @@ def test_adafactors_own_rate_is_the_one_of_its_next_step() -> None:
         optimizer = make_optimizer(chosen, [parameter])
         found = []
         for _ in range(2):
-            found.append(effective_rates(optimizer)[0])
+            found += effective_rates(optimizer)[0]
             parameter.grad = torch.ones(3, 3)
             optimizer.step()
         assert found == pytest.approx(expected)
@@ -203,6 +204,24 @@ def test_each_optimizers_arguments_reach_it(train: Trainer) -> None:
     assert own.lora.metadata["ss_lr_scheduler"] == "adafactor:0.0003"
     assert own.lora.metadata["ss_optimizer"].endswith("Adafactor(relative_step=True)")
     assert [e["lr"]["unet"] for e in own.of("step")] == pytest.approx([0.01, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("kind", ["AdamW", "Adafactor"])
+def test_option_unet_lr_and_text_encoder_lr(train: Trainer, kind: str) -> None:
+    chosen = {"optimizer_type": kind, "optimizer_args": GUIDES_ADAFACTOR if kind == "Adafactor" else ()}
+    both: dict[str, Any] = {"train_text_encoder_1": True, "train_text_encoder_2": True, **chosen}
+    run = train(unet_lr="0.002", text_encoder_lr="0.0004 0.0002", lr_scheduler="linear", **both)
+    full = {"unet": 2e-3, "text_encoder_1": 4e-4, "text_encoder_2": 2e-4}
+    for step, part in enumerate((1.0, 2 / 3, 1 / 3)):
+        assert run.of("step")[step]["lr"] == pytest.approx({name: rate * part for name, rate in full.items()})
+    alike = train(lr_scheduler="linear", **both)
+    for prefix, factor in (("lora_unet", 2.0), ("lora_te1", 0.4), ("lora_te2", 0.2)):
+        sizes = [
+            torch.cat([t.flatten() for n, t in r.lora.tensors.items() if n.startswith(prefix) and "up" in n]).norm()
+            for r in (run, alike)
+        ]
+        assert float(sizes[0] / sizes[1]) == pytest.approx(factor, rel=0.3), prefix  # the ups start at zero
+    assert run.lora.metadata["ss_unet_lr"] == "0.002"
 
 
 # -------------------------------------------------------------------------------------------------------- what is none
