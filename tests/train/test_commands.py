@@ -264,7 +264,7 @@ def test_commands_before_the_first_step(
         for command in ("checkpoint", "resume", "pause"):
             control.send(run, command)
 
-    before_call(job_module, "attach", {1: ask})
+    before_call(job_module, "make_network", {1: ask})
     while_paused(iter([lambda: control.send(run, "resume")]))
     whole = train.do(run, project)
     assert answers(whole) == [("checkpoint", "ignored"), ("resume", "done"), ("pause", "done"), ("resume", "done")]

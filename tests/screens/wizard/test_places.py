@@ -57,7 +57,7 @@ def test_a_large_terminal_shows_all_settings_at_once_and_tab_goes_between_their_
         for _ in range(3):
             await press(pilot, "tab")
             places.append(form.here)
-        assert places == ["output_name", "sample_every_n_steps", "preset"]
+        assert places == ["vae", "sample_every_n_steps", "preset"]
         await press(pilot, *["down"] * 16)
         assert "[Advanced]" in text(pilot)
 
