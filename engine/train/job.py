@@ -29,6 +29,7 @@ from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
+from engine.plan.trained_parts import trains_text
 from engine.plan.vae import recognise_vae
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
 from engine.train.dry_run import DryRun, shortened
@@ -37,6 +38,7 @@ from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
 from engine.train.optimizers import make_optimizer, to_optimize, try_out
 from engine.train.parts import make_network
+from engine.train.probe import probe
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
 from engine.train.schedule import Schedule, factor, tell_of_another_length
@@ -93,7 +95,8 @@ def run(context: JobContext) -> dict[str, Any]:
     checkpointer = Checkpointer(
         context, settings, dataset.steps.steps_per_epoch, network, optimizer, accelerator, begun, start.step
     )
-    saver = Saver(context, settings, dataset, network, begun, start.step, model_dir(context))
+    forward = probe(model, trains_text(settings), accelerator.autocast)
+    saver = Saver(context, settings, dataset, network, begun, start.step, model_dir(context), forward)
     if start.step < dataset.steps.total:
         saver.make_room_for_more(start.step)
     sampler = Sampler(model.unet, model.vae, model.scheduler_config, device, accelerator.autocast)

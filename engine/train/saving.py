@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from engine.context import JobContext
 from engine.lora import metadata, weights
 from engine.lora.network import LoraNetwork
+from engine.lora.read_back import what_differs
 from engine.plan.dataset import Dataset
 from engine.plan.errors import UserError
 from engine.plan.lora_names import free_name, is_own, wanted_name
@@ -41,7 +43,8 @@ class Saver:
     """Writes LoRAs under sd-scripts' names into the run's output/ and links them into the project's model/.
 
     `begun` says under which name and session. `start` is the step that this engine goes on from; what an engine before
-    it has saved of that step is not written again. `model_dir` None: the LoRAs stay in the run's folder.
+    it has saved of that step is not written again. `model_dir` None: the LoRAs stay in the run's folder. Each file is
+    read back, and `forward()` has to give the same with it as with the network; a warning says if it does not.
     """
 
     def __init__(
@@ -53,9 +56,10 @@ class Saver:
         begun: Position,
         start: int,
         model_dir: Path | None,
+        forward: Callable[[], Tensor],
     ) -> None:
         self.context, self.settings, self.dataset, self.network = context, settings, dataset, network
-        self.begun, self.start, self.model_dir = begun, start, model_dir
+        self.begun, self.start, self.model_dir, self.forward = begun, start, model_dir, forward
         self._published: dict[Path, Path] = {}  # by this engine: from the file in output/ to where it is shown
 
     def save(self, step: int, last: bool) -> Path:
@@ -91,7 +95,9 @@ class Saver:
                 )
             with self.network.as_saved():
                 tensors = weights.state_dict(self.network, self.settings.save_precision)
-            weights.write(path, tensors, self._metadata(step, epoch))
+                weights.write(path, tensors, self._metadata(step, epoch))
+                if wrong := what_differs(path, self.network, self.forward):
+                    self.context.warn("lora-differs", f"{wrong} Train on, and look at it before you use it.")
         if path not in self._published:
             self._publish(path, step)
         return path
