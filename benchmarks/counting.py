@@ -31,8 +31,8 @@ from engine.lora.targets import Target, unet_targets
 from engine.plan.caption_draws import CaptionRules
 from engine.plan.settings import resolve
 from engine.train.loop import train_step
-from engine.train.loss import alphas_cumprod
 from engine.train.noise import Randomness, micro_batch
+from engine.train.objective import Objective
 from engine.train.optimizers import make_optimizer
 
 RANK = 4
@@ -141,7 +141,7 @@ def count_ours(steps: int = 4) -> Count:
     training: Any = SimpleNamespace(
         dtype=torch.float32, accelerator=accelerator, unet=unet, network=network, optimizer=optimizer, settings=settings
     )
-    alphas = alphas_cumprod(torch.device("cpu"))
+    objective = Objective.of(settings, torch.device("cpu"))
     randomness = Randomness(1, settings.noise_offset)
     with counting:
         for step in range(1, steps + 2):
@@ -159,7 +159,7 @@ def count_ours(steps: int = 4) -> Count:
                 scaling_factor=0.13025,
                 device=torch.device("cpu"),
             )
-            figures = train_step(training, [batch], alphas)
+            figures = train_step(training, [batch], objective)
             with counting.paused():
                 figures.tolist()  # the meter's copy; on a GPU it is asynchronous
     return _per_step(counting, steps)

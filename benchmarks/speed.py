@@ -37,9 +37,10 @@ from engine.plan.dataset import Picture, scan
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 from engine.train.loop import train_step
-from engine.train.loss import alphas_cumprod, denoising_loss
+from engine.train.loss import denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, generator, micro_batch
+from engine.train.objective import Objective
 from engine.train.optimizers import effective_rates, make_optimizer
 
 CPU = torch.device("cpu")
@@ -101,7 +102,8 @@ class Ours:
             settings=s,
         )
         self.unet.train()
-        self.alphas = alphas_cumprod(CPU)
+        self.objective = Objective.of(s, CPU)
+        self.plain_objective = Objective.of(s.model_copy(update={"min_snr_gamma": 0.0}), CPU)
         self.randomness = Randomness(s.seed, s.noise_offset)
         self.order = [
             b for epoch in range(1, 9) for b in epoch_batches(data.pictures, s.train_batch_size, s.seed, epoch)
@@ -124,7 +126,7 @@ class Ours:
 
     def step(self, step: int) -> torch.Tensor:
         rates, d = effective_rates(self.optimizer)
-        figures = train_step(self.training, [self.batch(step)], self.alphas)
+        figures = train_step(self.training, [self.batch(step)], self.objective)
         self.meter.add(StepFacts(step, 1, step, {"unet": rates[0]}, d, len(self.order[step]), figures))
         return figures
 
@@ -145,7 +147,7 @@ class Ours:
             added_cond_kwargs={"text_embeds": batch.pooled, "time_ids": batch.time_ids},
             return_dict=False,
         )[0]
-        denoising_loss(predicted, batch.noise, batch.timesteps, batch.weights, self.alphas, 0.0).backward()
+        denoising_loss(predicted, batch, self.plain_objective).backward()
 
 
 def _timed(block: Callable[[int], Any], first: int) -> float:

@@ -63,6 +63,8 @@ def fitting_preset(preset: str | None, base: BaseModel) -> str | None:
 
 def recognised(base: BaseModel) -> str:
     """What a model is, for people."""
+    if base.prediction_type != "epsilon":
+        return f"an SDXL model with {base.prediction_in_words}, which is trained as such"
     return "the practice model, for trying things out" if base.size == "micro" else "an SDXL model, as it should be"
 
 

@@ -43,9 +43,10 @@ class Sample:
 class MicroBatch:
     """What one forward pass needs, on the training device.
 
-    latents (B, 4, h, w) scaled by the VAE's factor, noise of the same shape (the target), timesteps (B,) int64,
-    texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the
+    latents (B, 4, h, w) scaled by the VAE's factor, noise of the same shape (what is to be predicted), timesteps (B,)
+    int64, texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the
     optimizer step `step`. masks (B, h, w): how much each place counts in the loss; None where all count alike.
+    input_noise, of the noise's shape: what the U-Net's input is made with, where that is not the same noise.
     """
 
     step: int
@@ -58,6 +59,7 @@ class MicroBatch:
     time_ids: Tensor
     weights: Tensor
     masks: Tensor | None = None
+    input_noise: Tensor | None = None
 
 
 class Samples:

@@ -24,6 +24,7 @@ from engine.generate.sheets import comparison, save_png
 from engine.generate.studio import Studio
 from engine.lora import weights
 from engine.plan.base_model import recognise
+from engine.plan.objective import as_trained
 from engine.plan.sample_prompts import SamplePrompt, default_prompt
 
 FIRST_SEED = 1000
@@ -93,7 +94,7 @@ def run(context: JobContext) -> dict[str, Any]:
     job = context.job
     assert job.project is not None
     assert job.settings is not None
-    base = recognise(job.settings.pretrained_model_name_or_path)
+    base = as_trained(recognise(job.settings.pretrained_model_name_or_path), job.settings)
     device = devices.choose(job.device, full_size=False)
     context.announce(devices.describe(device))
     references, captions = read_pictures(held_out_folder())

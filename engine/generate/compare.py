@@ -16,6 +16,7 @@ from engine.lora import weights
 from engine.plan import sample_prompts
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError, plural
+from engine.plan.objective import as_trained
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.vae import recognise_vae
 
@@ -27,7 +28,7 @@ def run(context: JobContext) -> dict[str, Any]:
     (for lines without one of their own), `weights`. The result names the sheet and each picture's facts."""
     job = context.job
     assert job.settings is not None
-    base = recognise(job.settings.pretrained_model_name_or_path)
+    base = as_trained(recognise(job.settings.pretrained_model_name_or_path), job.settings)
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     lora_path = Path(job.arguments["lora"])
     file = weights.read(lora_path)

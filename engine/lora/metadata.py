@@ -91,7 +91,7 @@ def build(
     trigger: str,
     session_id: int,
 ) -> dict[str, str]:
-    """All metadata but the hashes, which `weights.write` adds."""
+    """All metadata but the hashes, which `weights.write` adds. `settings`: as used, without "auto"."""
     steps = dataset.steps
     width, height = settings.size
     rate: float | None = settings.learning_rate
@@ -99,6 +99,7 @@ def build(
     base, trained = Path(settings.pretrained_model_name_or_path), rates(settings)
     if settings.finds_its_own_rate:  # as sd-scripts spells it
         rate, trained, schedule = None, {}, f"adafactor:{settings.learning_rate}"
+    velocity = settings.v_parameterization == "true"
     values: dict[str, Any] = {
         "ss_session_id": session_id,
         "ss_training_started_at": progress.started,
@@ -167,34 +168,38 @@ def build(
         "ss_lowram": False,
         "ss_seed": settings.seed,
         "ss_noise_offset": settings.noise_offset or None,
-        "ss_noise_offset_random_strength": False,
-        "ss_adaptive_noise_scale": None,
-        "ss_multires_noise_iterations": None,
-        "ss_multires_noise_discount": 0.3,
-        "ss_zero_terminal_snr": False,
+        "ss_noise_offset_random_strength": settings.noise_offset_random_strength,
+        "ss_adaptive_noise_scale": settings.adaptive_noise_scale or None,
+        "ss_multires_noise_iterations": settings.multires_noise_iterations or None,
+        "ss_multires_noise_discount": settings.multires_noise_discount,
+        "ss_zero_terminal_snr": settings.zero_terminal_snr == "true",
         "ss_min_snr_gamma": settings.min_snr_gamma or None,
-        "ss_debiased_estimation": False,
+        "ss_debiased_estimation": settings.debiased_estimation_loss,
         "ss_prior_loss_weight": settings.prior_loss_weight,
         "ss_scale_weight_norms": settings.scale_weight_norms or None,
-        "ss_ip_noise_gamma": None,
-        "ss_ip_noise_gamma_random_strength": False,
-        "ss_loss_type": "l2",
-        "ss_huber_schedule": "snr",
-        "ss_huber_scale": 1.0,
-        "ss_huber_c": 0.1,
+        "ss_ip_noise_gamma": settings.ip_noise_gamma or None,
+        "ss_ip_noise_gamma_random_strength": settings.ip_noise_gamma_random_strength,
+        "ss_loss_type": settings.loss_type,
+        "ss_huber_schedule": settings.huber_schedule,
+        "ss_huber_scale": settings.huber_scale,
+        "ss_huber_c": settings.huber_c,
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": ARCHITECTURE,
         "modelspec.implementation": SGM_IMPLEMENTATION,
         "modelspec.title": output_name,
         "modelspec.resolution": f"{width}x{height}",
         "modelspec.date": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(progress.finished)),
-        "modelspec.prediction_type": "epsilon",
+        "modelspec.prediction_type": "v" if velocity else "epsilon",
         "lora_tui.settings": _own_settings(settings),
     }
     if arguments := _network_arguments(settings):
         values["ss_network_args"] = arguments
     if trigger:
         values["modelspec.trigger_phrase"] = trigger
+    if (settings.min_timestep, settings.max_timestep) != (0, 1000):
+        values["modelspec.timestep_range"] = f"{settings.min_timestep},{settings.max_timestep}"
+    if velocity:  # sd-scripts writes no such key, but there are readers of LoRAs that look for it
+        values["ss_v_parameterization"] = True
     return {name: _text(value) for name, value in values.items()}
 
 

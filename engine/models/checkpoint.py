@@ -126,7 +126,7 @@ def _assembled(modules: dict[str, Any], source: Path, configs: Path, base: BaseM
     with _one_sentence(f"tokenizer of {source}"):
         tokenizer = _tokenizer(configs, first.config.vocab_size)
     with _one_sentence(f"scheduler of {source}"):
-        scheduler = json.loads((configs / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+        scheduler = scheduler_config(configs, base)
     return SDXL(
         unet=unet,
         vae=vae,
@@ -139,6 +139,17 @@ def _assembled(modules: dict[str, Any], source: Path, configs: Path, base: BaseM
         vae_identity=identity(vae),
         text_identity=identity(first, second, also=json.dumps(tokenizer.get_vocab(), sort_keys=True)),
     )
+
+
+def scheduler_config(configs: Path, base: BaseModel) -> dict[str, Any]:
+    """How samplers walk from noise to picture, with the base model's prediction type.
+
+    A zero-terminal-SNR model must be started at the last timestep, which holds no picture, and which only "trailing"
+    includes (Lin et al. 2023, section 3.3).
+    """
+    config = json.loads((configs / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    config |= {"prediction_type": base.prediction_type, "rescale_betas_zero_snr": base.zero_terminal_snr}
+    return config | ({"timestep_spacing": "trailing"} if base.zero_terminal_snr else {})
 
 
 def _tokenizer(configs: Path, vocabulary_size: int) -> CLIPTokenizer:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.plan import checkpoint_kind
-from engine.plan.checkpoint_kind import MICRO_CHANNELS, SDXL_CHANNELS, not_sdxl, v_prediction
+from engine.plan.checkpoint_kind import MICRO_CHANNELS, SDXL_CHANNELS, not_sdxl
 from engine.plan.errors import UserError
 from engine.plan.files import existing_path, reading_errors
 from engine.plan.safetensors_header import pickle_refused, read_header
 
 Size = Literal["sdxl", "micro"]
+PredictionType = Literal["epsilon", "v_prediction"]
+"""diffusers' names: the model predicts the noise, or the velocity."""
 
 BUILT_IN = "micro"
 """The name of the practice model that comes with the program."""
@@ -38,17 +40,25 @@ class BaseModel:
     path: absolute, a .safetensors file or a diffusers folder. bucket_reso_steps: pixels; the setting must be a
     multiple of it. bucket_shapes: (width, height) of the pictures the model was trained on, where it declares them
     (lora_tui.json). variant: "fp16" where a diffusers folder has its weights only in files named so, else "".
-    notes: sentences for people.
+    prediction_type, zero_terminal_snr: as the model's own marks say. notes: sentences for people.
     """
 
     kind: Literal["diffusers-folder", "single-file", "built-in"]
     path: Path
     size: Size
-    prediction: Literal["epsilon", "v_prediction"]
+    prediction_type: PredictionType
     bucket_reso_steps: int
     notes: tuple[str, ...] = ()
     variant: str = ""
     bucket_shapes: tuple[tuple[int, int], ...] = ()
+    zero_terminal_snr: bool = False
+
+    @property
+    def prediction_in_words(self) -> str:
+        """What sets it apart from ordinary SDXL, or ""."""
+        if self.prediction_type == "epsilon":
+            return ""
+        return "v-prediction and zero-terminal SNR" if self.zero_terminal_snr else "v-prediction"
 
 
 def recognise(name: str | Path, folder: Path | None = None) -> BaseModel:
@@ -56,7 +66,7 @@ def recognise(name: str | Path, folder: Path | None = None) -> BaseModel:
 
     folder: where a relative path is looked for first (the project), before the current folder.
     Raises UserError: `no-base-model`, `not-found`, `not-sdxl`, `truncated`, `damaged`, `incomplete`, `is-a-lora`,
-    `is-a-pickle`, `not-safetensors`, `edm-unsupported`, `v-prediction`, `not-readable`.
+    `is-a-pickle`, `not-safetensors`, `edm-unsupported`, `not-readable`.
     """
     text = str(name).strip()
     if not text:
@@ -95,11 +105,21 @@ def _single_file(path: Path) -> BaseModel:
         raise UserError("not-found", f"The base model {path} is not a file.", "Choose a .safetensors file.")
     tensors, _ = read_header(path)
     # Markers first: Playground 2.5 and CosXL have SDXL's layout and are better named by what they are.
-    notes = checkpoint_kind.refuse_other_predictions(path, tensors)
+    prediction, zero, notes = _prediction(*checkpoint_kind.velocity_marks(path, tensors))
     size: Size = "micro" if checkpoint_kind.size_of(path, tensors) == "micro" else "sdxl"
     if any(tensor.dtype.startswith("F8") for tensor in tensors.values()):
         notes += ("The model is stored in 8 bits: a 16-bit version gives a slightly better LoRA.",)
-    return BaseModel("single-file", path, size, "epsilon", BUCKET_STEP[size], notes)
+    return BaseModel("single-file", path, size, prediction, BUCKET_STEP[size], notes, zero_terminal_snr=zero)
+
+
+def _prediction(velocity: bool, zero_terminal_snr: bool) -> tuple[PredictionType, bool, tuple[str, ...]]:
+    """What a model's marks mean, with notes. As in ComfyUI the second one only counts beside the first."""
+    if velocity:
+        return "v_prediction", zero_terminal_snr, ()
+    if zero_terminal_snr:
+        note = "The model says zero-terminal SNR, but not v-prediction; it is trained as an ordinary SDXL model."
+        return "epsilon", False, (note,)
+    return "epsilon", False, ()
 
 
 def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"]) -> BaseModel:
@@ -120,10 +140,11 @@ def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"])
     if channels[0] == SDXL_CHANNELS and depths != [1, 2, 10]:
         raise not_sdxl(path, f"Its U-Net has {depths} transformer layers per block instead of [1, 2, 10].")
     scheduler = _json(path / "scheduler" / "scheduler_config.json")
-    if scheduler.get("prediction_type", "epsilon") == "v_prediction":
-        raise v_prediction(path)
     if str(scheduler.get("_class_name", "")).startswith("EDM"):
-        checkpoint_kind.refuse_other_predictions(path, {"edm_mean": None})
+        checkpoint_kind.velocity_marks(path, ("edm_mean",))
+    prediction, zero, notes = _prediction(
+        scheduler.get("prediction_type") == "v_prediction", scheduler.get("rescale_betas_zero_snr") is True
+    )
     variants = {_check_weights(path, component, stem) for component, stem in _COMPONENTS.items()}
     size: Size = "micro" if channels[0] == MICRO_CHANNELS else "sdxl"
     own = _json(path / "lora_tui.json") if (path / "lora_tui.json").is_file() else {}
@@ -132,10 +153,12 @@ def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"])
         kind=kind,
         path=path,
         size=size,
-        prediction="epsilon",
+        prediction_type=prediction,
         bucket_reso_steps=step if isinstance(step, int) and step > 0 else BUCKET_STEP[size],
+        notes=notes,
         variant="fp16" if variants == {"fp16"} else "",
         bucket_shapes=tuple((int(w), int(h)) for w, h in own.get("buckets", ())),
+        zero_terminal_snr=zero,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from engine.plan.errors import UserError
@@ -68,11 +68,11 @@ def size_of(path: Path, tensors: Mapping[str, Tensor]) -> str:
     return "sdxl"
 
 
-def refuse_other_predictions(path: Path, names: Mapping[str, object]) -> tuple[str, ...]:
-    """Notes on the prediction type that marker tensors tell. Raises UserError `edm-unsupported`, `v-prediction`.
+def velocity_marks(path: Path, names: Container[str]) -> tuple[bool, bool]:
+    """Whether marker tensors say v-prediction, and zero-terminal SNR. Raises UserError `edm-unsupported`.
 
     The markers are those that ComfyUI reads (`supported_models.SDXL.model_type`); other trainers do not look at them
-    and train such models wrongly without a word.
+    and train such models wrongly without a word: the pictures come out burnt or empty.
     """
     if any(mark in names for mark in _EDM_MARKS):
         raise UserError(
@@ -80,20 +80,7 @@ def refuse_other_predictions(path: Path, names: Mapping[str, object]) -> tuple[s
             f"{path} predicts in a way (EDM, as CosXL and Playground 2.5 do) that cannot be trained here.",
             "Choose an SDXL model without it.",
         )
-    if "v_pred" in names:
-        raise v_prediction(path)
-    if "ztsnr" in names:
-        return ("The file says zero-terminal SNR, but not v-prediction; it is trained as an ordinary SDXL model.",)
-    return ()
-
-
-def v_prediction(path: Path) -> UserError:
-    """Training a v-prediction model as an ordinary one gives burnt or empty pictures without any error."""
-    return UserError(
-        "v-prediction",
-        f"{path} is a v-prediction model, which cannot be trained yet.",
-        "Choose an ordinary (epsilon) SDXL model; v-prediction comes later.",
-    )
+    return "v_pred" in names, "ztsnr" in names
 
 
 def not_sdxl(path: Path, why: str) -> UserError:

@@ -16,6 +16,7 @@ from engine.plan.disk import check_disk
 from engine.plan.errors import Finding, UserError
 from engine.plan.learning_checks import check_learning
 from engine.plan.network_checks import check_network
+from engine.plan.objective_checks import check_objective
 from engine.plan.project import Project
 from engine.plan.remedy import set_line
 from engine.plan.saving_checks import check_saving
@@ -42,6 +43,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += check_vae(settings.vae, project.path)
     findings += check_network(settings, project.path)
     findings += _noise_and_loss(settings)
+    findings += check_objective(settings, base)
     findings += check_captions(settings)
     findings += _sizes(settings, base)
     findings += _saving_and_samples(settings, project)

@@ -51,7 +51,6 @@ _COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 # What a refused model is called in a list, by the error's code.
 _KINDS = {
     "is-a-lora": "LoRA",
-    "v-prediction": "v-prediction SDXL",
     "edm-unsupported": "EDM model",
     "truncated": "not whole",
     "incomplete": "parts missing",
@@ -68,8 +67,8 @@ _PIPELINE = re.compile(r"model_index\.json says (\w+)")
 class Found:
     """A base model. path: what the setting is given; `micro` for the built-in one, else absolute. size: bytes.
 
-    kind: "SDXL", "practice model", or in a few words what it is instead. trouble: the whole reason where it cannot be
-    trained, or "".
+    kind: "SDXL", "v-prediction SDXL", "practice model", or in a few words what it is instead. trouble: the whole reason
+    where it cannot be trained, or "".
     """
 
     path: Path
@@ -255,7 +254,9 @@ def _looked_at(path: Path, size: int) -> Found | None:
 
 
 def _kind_of(base: BaseModel) -> str:
-    return PRACTICE if base.size == "micro" else "SDXL"
+    if base.size == "micro":
+        return PRACTICE
+    return "SDXL" if base.prediction_type == "epsilon" else "v-prediction SDXL"
 
 
 def _kind(error: UserError, path: Path) -> str:

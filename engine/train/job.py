@@ -26,6 +26,7 @@ from engine.plan.base_model import BaseModel, recognise
 from engine.plan.caption_checks import refused
 from engine.plan.dataset import Dataset, scan
 from engine.plan.errors import UserError
+from engine.plan.objective import settled
 from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
@@ -60,7 +61,7 @@ def run(context: JobContext) -> dict[str, Any]:
     settings = job.settings
     context.takes_commands = True
     clean_up(context.run, Project.open(job.project))
-    base = recognise(settings.pretrained_model_name_or_path)
+    settings, base = settled(settings, recognise(settings.pretrained_model_name_or_path))
     vae = recognise_vae(settings.vae) if settings.vae else None
     device = devices.choose(job.device, full_size=base.size == "sdxl")
     check_precision(settings, device)

@@ -26,9 +26,10 @@ from engine.plan.settings import Settings
 from engine.plan.steps import Steps
 from engine.train.commands import Commands
 from engine.train.dry_run import DryRun
-from engine.train.loss import add_noise, alphas_cumprod, denoising_loss
+from engine.train.loss import denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
+from engine.train.objective import Objective
 from engine.train.optimizers import effective_rates
 from engine.train.schedule import Schedule
 from engine.train.state import Position
@@ -75,7 +76,7 @@ class Outcome:
     complete: bool
 
 
-def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> torch.Tensor:
+def train_step(t: Training, batches: list[MicroBatch], objective: Objective) -> torch.Tensor:
     """One optimizer step over `batches`. Returns (2,) on the device: the step's loss and its gradient norm.
 
     As with accelerate's gradient accumulation each batch's loss counts 1 / gradient_accumulation_steps, also in an
@@ -85,7 +86,7 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
     for batch in batches:
         if t.network.dropout is not None:
             t.network.dropout.begin(batch.step, batch.positions, batch.latents.device)
-        noisy = add_noise(batch.latents, batch.noise, batch.timesteps, alphas)
+        noisy = objective.noisy(batch)
         context, pooled = batch.texts.encoded()
         with t.accelerator.autocast():
             predicted = t.unet(
@@ -95,9 +96,7 @@ def train_step(t: Training, batches: list[MicroBatch], alphas: torch.Tensor) -> 
                 added_cond_kwargs={"text_embeds": pooled.to(t.dtype), "time_ids": batch.time_ids},
                 return_dict=False,
             )[0]
-        loss = denoising_loss(
-            predicted, batch.noise, batch.timesteps, batch.weights, alphas, t.settings.min_snr_gamma, batch.masks
-        )
+        loss = denoising_loss(predicted, batch, objective)
         t.accelerator.backward(loss / t.settings.gradient_accumulation_steps)
         losses.append(loss.detach())
     # a limit of infinity only measures, so that the norm is always known
@@ -118,8 +117,8 @@ def train(t: Training) -> Outcome:
     s, step = t.settings, t.start.step
     per_epoch, parts = t.steps.steps_per_epoch, [str(part.name) for part in t.network.parts]
     device = t.accelerator.device
-    alphas = alphas_cumprod(device)
-    randomness = Randomness(s.seed, s.noise_offset)
+    objective = Objective.of(s, device)
+    randomness = Randomness.of(s)
     meter = Meter(t.context, device, scaled=t.accelerator.scaler is not None, recent=t.start.recent)
     commands = Commands(t, meter)
 
@@ -155,7 +154,7 @@ def train(t: Training) -> Outcome:
                 position += len(indices)
             t.schedule.set(step)
             rates, d = effective_rates(t.optimizer)
-            figures = train_step(t, batches, alphas)
+            figures = train_step(t, batches, objective)
             if t.network.average is not None:
                 t.network.average.update(step)
             lr = dict(zip(parts, rates, strict=True))

@@ -8,7 +8,7 @@ an undisturbed one. Numbers are drawn on the CPU, so every kind of device trains
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from engine.data.samples import MicroBatch, Sample
 from engine.data.text_source import TextSource
 from engine.device import send
 from engine.plan.draws import draw
+from engine.plan.settings import Settings
+from engine.train.noise_shapes import add_offset_, add_pyramid_
 
 NUM_TRAIN_TIMESTEPS = 1000
 
@@ -26,26 +28,66 @@ def generator(seed: int, stream: str, step: int, position: int) -> torch.Generat
     return torch.Generator().manual_seed(draw(seed, stream, step, position))
 
 
+def uniform(seed: int, stream: str, step: int, position: int) -> float:
+    """A number uniform in 0..1 for one purpose and one sample of one step."""
+    return draw(seed, stream, step, position) / 2**63
+
+
 @dataclass(frozen=True)
 class Randomness:
-    """What is random about a step but for the captions: `noise_offset` (0 = none), the run's `seed`."""
+    """What is random about a step but for the captions: the run's `seed`, and the options of that name.
+
+    Where sd-scripts draws the strength of noise offset or input perturbation once for a batch, each sample has its own
+    here: a batch's number would change with the way it is split.
+    """
 
     seed: int
     noise_offset: float
+    noise_offset_random_strength: bool = False
+    adaptive_noise_scale: float = 0.0
+    multires_noise_iterations: int = 0
+    multires_noise_discount: float = 0.3
+    ip_noise_gamma: float = 0.0
+    ip_noise_gamma_random_strength: bool = False
+    min_timestep: int = 0
+    max_timestep: int = NUM_TRAIN_TIMESTEPS
+
+    @classmethod
+    def of(cls, settings: Settings) -> Randomness:
+        """As the settings say; their names are the same."""
+        return cls(**{field.name: getattr(settings, field.name) for field in fields(cls)})
 
     def timestep(self, step: int, position: int) -> int:
-        """Uniform in 0..999."""
-        return draw(self.seed, "timestep", step, position) % NUM_TRAIN_TIMESTEPS
+        """Uniform in min_timestep..max_timestep−1 (sd-scripts: `get_timesteps`)."""
+        number = draw(self.seed, "timestep", step, position)
+        return self.min_timestep + number % (self.max_timestep - self.min_timestep)
 
-    def noise(self, out: Tensor, step: int, position: int) -> None:
-        """Fill `out` (4, h, w) with ε + offset · N(0, 1) per channel (`custom_train_functions.apply_noise_offset`).
+    def noise(self, out: Tensor, latent: Tensor, step: int, position: int) -> None:
+        """Fill `out` (4, h, w) with ε, which is also what is to be predicted; `latent` (4, h, w) is the scaled one.
 
-        The shifted noise is also the target; it is not renormalised, so its variance is 1 + offset².
+        Offset first, multires noise on top of it, as in sd-scripts (`get_noise_noisy_latents_and_timesteps`).
         """
         out.normal_(generator=generator(self.seed, "noise", step, position))
         if self.noise_offset:
             shift = torch.randn(out.shape[0], 1, 1, generator=generator(self.seed, "noise offset", step, position))
-            out.add_(shift, alpha=self.noise_offset)
+            strength = self._strength(self.noise_offset, self.noise_offset_random_strength, "offset", step, position)
+            add_offset_(out, shift, strength, self.adaptive_noise_scale, latent)
+        if self.multires_noise_iterations:
+
+            def ratio(level: int) -> float:
+                return 2.0 + 2.0 * uniform(self.seed, f"multires ratio {level}", step, position)
+
+            patterns = generator(self.seed, "multires noise", step, position)
+            add_pyramid_(out, self.multires_noise_iterations, self.multires_noise_discount, ratio, patterns)
+
+    def input_noise(self, out: Tensor, noise: Tensor, step: int, position: int) -> None:
+        """Fill `out` (4, h, w) with ε + γ·N(0, 1), the noise of the U-Net's input (Ning et al. 2023)."""
+        out.normal_(generator=generator(self.seed, "input perturbation", step, position))
+        gamma = self._strength(self.ip_noise_gamma, self.ip_noise_gamma_random_strength, "ip", step, position)
+        out.mul_(gamma).add_(noise)
+
+    def _strength(self, most: float, random: bool, stream: str, step: int, position: int) -> float:
+        return most * uniform(self.seed, f"{stream} strength", step, position) if random else most
 
     def latent(self, out: Tensor, sample: Sample, step: int, position: int, scaling_factor: float) -> None:
         """Fill `out` (4, h, w) with a draw from the picture's latent distribution, scaled."""
@@ -68,11 +110,14 @@ def micro_batch(
     pinned = device.type == "cuda"
     shape = (len(samples), *samples[0].mean.shape)
     latents, noise = torch.empty(shape, pin_memory=pinned), torch.empty(shape, pin_memory=pinned)
+    input_noise = torch.empty(shape, pin_memory=pinned) if randomness.ip_noise_gamma else None
     timesteps = []
     for row, sample in enumerate(samples):
         position = first_position + row
         randomness.latent(latents[row], sample, step, position, scaling_factor)
-        randomness.noise(noise[row], step, position)
+        randomness.noise(noise[row], latents[row], step, position)
+        if input_noise is not None:
+            randomness.input_noise(input_noise[row], noise[row], step, position)
         timesteps.append(randomness.timestep(step, position))
 
     return MicroBatch(
@@ -85,6 +130,7 @@ def micro_batch(
         time_ids=send(torch.stack([s.time_ids for s in samples]), device),
         weights=send(torch.tensor([s.weight for s in samples]), device),
         masks=_masks(samples, device),
+        input_noise=None if input_noise is None else input_noise.to(device, non_blocking=True),
     )
 
 

@@ -82,7 +82,10 @@ class BaseModelPage(FormPage):
         if base is None:
             text = "The model that the LoRA is trained on and that you will use it with: SDXL, or one made from it."
             return paragraph(text, width)
-        rows = [line((f" {'The practice model' if base.size == 'micro' else 'SDXL'}, {base.kind}", PLAIN))]
+        what = ", ".join(
+            filter(None, ("The practice model" if base.size == "micro" else "SDXL", base.prediction_in_words))
+        )
+        rows = [line((f" {what}, {base.kind}", PLAIN))]
         return rows + [line((f" {inert(note)}", WARN)) for note in base.notes]
 
     def sentence(self, standing: Standing) -> Says:

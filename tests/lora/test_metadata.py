@@ -198,3 +198,44 @@ def test_names_that_are_not_utf_8_do_not_lose_the_training(dataset: Dataset) -> 
         value.encode("utf-8")
     assert made["modelspec.trigger_phrase"] == "caf\\udce9"
     assert "1_caf\udce9" in json.loads(made["ss_dataset_dirs"])
+
+
+def test_noise_loss_and_prediction_type_are_told(dataset: Dataset) -> None:
+    options = {
+        "adaptive_noise_scale": 0.02,
+        "noise_offset_random_strength": True,
+        "multires_noise_iterations": 6,
+        "multires_noise_discount": 0.5,
+        "ip_noise_gamma": 0.1,
+        "ip_noise_gamma_random_strength": True,
+        "min_timestep": 100,
+        "v_parameterization": True,
+        "zero_terminal_snr": True,
+        "loss_type": "huber",
+        "huber_schedule": "exponential",
+        "huber_c": 0.2,
+        "huber_scale": 1.5,
+        "debiased_estimation_loss": True,
+    }
+    expected = {
+        "ss_adaptive_noise_scale": "0.02",
+        "ss_noise_offset_random_strength": "True",
+        "ss_multires_noise_iterations": "6",
+        "ss_multires_noise_discount": "0.5",
+        "ss_ip_noise_gamma": "0.1",
+        "ss_ip_noise_gamma_random_strength": "True",
+        "ss_v_parameterization": "True",
+        "ss_zero_terminal_snr": "True",
+        "ss_loss_type": "huber",
+        "ss_huber_schedule": "exponential",
+        "ss_huber_c": "0.2",
+        "ss_huber_scale": "1.5",
+        "ss_debiased_estimation": "True",
+        "modelspec.prediction_type": "v",
+        "modelspec.timestep_range": "100,1000",
+    }
+    made = build(dataset, **options)
+    assert {key: made[key] for key in expected} == expected
+    plain = build(dataset)
+    assert (plain["modelspec.prediction_type"], plain["ss_zero_terminal_snr"]) == ("epsilon", "False")
+    assert (plain["ss_ip_noise_gamma"], plain["ss_adaptive_noise_scale"]) == ("None", "None")

@@ -200,8 +200,8 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
     from engine.plan.caption_draws import CaptionRules
     from engine.train.job import make_accelerator
     from engine.train.loop import train_step
-    from engine.train.loss import alphas_cumprod
     from engine.train.noise import Randomness, micro_batch
+    from engine.train.objective import Objective
     from tests.micro_model import base_of
     from tests.training import own_process, settings
 
@@ -241,7 +241,7 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
                 network=network,
                 optimizer=optimizer,
             )
-            figures = train_step(training, batches, alphas_cumprod(cpu))
+            figures = train_step(training, batches, Objective.of(values, cpu))
         return torch.cat(seen), figures
 
     (together, one), (apart_, two) = gradients([[0, 1]]), gradients([[0], [1]])

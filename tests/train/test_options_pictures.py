@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from engine.data.samples import Samples
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError
 from engine.runs.resume import prepare
-from engine.train.loss import alphas_cumprod, denoising_loss
-from tests.training import Trained, Trainer, same
+from engine.train.loss import denoising_loss
+from engine.train.objective import Objective
+from tests.training import Trained, Trainer, same, settings
 
 ONE: dict[str, Any] = {"train_batch_size": 1}
 
@@ -142,12 +144,13 @@ def test_option_alpha_mask(train: Trainer, one_by_one: Trained) -> None:
 
 
 def test_a_mask_counts_where_it_is_and_a_picture_without_one_counts_as_a_whole(train: Trainer) -> None:
-    predicted, target = torch.zeros(2, 4, 8, 8), torch.ones(2, 4, 8, 8)
-    target[0, :, :, 4:] = 3.0
+    predicted, noise = torch.zeros(2, 4, 8, 8), torch.ones(2, 4, 8, 8)
+    noise[0, :, :, 4:] = 3.0
     masks = torch.ones(2, 8, 8)
     masks[0, :, 4:] = 0.25
-    timesteps, weights = torch.tensor([900, 900]), torch.ones(2)
-    loss = denoising_loss(predicted, target, timesteps, weights, alphas_cumprod(torch.device("cpu")), 0.0, masks)
+    facts = {"noise": noise, "timesteps": torch.tensor([900, 900]), "weights": torch.ones(2), "masks": masks}
+    batch: Any = SimpleNamespace(**facts)
+    loss = denoising_loss(predicted, batch, Objective.of(settings(), torch.device("cpu")))
     assert loss.item() == pytest.approx(((1 + 0.25 * 9) / 2 + 1) / 2)
 
     def first_transparent(image: Image.Image) -> Image.Image:
