@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from engine.plan.errors import inert
+from engine.plan.errors import UserError, inert
 from lora_tui.draft import LONGEST_TYPED
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
@@ -65,6 +65,12 @@ class FormPage(WizardPage):
         if any(known.key == row and known.kind in EDITABLE for known in self.form.rows):
             self.form.edit(row, text, anew=False)
             self.say("!", "This was being typed when the app was left: Enter takes it, Esc leaves the row as it was.")
+
+    def done(self, trouble: UserError | None, said: str = "") -> None:
+        """After an edit, as everywhere; Enter goes on where it was taken."""
+        if trouble is None:
+            self.form.go_on()
+        super().done(trouble, said)
 
     def to_be_mended(self, row: str, text: str, why: str) -> None:
         """Open the editor of a row again with what was typed, which cannot be taken."""

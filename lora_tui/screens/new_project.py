@@ -150,6 +150,7 @@ class NewProjectPage(Page[None]):
         from lora_tui.paths import clean
 
         text = clean(event.text) if event.key in ("where", "images", "reg") else event.text.strip()
+        self.query_one(Form).go_on()
         self._keep({"class": "class_name"}.get(event.key, event.key), text)
 
     def _keep(self, name: str, text: str) -> None:

@@ -167,6 +167,7 @@ class Form(VerticalScroll):
         self._editing = ""  # and of the one that is edited
         self._editor: Input | None = None
         self._began = ""  # what stood there when it was opened
+        self._entered = ""  # the row that Enter was just pressed in
         self.keep: Callable[[str, str], object] | None = None
         """Called with a row's key and what stands in its editor, soon after something was typed; with ("", "") once
         the editor is closed. For those who want to find it again after the connection was lost."""
@@ -318,7 +319,15 @@ class Form(VerticalScroll):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        self._entered = self._editing
         self._take(event.value)
+
+    def go_on(self) -> None:
+        """After Enter has given the chosen row a value that was taken: the next row, where it is typed as well."""
+        entered, self._entered = self._entered, ""
+        after = self._place(self.here) + 1
+        if entered and entered == self.here and after < len(self.rows) and self.rows[after].kind in EDITABLE:
+            self.move(1)
 
     def on_left(self, event: Left) -> None:
         event.stop()

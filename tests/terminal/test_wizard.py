@@ -45,8 +45,8 @@ def test_from_nothing_to_an_exported_lora(
         hands.press("a")
         hands.see("Begin with the trigger word")
         hands.press(ENTER)
-        hands.press(*"ohwx", ENTER, DOWN, ENTER)
-        hands.press(*"man", ENTER, DOWN, DOWN, ENTER)
+        hands.press(*"ohwx", ENTER, ENTER)
+        hands.press(*"man", ENTER, DOWN, ENTER)
         hands.paste(f"'{my_pictures}'")
         hands.press(ENTER, DOWN, DOWN, ENTER, "\x15", "4", ENTER)  # repeats
         hands.press("m")

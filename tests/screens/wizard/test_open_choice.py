@@ -36,9 +36,9 @@ def test_the_optimizer_is_stepped_through_and_typed(folder: Path) -> None:
         await press(pilot, "enter")
         assert (now(), Project.open(folder).resolved().optimizer_args) == ("Adafactor", ADAFACTOR_ARGS)
 
-        await press(pilot, "enter")
+        await press(pilot, "up", "enter")
         await type_in(pilot, "torch.optim.RAdam")
-        await press(pilot, "enter")
+        await press(pilot, "enter", "up")
         assert now() == "torch.optim.RAdam"
         assert "torch.optim.RAdam" in text(pilot)
         await press(pilot, "right")

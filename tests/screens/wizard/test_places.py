@@ -26,7 +26,6 @@ def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path)
             "backspace",
             "7",
             "enter",
-            "down",
             "enter",
             "backspace",
             "9",

@@ -62,8 +62,8 @@ def test_a_setting_is_edited_in_its_row_and_saved(folder: Path) -> None:
         await press(pilot, "6", "down", "down", "enter")  # batch size
         await type_in(pilot, "3")
         assert "Enter takes it" in said(pilot)[1]
-        await press(pilot, "enter")
-        await press(pilot, "down", "right", "right")  # epochs, two steps up
+        await press(pilot, "enter")  # goes on to the epochs
+        await press(pilot, "right", "right")
 
     drive(folder, act)
     settings = Project.open(folder).settings
@@ -129,9 +129,9 @@ def test_trigger_and_class(folder: Path) -> None:
         await press(pilot, "enter")
         assert said(pilot)[0] == "!"
         assert "class" in said(pilot)[1]
-        await press(pilot, "enter")
+        await press(pilot, "up", "enter")
         await type_in(pilot, "zibo")
-        await press(pilot, "enter", "down", "enter")
+        await press(pilot, "enter", "enter")
         await type_in(pilot, "woman")
         await press(pilot, "enter")
 
@@ -240,9 +240,9 @@ def test_a_new_project_from_a_folder_of_pictures(folder: Path, tmp_path: Path) -
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "a", "enter")
         await type_in(pilot, "zibo")
-        await press(pilot, "enter", "down", "enter")
+        await press(pilot, "enter", "enter")
         await type_in(pilot, "man")
-        await press(pilot, "enter", "down", "down", "enter")
+        await press(pilot, "enter", "down", "enter")
         await type_in(pilot, f"'{pictures}'")
         await press(pilot, "enter")
         await press(pilot, "m")

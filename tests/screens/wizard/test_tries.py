@@ -69,6 +69,21 @@ def test_a_second_try_waits_for_the_first(folder: Path) -> None:
     assert len(list((folder / "runs").iterdir())) == 1
 
 
+def test_a_second_training_is_asked_about(folder: Path) -> None:
+    run = run_of(folder)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "7")
+        assert "asks before it starts another beside it" in " ".join(said(pilot)[1].split())
+        await press(pilot, "s")
+        assert "A training of this project is running." in text(pilot)
+        await press(pilot, "escape")
+
+    with hold(run):
+        drive(folder, act)
+    assert len(list((folder / "runs").iterdir())) == 1
+
+
 def test_a_try_of_something_else_says_nothing(folder: Path) -> None:
     run_of(folder, "finished", dry_run=5)
     draft = Draft(folder)
