@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.optimizer_class import described
 from engine.plan.dataset import Dataset, Picture
+from engine.plan.hub_cache import name_of_snapshot
 from engine.plan.settings import Settings, to_dict
 from engine.plan.trained_parts import rates
 
@@ -152,7 +153,7 @@ def build(
         "ss_caption_tag_dropout_rate": settings.caption_tag_dropout_rate,
         "ss_base_model_version": "sdxl_base_v1-0",
         "ss_v2": False,
-        "ss_sd_model_name": base.name,
+        "ss_sd_model_name": name_of_snapshot(base) or base.name,
         "ss_sd_model_hash": short_hash(base),
         **_vae(settings),
         "ss_clip_skip": None,
@@ -229,7 +230,8 @@ def _own_settings(settings: Settings) -> Mapping[str, object]:
     """The resolved settings, with paths shortened to their last part."""
     own = dict(to_dict(settings))
     for name in ("pretrained_model_name_or_path", "vae", "network_weights"):
-        own[name] = Path(getattr(settings, name)).name
+        path = Path(getattr(settings, name))
+        own[name] = name_of_snapshot(path) or path.name
     return own
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.models.attention import use_sdxl_attention
+from engine.models.pickle_file import pickle_weights, unpickled
 from engine.models.sdxl import SDXL, identity
 from engine.models.single_file import load_part
 from engine.models.tokenizer import clip_tokenizer, tokenizer_from
@@ -44,13 +45,17 @@ DOWNLOAD_AGAIN = "Copy or download the model again, all of it."
 
 def load(base: BaseModel, *, dtype: torch.dtype = torch.float32, vae: VaeFile | None = None) -> SDXL:
     """The base model on the CPU, U-Net and text encoders in `dtype`, its VAE (or `vae` in place of it) in fp32."""
-    if base.kind == "single-file":
+    if base.kind == "pickle":
+        weights = pickle_weights(base.path)
+        base = unpickled(base, weights)  # only now is it known what it is
+        model = load_single_file(base.path, configs_of(base.size), base, dtype=dtype, weights=weights)
+    elif base.kind == "single-file":
         model = load_single_file(base.path, configs_of(base.size), base, dtype=dtype)
     else:
         model = load_folder(base.path, base, dtype=dtype)
     if vae is not None:
         with quiet(), _one_sentence(f"VAE {vae.path}"):
-            configs = configs_of(base.size) if base.kind == "single-file" else base.path
+            configs = configs_of(base.size) if base.path.is_file() else base.path
             model.vae = load_vae(vae, configs).requires_grad_(False).eval().to(memory_format=torch.channels_last)
         model.vae_identity = identity(model.vae)
     return model
@@ -69,14 +74,23 @@ def load_folder(folder: Path, base: BaseModel, *, dtype: torch.dtype = torch.flo
         return _assembled(modules, folder, folder, base)
 
 
-def load_single_file(path: Path, configs: Path, base: BaseModel, *, dtype: torch.dtype = torch.float32) -> SDXL:
-    """A safetensors file in Stability's layout. `configs`: a folder with the parts' configs, as diffusers writes it."""
+def load_single_file(
+    path: Path,
+    configs: Path,
+    base: BaseModel,
+    *,
+    dtype: torch.dtype = torch.float32,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> SDXL:
+    """A file in Stability's layout. `configs`: a folder with the parts' configs, as diffusers writes it. `weights`: the
+    file's tensors where it is no safetensors file.
+    """
     with quiet():
         modules = {}
         for part, kind in PARTS.items():
             with _one_sentence(f"{part} of {path}"):
                 try:
-                    module = load_part(path, part, kind, configs, _precision(part, dtype))
+                    module = load_part(weights or path, path, part, kind, configs, _precision(part, dtype))
                 except NotImplementedError as error:
                     raise _lacking(part, path) from error
             if missing := [name for name, weight in module.state_dict().items() if weight.is_meta]:

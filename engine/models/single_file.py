@@ -181,19 +181,28 @@ def write_single_file(folder: Path, path: Path) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def file_weights(path: Path, part: str) -> dict[str, Tensor]:
+def file_weights(source: Path | Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     """One part's tensors under their full names; the file stays mapped, nothing is copied."""
-    with safe_open(path, framework="pt") as file:
+    if isinstance(source, Mapping):
+        return {
+            name: weight
+            for name, weight in source.items()
+            if name.startswith(PREFIXES[part]) and not name.endswith(POSITION_IDS)
+        }
+    with safe_open(source, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith(PREFIXES[part])]  # noqa: SIM118 (not a dict)
         return {name: file.get_tensor(name) for name in names if not name.endswith(POSITION_IDS)}
 
 
-def load_part(path: Path, part: str, kind: type[Any], configs: Path, dtype: torch.dtype) -> nn.Module:
-    """One module of a single file. `configs` is a folder that holds `config.json` in a folder for each part.
+def load_part(
+    source: Path | Mapping[str, Tensor], path: Path, part: str, kind: type[Any], configs: Path, dtype: torch.dtype
+) -> nn.Module:
+    """One module of a single file: of the file `path` itself, or of the tensors that were read from it (`source`).
 
-    What the file lacks stays on the meta device, or raises NotImplementedError when diffusers moves it from there.
+    `configs` is a folder that holds `config.json` in a folder for each part. What the file lacks stays on the meta
+    device, or raises NotImplementedError when diffusers moves it from there.
     """
-    weights = file_weights(path, part)
+    weights = file_weights(source, part)
     if not weights:
         raise UserError("incomplete", f"The base model {path} has no {part}.", "Take a complete SDXL checkpoint.")
     if issubclass(kind, PreTrainedModel):

@@ -14,7 +14,9 @@ from engine.plan import checkpoint_kind
 from engine.plan.checkpoint_kind import MICRO_CHANNELS, SDXL_CHANNELS, not_sdxl
 from engine.plan.errors import UserError
 from engine.plan.files import existing_path, reading_errors
-from engine.plan.safetensors_header import pickle_refused, read_header
+from engine.plan.hub_cache import cached_model
+from engine.plan.safetensors_header import is_pickle, pickle_refused, read_header
+from engine.plan.sources import download_command, is_source
 
 Size = Literal["sdxl", "micro"]
 PredictionType = Literal["epsilon", "v_prediction"]
@@ -37,13 +39,15 @@ _COMPONENTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_mode
 class BaseModel:
     """A base model that can be trained.
 
-    path: absolute, a .safetensors file or a diffusers folder. bucket_reso_steps: pixels; the setting must be a
+    kind "pickle": a .ckpt or .pt file, which nobody looks into before the engine loads it without running anything in
+    it; until then it is taken for an ordinary SDXL model.
+    path: absolute, a file or a diffusers folder. bucket_reso_steps: pixels; the setting must be a
     multiple of it. bucket_shapes: (width, height) of the pictures the model was trained on, where it declares them
     (lora_tui.json). variant: "fp16" where a diffusers folder has its weights only in files named so, else "".
     prediction_type, zero_terminal_snr: as the model's own marks say. notes: sentences for people.
     """
 
-    kind: Literal["diffusers-folder", "single-file", "built-in"]
+    kind: Literal["diffusers-folder", "single-file", "pickle", "built-in"]
     path: Path
     size: Size
     prediction_type: PredictionType
@@ -62,11 +66,12 @@ class BaseModel:
 
 
 def recognise(name: str | Path, folder: Path | None = None) -> BaseModel:
-    """What `pretrained_model_name_or_path` means: a file, a folder, or "micro".
+    """What `pretrained_model_name_or_path` means: a file, a folder, a name on Hugging Face that was downloaded, or
+    "micro".
 
     folder: where a relative path is looked for first (the project), before the current folder.
-    Raises UserError: `no-base-model`, `not-found`, `not-sdxl`, `truncated`, `damaged`, `incomplete`, `is-a-lora`,
-    `is-a-pickle`, `not-safetensors`, `edm-unsupported`, `not-readable`.
+    Raises UserError: `no-base-model`, `not-found`, `not-downloaded`, `not-sdxl`, `truncated`, `damaged`, `incomplete`,
+    `is-a-lora`, `is-a-pickle`, `not-safetensors`, `edm-unsupported`, `not-readable`.
     """
     text = str(name).strip()
     if not text:
@@ -87,17 +92,36 @@ def recognise(name: str | Path, folder: Path | None = None) -> BaseModel:
     if path.is_dir():
         return _diffusers_folder(path, "diffusers-folder")
     if path.suffix.lower() in _PICKLES:
-        raise pickle_refused(path)
+        return _pickle(path)
     return _single_file(path)
 
 
 def _existing(text: str, folder: Path | None) -> Path:
-    if found := existing_path(text, folder):
+    if found := existing_path(text, folder) or cached_model(text):
         return found
-    hint = "Check the spelling of the path."
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
-        hint = "Names on Hugging Face are not looked up: download the model and give the path of its file."
-    raise UserError("not-found", f"The base model {text} does not exist.", hint)
+    if is_source(text):
+        raise UserError(
+            "not-downloaded",
+            f"The base model {text} is no path here, and was not downloaded.",
+            f"To download it: {download_command(text)}",
+        )
+    raise UserError("not-found", f"The base model {text} does not exist.", "Check the spelling of the path.")
+
+
+def _pickle(path: Path) -> BaseModel:
+    if not path.is_file():
+        raise UserError("not-found", f"The base model {path} is not a file.", "Choose a .safetensors file.")
+    with reading_errors(path), open(path, "rb") as file:
+        start = file.read(64)
+    if not is_pickle(start):
+        raise UserError(
+            "damaged", f"{path} is not a whole {path.suffix.lower()} checkpoint.", "Download the model again."
+        )
+    note = (
+        "This is a pickle file: only the training finds out what is in it, and refuses it if it holds more than "
+        "weights. A .safetensors version can be checked beforehand."
+    )
+    return BaseModel("pickle", path, "sdxl", "epsilon", BUCKET_STEP["sdxl"], (note,))
 
 
 def _single_file(path: Path) -> BaseModel:

@@ -35,7 +35,7 @@ _OTHER_MODELS = (
 )
 
 
-def size_of(path: Path, tensors: Mapping[str, Tensor]) -> str:
+def size_of(path: Path | str, tensors: Mapping[str, Tensor]) -> str:
     """ "sdxl" or "micro". Raises UserError `is-a-lora`, `not-sdxl` or `incomplete` for everything else."""
     if any(mark in name for name in tensors for mark in _ADAPTER_MARKS):
         raise UserError(
@@ -68,7 +68,7 @@ def size_of(path: Path, tensors: Mapping[str, Tensor]) -> str:
     return "sdxl"
 
 
-def velocity_marks(path: Path, names: Container[str]) -> tuple[bool, bool]:
+def velocity_marks(path: Path | str, names: Container[str]) -> tuple[bool, bool]:
     """Whether marker tensors say v-prediction, and zero-terminal SNR. Raises UserError `edm-unsupported`.
 
     The markers are those that ComfyUI reads (`supported_models.SDXL.model_type`); other trainers do not look at them
@@ -83,7 +83,7 @@ def velocity_marks(path: Path, names: Container[str]) -> tuple[bool, bool]:
     return "v_pred" in names, "ztsnr" in names
 
 
-def not_sdxl(path: Path, why: str) -> UserError:
+def not_sdxl(path: Path | str, why: str) -> UserError:
     """The refusal of a model of another kind."""
     return UserError("not-sdxl", f"{path} is not an SDXL model. {why}", "Choose an SDXL model.")
 
@@ -100,7 +100,7 @@ def _guess_part(tensors: Mapping[str, Tensor]) -> str:
     return "None of its parts are those of SDXL."
 
 
-def _require_all_parts(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def _require_all_parts(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
     parts = {"VAE": _VAE, "first text encoder": _TEXT_1, "second text encoder": _TEXT_2}
     missing = [part for part, prefix in parts.items() if not any(name.startswith(prefix) for name in tensors)]
     if missing:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from engine.plan.base_model import BUILT_IN, BaseModel, recognise
 from engine.plan.errors import UserError, inert
+from engine.plan.hub_cache import hub_caches
 
 SMALLEST_BYTES = 1_500_000_000  # no whole SDXL model is smaller, and LoRAs, VAEs and the like are
 MOST_FOLDERS = 800  # read in all
@@ -161,21 +162,10 @@ def _places(project: Path | None, recent: Iterable[Path]) -> Iterator[tuple[str,
                 yield from ((place, 2) for place in sorted(glob.glob(os.path.join(glob.escape(base), program))))
             except (OSError, ValueError):
                 continue
-    for hub in dict.fromkeys(_hubs(home)):
+    for hub in dict.fromkeys(hub_caches(home)):
         yield from ((snapshot, 0) for snapshot in sorted(glob.glob(f"{glob.escape(hub)}/models--*/snapshots/*")))
     yield from ((place, 2) for place in _SHARED)
     yield os.path.join(home, "Downloads"), 0
-
-
-def _hubs(home: str) -> Iterator[str]:
-    """Where Hugging Face's libraries keep what they have downloaded."""
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if os.environ.get(name):
-            yield os.path.expanduser(os.environ[name])
-    if os.environ.get("HF_HOME"):
-        yield os.path.join(os.path.expanduser(os.environ["HF_HOME"]), "hub")
-    yield os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache"), "huggingface", "hub")
-    yield os.path.join("/workspace", ".cache", "huggingface", "hub")
 
 
 def _walk(search: _Search, place: str, depth: int) -> None:

@@ -32,21 +32,25 @@ class Tensor:
     shape: tuple[int, ...]
 
 
-def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_header(
+    path: Path, *, expected_size: int | None = None, name: str = ""
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """(tensors by name, metadata) of a safetensors file whose bytes are all there.
 
+    expected_size: in bytes, of a file that is being downloaded and has its header already. name: what to call it.
     Raises UserError: `is-a-pickle`, `not-safetensors`, `truncated`, `damaged`, `not-readable`.
     """
+    named = name or path
     with reading_errors(path), open(path, "rb") as file:
-        size = file.seek(0, 2)
+        size = file.seek(0, 2) if expected_size is None else expected_size
         file.seek(0)
         first = file.read(8)
         length = int.from_bytes(first, "little")
-        _refuse_other_formats(path, first + file.read(56), size)
+        _refuse_other_formats(named, first + file.read(56), size)
         if length > MAX_HEADER_BYTES:
-            raise _not_safetensors(path)
+            raise _not_safetensors(named)
         if 8 + length > size:
-            raise _truncated(path, 8 + length, size)
+            raise _truncated(named, 8 + length, size)
         file.seek(8)
         data = file.read(length)
     try:
@@ -57,14 +61,14 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors, end = _tensors(table)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
-            "damaged", f"{path} is damaged: its list of contents cannot be read.", "Download it again."
+            "damaged", f"{named} is damaged: its list of contents cannot be read.", "Download it again."
         ) from None
     if 8 + length + end > size:
-        raise _truncated(path, 8 + length + end, size)
+        raise _truncated(named, 8 + length + end, size)
     if 8 + length + end < size:
         raise UserError(
             "damaged",
-            f"{path} is damaged: it has {size:,} bytes, {size - 8 - length - end:,} more than it says it has.",
+            f"{named} is damaged: it has {size:,} bytes, {size - 8 - length - end:,} more than it says it has.",
             "Download it again.",
         )
     return tensors, metadata
@@ -86,8 +90,8 @@ def _tensors(table: dict[str, dict[str, list[int]]]) -> tuple[dict[str, Tensor],
     return tensors, end
 
 
-def _refuse_other_formats(path: Path, start: bytes, size: int) -> None:
-    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")):
+def _refuse_other_formats(path: Path | str, start: bytes, size: int) -> None:
+    if is_pickle(start):
         raise pickle_refused(path)
     if start.startswith(b"version https://git-lfs"):
         raise UserError(
@@ -103,7 +107,12 @@ def _refuse_other_formats(path: Path, start: bytes, size: int) -> None:
         raise _truncated(path, 8, size)
 
 
-def pickle_refused(path: Path) -> UserError:
+def is_pickle(start: bytes) -> bool:
+    """Whether a file that begins so is one that torch.save has written: a zip archive, or a bare pickle."""
+    return start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04"))
+
+
+def pickle_refused(path: Path | str) -> UserError:
     """Pickle files can run any program when they are loaded."""
     return UserError(
         "is-a-pickle",
@@ -112,11 +121,11 @@ def pickle_refused(path: Path) -> UserError:
     )
 
 
-def _not_safetensors(path: Path) -> UserError:
+def _not_safetensors(path: Path | str) -> UserError:
     return UserError("not-safetensors", f"{path} is not a safetensors file.", "Choose an SDXL .safetensors file.")
 
 
-def _truncated(path: Path, expected: int, size: int) -> UserError:
+def _truncated(path: Path | str, expected: int, size: int) -> UserError:
     return UserError(
         "truncated",
         f"{path} is not whole: it has {size:,} of at least {expected:,} bytes.",

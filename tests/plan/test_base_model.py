@@ -11,6 +11,7 @@ import pytest
 from engine.plan import base_model
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
+from engine.plan.hub_cache import name_of_snapshot
 
 UNET = "model.diffusion_model."
 PARTS = {
@@ -149,9 +150,13 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content, code):
 
 
 @pytest.mark.parametrize("name", ["m.ckpt", "m.pt", "m.bin"])
-def test_pickle_files_are_never_opened(tmp_path, name):
-    (tmp_path / name).touch()
-    assert refusal(tmp_path / name).code == "is-a-pickle"
+def test_pickle_files_are_left_to_the_engine_which_is_said(tmp_path, name):
+    (tmp_path / name).write_bytes(pickle.dumps({"state_dict": {}}, protocol=2))
+    base = recognise(tmp_path / name)
+    assert (base.kind, base.path) == ("pickle", tmp_path / name)
+    assert "only the training finds out" in base.notes[0]
+    (tmp_path / name).write_bytes(b"<html>")
+    assert refusal(tmp_path / name).code == "damaged"
 
 
 @pytest.mark.parametrize(
@@ -188,8 +193,28 @@ def test_a_path_that_leads_nowhere_is_refused(name):
     assert refusal(name).code == "not-found"
 
 
-def test_a_name_from_hugging_face_is_explained():
-    assert "Hugging Face" in refusal("stabilityai/stable-diffusion-xl-base-1.0").hint
+@pytest.mark.parametrize("name", ["stabilityai/stable-diffusion-xl-base-1.0", "https://example.org/m.safetensors"])
+def test_what_was_not_downloaded_yet_is_told_how_it_is(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    error = refusal(name)
+    assert error.code == "not-downloaded"
+    assert f"lora-tui download {name}" in error.hint
+
+
+def test_a_name_from_hugging_face_is_found_where_it_was_downloaded_to(sdxl_folder, tmp_path, monkeypatch):
+    commit = "0123456789" * 4
+    snapshot = tmp_path / "hub" / "models--some--xl-model" / "snapshots" / commit
+    snapshot.parent.mkdir(parents=True)
+    sdxl_folder.rename(snapshot)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert refusal("some/xl-model").code == "not-downloaded"
+    refs = snapshot.parents[1] / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(commit)
+    assert (recognise("some/xl-model").kind, recognise("some/xl-model").path) == ("diffusers-folder", snapshot)
+    assert name_of_snapshot(snapshot) == "some/xl-model"
+    (refs / "main").write_text("../../../etc")
+    assert refusal("some/xl-model").code == "not-downloaded"
 
 
 def test_no_base_model_is_said_in_words():
