@@ -30,6 +30,7 @@ JOBS = {
     "train": "engine.train.job",
     "compare": "engine.generate.compare",
     "inspect": "engine.lora.inspection",
+    "download": "engine.download.job",
     "demo-proof": "engine.demo.proof",
 }
 """Kind of job to the module whose `run(context)` does it and returns its result as a JSON object."""

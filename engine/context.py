@@ -135,9 +135,10 @@ class JobContext:
 
     # ------------------------------------------------------------------------------------------------ progress
     @contextmanager
-    def phase(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
-        """Report a piece of work: its start, its progress a few times a second, its end."""
+    def phase(self, name: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Progress]:
+        """Report a piece of work: its start, its progress a few times a second, its end. `done`: what was so before."""
         progress = Progress(self, name, total, unit)
+        progress.done = done
         progress.report("start")
         try:
             yield progress

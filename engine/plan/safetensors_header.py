@@ -37,7 +37,8 @@ def read_header(
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """(tensors by name, metadata) of a safetensors file whose bytes are all there.
 
-    expected_size: in bytes, of a file that is being downloaded and has its header already. name: what to call it.
+    expected_size: in bytes, of a file that is being downloaded and has its header already; negative where that is not
+    known. name: what to call it.
     Raises UserError: `is-a-pickle`, `not-safetensors`, `truncated`, `damaged`, `not-readable`.
     """
     named = name or path
@@ -49,7 +50,7 @@ def read_header(
         _refuse_other_formats(named, first + file.read(56), size)
         if length > MAX_HEADER_BYTES:
             raise _not_safetensors(named)
-        if 8 + length > size:
+        if 8 + length > size >= 0:
             raise _truncated(named, 8 + length, size)
         file.seek(8)
         data = file.read(length)
@@ -63,6 +64,8 @@ def read_header(
         raise UserError(
             "damaged", f"{named} is damaged: its list of contents cannot be read.", "Download it again."
         ) from None
+    if size < 0:
+        return tensors, metadata
     if 8 + length + end > size:
         raise _truncated(named, 8 + length + end, size)
     if 8 + length + end < size:
@@ -103,7 +106,7 @@ def _refuse_other_formats(path: Path | str, start: bytes, size: int) -> None:
             f"{path} is a web page that was saved under a model's name.",
             "Download the model again; some sites need you to log in first.",
         )
-    if size < 8:
+    if 0 <= size < 8:
         raise _truncated(path, 8, size)
 
 

@@ -92,6 +92,8 @@ def _phase(s: Snapshot, e: Event, when: float) -> None:
     phase.done = max(0, _integer(e.get("done"), phase.done))
     phase.total = max(0, _integer(e.get("total"), phase.total))
     phase.unit = _text(e.get("unit")) or phase.unit
+    if state == "start":
+        phase.first = phase.done
     s.words += 1
     phase.word = s.words
     s.worked_at_progress = s.worked_seconds

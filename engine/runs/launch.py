@@ -37,7 +37,11 @@ def launch(
     began = time.time()
     said_before = ends.size_of(run.events_path)
     try:
-        child = start([*(command or ENGINE_COMMAND), str(run.path)], run.log_path, environment(os.environ))
+        child = start(
+            [*(command or ENGINE_COMMAND), str(run.path)],
+            run.log_path,
+            environment(os.environ, online=run.kind == "download"),
+        )
     except OSError as error:
         raise UserError("cannot-launch", f"The engine cannot be started: {error.strerror}.", "") from error
     if on_end:
@@ -50,22 +54,25 @@ def launch(
     return child.pid
 
 
-def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """The engine's environment: ours without the terminal, offline, and able to find the engine's code."""
+def environment(own: Mapping[str, str], *, online: bool = False) -> dict[str, str]:
+    """The engine's environment: ours without the terminal, offline unless `online`, able to find its code."""
     # Variables of accelerate's launcher would change precision and devices behind the back of the settings.
     env = {name: value for name, value in without_terminal(own).items() if not name.startswith("ACCELERATE_")}
-    return env | {
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
-        "TRANSFORMERS_VERBOSITY": "error",  # else it advises to install torchvision, in every log
-        "TOKENIZERS_PARALLELISM": "false",  # else it warns whenever a worker is forked
-        "NO_COLOR": "1",
-        "PYTHONUNBUFFERED": "1",  # the last lines before a crash are the ones that matter
-        "PYTHONFAULTHANDLER": "1",
-        "PYTHONIOENCODING": "utf-8:backslashreplace",
-    }
+    offline = {} if online else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return (
+        env
+        | offline
+        | {
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "DO_NOT_TRACK": "1",
+            "TRANSFORMERS_VERBOSITY": "error",  # else it advises to install torchvision, in every log
+            "TOKENIZERS_PARALLELISM": "false",  # else it warns whenever a worker is forked
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",  # the last lines before a crash are the ones that matter
+            "PYTHONFAULTHANDLER": "1",
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
+        }
+    )
 
 
 def _wait_for_first_word(run: RunFolder, child: subprocess.Popen[bytes], began: float, wait_seconds: float) -> None:

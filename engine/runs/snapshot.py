@@ -28,6 +28,7 @@ class Phase:
     unit: str = ""
     started: float = 0.0
     time: float = 0.0
+    first: int = 0  # what was done when it started
     word: int = 0  # the `words` of the snapshot when it was last spoken of
 
     @property
