@@ -22,6 +22,7 @@ COMMANDS = {
     "open": "open",
     "demo": "demo",
     "new": "new",
+    "download": "download",
     "check": "check",
     "train": "train",
     "watch": "watch",

@@ -10,10 +10,11 @@ from typing import Literal
 from engine.plan.base_model import BUILT_IN, BaseModel, recognise
 from engine.plan.errors import UserError
 from engine.plan.project import Project
+from engine.runs import downloads
 from lora_tui import recent
 from lora_tui.draft import Draft
 
-_HALF_A_PATH = ("no-base-model", "not-found", "not-readable")
+_HALF_A_PATH = ("no-base-model", "not-found", "not-readable", "not-downloaded")
 OPTION = "pretrained_model_name_or_path"
 
 
@@ -63,8 +64,13 @@ def fitting_preset(preset: str | None, base: BaseModel) -> str | None:
 
 def recognised(base: BaseModel) -> str:
     """What a model is, for people."""
+    if base.kind == "pickle":
+        return "a pickle file; what is in it is found out when the training begins"
+    if base.size == "micro":
+        return "the practice model, for trying things out"
     if base.prediction_type != "epsilon":
         return f"an SDXL model with {base.prediction_in_words}, which is trained as such"
+    return "an SDXL model, as it should be"
     return "the practice model, for trying things out" if base.size == "micro" else "an SDXL model, as it should be"
 
 
@@ -74,8 +80,8 @@ def name_of(path: Path) -> str:
 
 
 def used_lately() -> list[Path]:
-    """The base models of the projects that were used lately."""
-    found = []
+    """The base models that were downloaded, and those of the projects that were used lately."""
+    found = downloads.paths()
     for folder in recent.projects()[:10]:
         with contextlib.suppress(UserError, OSError):
             text = str(Project.open(folder).settings.get(OPTION, ""))

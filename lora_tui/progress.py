@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.plan.errors import inert
 from engine.runs.state import Observation, last_progress
+from lora_tui.readable import size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -51,12 +52,17 @@ def activity(seen: Observation) -> tuple[str, int, int]:
     return ("preparing" if snapshot.last_event_time else "starting"), 0, 0
 
 
-def amount(done: int, total: int, unit: str = "", seconds: float = 0.0) -> str:
-    """`12 of 30 pictures, 20 s left`, after `seconds` of work; "" where nobody knows of how much."""
+def amount(done: int, total: int, unit: str = "", seconds: float = 0.0, first: int = 0) -> str:
+    """`12 of 30 pictures, 20 s left`, after `seconds` of work; "" where nobody knows of how much.
+
+    first: what was done before that work began.
+    """
     if not total:
-        return ""
-    left = still(done, total, seconds)
-    return f"{done:,} of {total:,}" + (f" {inert(unit)}" if unit else "") + (f", {left} left" if left else "")
+        return size(done) if unit == "bytes" and done else ""
+    left = still(done - first, total - first, seconds)
+    how_many = f"{size(done)} of {size(total)}" if unit == "bytes" else f"{done:,} of {total:,}"
+    named = f" {inert(unit)}" if unit and unit != "bytes" else ""
+    return how_many + named + (f", {left} left" if left else "")
 
 
 def still(done: int, total: int, seconds: float) -> str:
@@ -72,7 +78,16 @@ def how_far(seen: Observation) -> str:
     phase = seen.snapshot.doing
     if phase is None or seen.state in ("silent", "paused"):
         return amount(done, total)
-    return amount(done, total, phase.unit, phase.time - phase.started)
+    return amount(done, total, phase.unit, phase.time - phase.started, phase.first)
+
+
+def counted(seen: Observation) -> str:
+    """How far it is, for a line with little room: `12/30`, and of bytes as `how_far`."""
+    _, done, total = activity(seen)
+    phase = seen.snapshot.doing
+    if phase is not None and phase.unit == "bytes":
+        return how_far(seen)
+    return f"{done}/{total}" if total else ""
 
 
 def details(seen: Observation) -> str:
@@ -108,18 +123,18 @@ class LiveReporter:
 
     def _open(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         # markup=False: a phase or title in square brackets is text and nothing else.
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[counted]}", markup=False),
             TextColumn("{task.fields[details]}", markup=False),
             console=Console(stderr=True, highlight=False),
             refresh_per_second=REFRESH_PER_SECOND,
         )
-        self._task = self._progress.add_task(f"{self._title}: starting", total=None, details="")
+        self._task = self._progress.add_task(f"{self._title}: starting", total=None, counted="", details="")
         self._progress.start()
 
     def show(self, seen: Observation) -> None:
@@ -132,6 +147,7 @@ class LiveReporter:
             description=f"{self._title}: {inert(doing)}",
             completed=done,
             total=total or None,
+            counted=counted(seen),
             details=inert(details(seen)),
         )
 
@@ -155,13 +171,13 @@ class PlainReporter:
         for warning in seen.snapshot.warnings[self._warned :]:
             self.say(f"warning: {warning.message or warning.change}")
         self._warned = len(seen.snapshot.warnings)
-        doing, done, total = activity(seen)
+        doing = activity(seen)[0]
         kind = doing.split(" for ")[0]  # "silent for 31 s" is not a new thing every second
         now = time.monotonic()
         if kind == self._doing and now < self._due:
             return
         self._doing, self._due = kind, now + PLAIN_SECONDS
-        parts = [f"{self._title}: {doing}", f"{done}/{total}" if total else "", details(seen)]
+        parts = [f"{self._title}: {doing}", counted(seen), details(seen)]
         self.say(" · ".join(part for part in parts if part))
 
     def say(self, text: str) -> None:

@@ -15,6 +15,7 @@ from engine.plan.safetensors_header import read_header
 from engine.plan.sources import file_name
 from engine.runs import downloads
 
+
 def download(
     url: str,
     folder: Path,

@@ -133,7 +133,7 @@ class Transfer:
         headers = {}
         if part is not None and old is not None and have:
             if old.bytes and have == old.bytes:  # it was stopped between the last byte and the end
-                self._check(part, None)
+                self._refuse_or_pass(part)
                 return part, old, True
             if old.validator:
                 headers = {"Range": f"bytes={have}-", "If-Range": old.validator}
@@ -155,6 +155,14 @@ class Transfer:
                     atomic_write(beside(part), json.dumps({"v": 1, **asdict(version)}))
                 self._read(response, file, part, begin, version.bytes or None)
             return part, version, True
+
+    def _refuse_or_pass(self, part: Path) -> None:
+        """The last look at what is here; what is refused is not kept."""
+        try:
+            self._check(part, None)
+        except UserError:
+            _forget(part)
+            raise
 
     def _read(self, response: requests.Response, file: BinaryIO, part: Path, begin: int, total: int | None) -> None:
         self._here = begin

@@ -13,7 +13,7 @@ Body = Callable[["Request"], "Reply"]
 
 @dataclass
 class Reply:
-    """length: what Content-Length says, None for the truth, -1 for nothing. breaks_at: bytes after which it hangs up."""
+    """length: what Content-Length says, None for the truth, -1 for nothing. breaks_at: bytes before it hangs up."""
 
     body: bytes = b""
     status: int = 200
@@ -78,7 +78,7 @@ def serving() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             request = Request(self.path, dict(self.headers.items()), self.command)
             server.seen.append(request)
             page = server.pages.get(self.path.partition("?")[0])
