@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from engine.plan.files import absolute_path
-from engine.plan.sources import Address, source_of
+from engine.plan.errors import UserError
+from engine.plan.files import absolute_path, existing_path
+from engine.plan.hub_cache import cached_model
+from engine.plan.sources import Address, HubModel, source_of
+from engine.runs.downloads import default_folder, unfinished
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
 from lora_tui.outside import cached_runs_dir
+from lora_tui.readable import size
 
 SCHEMES: tuple[str, ...] = ("https",)
 
@@ -26,3 +31,33 @@ def make_run(what: str, to: Path | None = None, full_precision: bool = False) ->
         "full_precision": full_precision or None,
     }
     return create(cached_runs_dir(), Job("download", name=title, device="cpu", arguments=arguments)), title
+
+
+def wanted(text: str, project: Path) -> bool:
+    """Whether a text that somebody gives as the base model is something to download that is not here yet."""
+    try:
+        source_of(text, schemes=SCHEMES)
+    except UserError:
+        return False
+    return existing_path(text, project) is None and cached_model(text) is None
+
+
+def outlook(what: str) -> str:
+    """What a download will take, for the question before it."""
+    if isinstance(source_of(what, schemes=SCHEMES), HubModel):
+        return "into the cache of Hugging Face's programs; an SDXL model has about 7 GB"
+    folder = default_folder()
+    here, total = unfinished(folder, what)
+    if total:
+        return f"into {folder}; {size(here)} of {size(total)} are here already"
+    free = f", and the disk has {size(room)} free" if (room := _free(folder)) is not None else ""
+    return f"into {folder}; an SDXL model has about 7 GB{free}"
+
+
+def _free(folder: Path) -> int | None:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

@@ -10,6 +10,7 @@ from typing import Literal
 from engine.plan.base_model import BUILT_IN, BaseModel, recognise
 from engine.plan.errors import UserError
 from engine.plan.project import Project
+from engine.plan.sources import source_of
 from engine.runs import downloads
 from lora_tui import recent
 from lora_tui.draft import Draft
@@ -31,6 +32,11 @@ def take_model(draft: Draft, text: str) -> Taken:
     """Take a model; with the practice model its own settings come along, and go again with another one."""
     if not text:
         return Taken(draft.reset(OPTION))
+    try:
+        if "://" in text:
+            source_of(text)
+    except UserError as error:  # a token in it would be written into project.toml
+        return Taken(None, wrong=str(error))
     try:
         base = recognise(text, draft.path)
     except UserError as error:

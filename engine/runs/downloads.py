@@ -43,6 +43,20 @@ def of_url(source: str) -> Path | None:
     return next((path for path, other in _read() if other == source and _exists(path)), None)
 
 
+def unfinished(folder: Path, source: str) -> tuple[int, int]:
+    """(bytes that an earlier download from there has left in a folder, bytes in all); zeros where there are none.
+
+    What is noted down beside a part: `engine.download.transfer`.
+    """
+    with contextlib.suppress(OSError):
+        for note in sorted(folder.glob("*.part.json")):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+                noted = json.loads(note.read_bytes())
+                if noted["url"] == source:
+                    return note.with_name(note.name.removesuffix(".json")).stat().st_size, int(noted["bytes"])
+    return 0, 0
+
+
 def remember(path: Path, source: str) -> None:
     """Put a download first. Never raises: on a read-only or full disk it is simply not remembered."""
     with contextlib.suppress(UserError, OSError, UnicodeError), _one_at_a_time():

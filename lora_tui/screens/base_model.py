@@ -13,9 +13,11 @@ from engine.plan.base_model import BaseModel
 from engine.plan.errors import inert
 from engine.plan.found_models import Found, found_models
 from lora_tui.aside import aside
+from lora_tui.downloads import wanted
 from lora_tui.model_choice import OPTION, judged, name_of, take_model, used_lately
 from lora_tui.paths import clean
 from lora_tui.readable import size
+from lora_tui.screens.download import Download
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
@@ -32,7 +34,9 @@ class BaseModelPage(FormPage):
 
     STEP: ClassVar[StepName] = "model"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "path", "path", id="path", tooltip="Type or paste the path of a file or a folder."),
+        Binding(
+            "p", "path", "path", id="path", tooltip="Type or paste a path, an https URL or a name on Hugging Face."
+        ),
         Binding("f", "browse", "browse", id="browse", tooltip="Look for it in the folders of this machine."),
         *FORM_KEYS,
     ]
@@ -40,6 +44,7 @@ class BaseModelPage(FormPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._found: list[Found] | None = None
+        self._download = Download(self, self._take)
         self._typed = ""  # what stands in the row of the path while it is edited
 
     def body(self) -> ComposeResult:
@@ -133,7 +138,21 @@ class BaseModelPage(FormPage):
 
         aside(lambda: judged(self.draft, text), said)
 
+    def action_home(self) -> None:
+        """Esc stops a download first."""
+        if self._download.busy:
+            self._download.stop()
+        else:
+            super().action_home()
+
     def _use(self, text: str) -> None:
+        """Take a model that is here; one that is elsewhere may be downloaded."""
+        if wanted(text, self.draft.path):
+            self._download.offer(text, self._take)
+        else:
+            self._take(text)
+
+    def _take(self, text: str) -> None:
         taken = take_model(self.draft, text)
         self.done(taken.trouble, taken.said)
         if taken.wrong:

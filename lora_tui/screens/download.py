@@ -1,0 +1,142 @@
+"""Downloading the base model from its step in the wizard: the question, how far it is, and stopping it.
+
+The engine does it in a run of its own, so leaving the app does not end it; asked for again, it goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.timer import Timer
+
+from engine.plan.errors import UserError, inert
+from engine.plan.sources import HubModel, source_of
+from engine.runs import control, launch
+from engine.runs.folder import RunFolder
+from engine.runs.state import Observation, RunView
+from lora_tui import downloads
+from lora_tui.aside import aside, or_error
+from lora_tui.progress import how_far
+from lora_tui.screens.dialogs import Choice, Question
+from lora_tui.screens.sentences import Says
+
+if TYPE_CHECKING:
+    from lora_tui.screens.wizard_page import WizardPage
+
+TICK_SECONDS = 0.5
+
+
+class Download:
+    """At most one at a time, for `page`. `taken(text)`: it is here, and this is what the setting is given."""
+
+    def __init__(self, page: WizardPage, taken: Callable[[str], None]) -> None:
+        self._page, self._taken = page, taken
+        self._what = self._title = ""
+        self._view: RunView | None = None
+        self._timer: Timer | None = None
+        self._stopping = False
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._what)
+
+    def offer(self, what: str, otherwise: Callable[[str], None]) -> None:
+        """Ask whether to download it; `otherwise(what)`: it is only to be noted down."""
+        if self.busy:
+            self._page.say("!", f"{self._title} is being downloaded; {self._stop_key} stops that first.")
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "yes":
+                self._begin(what)
+            elif answer == "note":
+                otherwise(what)
+
+        choices = [
+            Choice("yes", "Download it", downloads.outlook(what)),
+            Choice("note", "Only note it down", "the training is refused until it is there"),
+            Choice("", "Leave it"),
+        ]
+        self._page.app.push_screen(Question(f"Download {inert(what)}?", choices), answered)
+
+    def stop(self) -> None:
+        """Ask the engine to stop; what has come is kept."""
+        self._stopping = True
+        if self._view is not None:
+            try:
+                control.send(self._view.run, "stop")
+            except (UserError, OSError) as error:
+                self._page.say("x", str(error))
+                return
+        self._page.say("ok", "Stopping…")
+
+    @property
+    def _stop_key(self) -> str:
+        return self._page.key("home")
+
+    def _begin(self, what: str) -> None:
+        self._what, self._title, self._stopping = what, what, False
+        self._page.say("ok", f"Beginning to download {inert(what)}…")
+
+        def start() -> RunFolder:
+            run, self._title = downloads.make_run(what)
+            launch.launch(run)
+            return run
+
+        aside(lambda: or_error(start, "The download could not be started"), self._started)
+
+    def _started(self, run: RunFolder | UserError) -> None:
+        if isinstance(run, UserError):
+            self._over("x", str(run))
+            return
+        self._view = RunView(run)
+        if self._stopping:
+            self.stop()
+        self._timer = self._page.set_interval(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        if self._view is None:
+            return
+        seen = self._view.refresh()
+        if seen.over:
+            what = self._what
+            said = _how_it_ended(seen)
+            self._over(*said)
+            if seen.state == "finished" and (text := _setting(what, self._view.run)):
+                self._taken(text)
+            self._view = None
+        elif not self._stopping and not self._page.typing:
+            far = how_far(seen)
+            done = f": {far}" if far else "…"
+            self._page.say("ok", f"Downloading {inert(self._title)}{done}. {self._stop_key} stops it.")
+
+    def _over(self, mark: str, sentence: str) -> None:
+        self._what = ""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        self._page.say(mark, sentence)
+
+
+def _how_it_ended(seen: Observation) -> Says:
+    end = seen.snapshot.end
+    if seen.state == "finished":
+        return "ok", "Downloaded."
+    if seen.state == "stopped":
+        return "!", "Stopped. What has come is kept: asked for again, it goes on from there."
+    if end is not None:
+        return "x", f"{end.message} {end.hint}".strip()
+    return "x", "The download was killed without a last word; asked for again, it goes on."
+
+
+def _setting(what: str, run: RunFolder) -> str:
+    """What the option is given for a finished download: a model of Hugging Face keeps its name."""
+    if isinstance(source_of(what, schemes=downloads.SCHEMES), HubModel):
+        return what
+    try:
+        return str(Path(json.loads(run.result_path.read_bytes())["path"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

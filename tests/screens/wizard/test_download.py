@@ -1,0 +1,124 @@
+"""The base model is downloaded from its step: asked first, stopped with Esc, taken when it is here."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.plan.project import Project
+from engine.runs import launch
+from lora_tui import downloads
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.widgets.line_input import LineInput
+from tests.download.conftest import SDXL, safetensors
+from tests.download.server import Server, serving
+from tests.download.test_job import ENGINE
+from tests.screens.app_test import text
+from tests.screens.wizard.driving import drive, press, said, settle
+
+OPTION = "pretrained_model_name_or_path"
+MODEL = safetensors(SDXL)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(downloads, "SCHEMES", ("http", "https"))
+    monkeypatch.setattr("lora_tui.screens.download.TICK_SECONDS", 0.05)
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, "-c", f"{ENGINE}raise SystemExit(main())"))
+    (tmp_path / "models").mkdir()
+    with serving() as running:
+        yield running
+
+
+async def give(pilot: Pilot[None], what: str) -> None:
+    """Type a path into the step of the base model, and take it."""
+    await press(pilot, "5", "p")
+    editor = pilot.app.focused
+    assert isinstance(editor, LineInput)
+    editor.value = what
+    await press(pilot, "enter")
+
+
+async def until_it_says(pilot: Pilot[None], words: str) -> None:
+    for _ in range(400):
+        await settle(pilot)
+        if isinstance(pilot.app.screen, WizardPage) and words in said(pilot)[1]:
+            return
+    raise AssertionError(f"{words!r} was never said, but {said(pilot)}")
+
+
+def test_a_url_is_offered_downloaded_and_taken(folder: Path, server: Server, tmp_path: Path) -> None:
+    server.offer("/xl.safetensors", MODEL)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await give(pilot, server.url("/xl.safetensors"))
+        assert "Download it" in text(pilot)
+        assert "about 7 GB" in text(pilot)
+        assert not server.seen
+        await press(pilot, "enter")
+        await until_it_says(pilot, "it fits this model")
+
+    drive(folder, act)
+    assert (tmp_path / "models" / "xl.safetensors").read_bytes() == MODEL
+    assert Project.open(folder).settings[OPTION] == str(tmp_path / "models" / "xl.safetensors")
+
+
+def test_escape_stops_it_and_it_goes_on_later(folder: Path, server: Server, tmp_path: Path) -> None:
+    offer = server.offer("/xl.safetensors", MODEL)
+    offer.breaks = [1_500_000, *[0] * 50]
+
+    async def act(pilot: Pilot[None]) -> None:
+        await give(pilot, server.url("/xl.safetensors"))
+        await press(pilot, "enter")
+        await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
+        await press(pilot, "escape")
+        await until_it_says(pilot, "What has come is kept")
+        assert "5 of 9" in text(pilot)
+        offer.breaks = []
+        await give(pilot, server.url("/xl.safetensors"))
+        assert "are here already" in text(pilot)
+        await press(pilot, "enter")
+        await until_it_says(pilot, "it fits this model")
+
+    drive(folder, act)
+    assert (tmp_path / "models" / "xl.safetensors").read_bytes() == MODEL
+    assert "Range" in server.seen[-1].headers
+
+
+def test_what_goes_wrong_is_said_and_nothing_is_noted_down(folder: Path, server: Server) -> None:
+    before = Project.open(folder).settings.get(OPTION)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await give(pilot, server.url("/nothing.safetensors"))
+        await press(pilot, "enter")
+        await until_it_says(pilot, "There is no")
+        assert said(pilot)[0] == "x"
+        await give(pilot, "https://civitai.com/api/download/models/1?token=abc")
+        assert "CIVITAI_TOKEN" in said(pilot)[1]
+        await give(pilot, server.url("/nothing.safetensors"))
+        await press(pilot, "escape")
+        await asyncio.sleep(0.1)
+
+    drive(folder, act)
+    assert Project.open(folder).settings.get(OPTION) == before
+    assert len(server.seen) == 1
+
+
+def test_a_name_on_hugging_face_may_only_be_noted_down(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await give(pilot, "some/xl")
+        await press(pilot, "down", "enter")
+        assert "lora-tui download some/xl" in said(pilot)[1]
+
+    drive(folder, act)
+    assert Project.open(folder).settings[OPTION] == "some/xl"
