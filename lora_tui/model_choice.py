@@ -72,12 +72,11 @@ def recognised(base: BaseModel) -> str:
     """What a model is, for people."""
     if base.kind == "pickle":
         return "a pickle file; what is in it is found out when the training begins"
-    if base.size == "micro":
-        return "the practice model, for trying things out"
     if base.prediction_type != "epsilon":
         return f"an SDXL model with {base.prediction_in_words}, which is trained as such"
+    if base.size == "micro":
+        return "the practice model, for trying things out"
     return "an SDXL model, as it should be"
-    return "the practice model, for trying things out" if base.size == "micro" else "an SDXL model, as it should be"
 
 
 def name_of(path: Path) -> str:

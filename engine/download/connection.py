@@ -106,14 +106,15 @@ class Connection:
             raise BrokenOff
         if status in (401, 403):
             raise UserError(
-                "needs-login", f"{self.host} does not hand out {shown(self.url)} (error {status}).", self._login
+                "needs-login", f"{self.host} does not hand out {shown(self.url)} (error {status}).", self.login
             )
         if status in (404, 410):
             raise UserError("not-there", f"There is no {shown(self.url)} (error {status}).", "Check the URL.")
         raise UserError("refused-by-server", f"{self.host} answers with error {status} for {shown(self.url)}.")
 
     @property
-    def _login(self) -> str:
+    def login(self) -> str:
+        """What to do where a server wants to know who asks."""
         variable = TOKENS.get(self.host, "")
         if not variable:
             return "It may need a login; download it with a browser and give the path of the file."

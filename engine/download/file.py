@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from engine.download.connection import Connection, shown, token_for
 from engine.download.transfer import WAITS, Report, Transfer, Version, begun, beside
 from engine.plan import checkpoint_kind
+from engine.plan.errors import UserError
 from engine.plan.files import disk_errors, sync_folder
 from engine.plan.safetensors_header import read_header
 from engine.plan.sources import file_name
@@ -40,7 +41,14 @@ def download(
         return _free_part(folder, file_name(disposition, url))
 
     def check(part: Path, size: int | None) -> None:
-        check_model(part, name, size)
+        try:
+            check_model(part, name, size)
+        except UserError as error:
+            if error.code != "not-safetensors":
+                raise
+            # Servers that want a login often send its page instead of an error.
+            message = f"{name} is not a .safetensors file, but a web page or something else."
+            raise UserError(error.code, message, connection.login) from None
 
     if (there := downloads.of_url(url)) is not None and there.parent == folder:
         return there
@@ -61,7 +69,7 @@ def check_model(part: Path, name: str, expected_size: int | None) -> None:
     Raises UserError.
     """
     tensors, _ = read_header(part, expected_size=expected_size, name=name)
-    checkpoint_kind.refuse_other_predictions(name, tensors)
+    checkpoint_kind.velocity_marks(name, tensors)
     checkpoint_kind.size_of(name, tensors)
 
 

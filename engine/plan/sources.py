@@ -110,11 +110,19 @@ def file_name(disposition: str, url: str) -> str:
     found = _NAMED.search(disposition)
     named = ""
     if found is not None:
-        named = unquote(found[1]) if found[1] else re.sub(r"\\(.)", r"\1", found[2] or found[3] or "")
+        named = unquote(found[1]) if found[1] else _as_sent(re.sub(r"\\(.)", r"\1", found[2] or found[3] or ""))
     for name in (named, unquote(urlsplit(url).path.rpartition("/")[2])):
         if safe := _safe(name):
             return safe
     return "model.safetensors"
+
+
+def _as_sent(text: str) -> str:
+    """Headers are read as Latin-1; many servers write UTF-8 into them."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _safe(name: str) -> str:

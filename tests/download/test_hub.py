@@ -22,8 +22,8 @@ BIG = 600_000  # fp16 numbers
 WEIGHTS = {
     "unet/diffusion_pytorch_model": BIG,
     "vae/diffusion_pytorch_model": 100,
-    "text_encoder/model": 100,
-    "text_encoder_2/model": 100,
+    "text_encoder/model": 101,
+    "text_encoder_2/model": 102,
 }
 SMALL = {
     "model_index.json": {"_class_name": "StableDiffusionXLPipeline"},
@@ -108,6 +108,8 @@ def test_only_what_training_needs_is_fetched(hub: Server, tmp_path: Path, full_p
     base = recognise(NAME)
     assert (base.path, base.size) == (path, "sdxl")
     assert not list((tmp_path / "hub").rglob("*.part*"))
+    got = [request.path for request in hub.seen if request.method == "GET" and request.path.endswith(".safetensors")]
+    assert sorted(got) == sorted(f"/{NAME}/resolve/{COMMIT}/{name}" for name in wanted)
     asked = len(hub.seen)
     assert get(hub, tmp_path / "hub", full_precision=full_precision) == path
     assert not [request for request in hub.seen[asked:] if request.path.endswith(".safetensors")]

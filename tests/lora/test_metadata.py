@@ -159,6 +159,12 @@ def test_a_single_file_has_a1111s_short_hash_and_a_folder_has_none(dataset: Data
     assert build(dataset, base=str(tmp_path))["ss_sd_model_hash"] == "None"
 
 
+def test_a_model_of_hugging_face_is_called_by_its_name(dataset: Dataset) -> None:
+    made = build(dataset, base=f"/home/somebody/.cache/hub/models--some--xl/snapshots/{'0a' * 20}")
+    assert made["ss_sd_model_name"] == "some/xl"
+    assert json.loads(made["lora_tui.settings"])["pretrained_model_name_or_path"] == "some/xl"
+
+
 def test_without_a_trigger_nothing_is_made_up(dataset: Dataset) -> None:
     made = build(dataset, trigger="")
     assert made["ss_training_comment"] == "None"
