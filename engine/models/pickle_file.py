@@ -59,8 +59,8 @@ def pickle_weights(path: Path) -> dict[str, Tensor]:
 def unpickled(base: BaseModel, weights: Mapping[str, Tensor]) -> BaseModel:
     """What the file turned out to be. `base`: with the prediction type that it is to be trained with.
 
-    Raises UserError as `base_model.recognise` does for a safetensors file, and `v-prediction` where the file's marks say
-    what the settings do not.
+    Raises UserError as `base_model.recognise` does for a safetensors file, and `v-prediction` where the file's marks
+    say what the settings do not.
     """
     declared = {
         name: Declared(_DTYPES.get(weight.dtype, str(weight.dtype)), tuple(weight.shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,12 @@ def test_a_damaged_one_is_one_sentence(micro_file: Path, tmp_path: Path):
     assert refusal(path).code == "damaged"
     path.write_bytes(pickle.dumps({}, protocol=2)[:-2])
     assert refusal(path).code in ("damaged", "is-a-pickle")
+
+
+def test_a_v_prediction_model_is_refused_unless_the_settings_say_what_it_is(micro_file: Path, tmp_path: Path):
+    path = tmp_path / "v.ckpt"
+    torch.save(load_file(micro_file) | {"v_pred": torch.zeros(0)}, path)
+    assert refusal(path).code == "v-prediction"
+    assert "v_parameterization = true" in refusal(path).hint
+    told = replace(recognise(path), prediction_type="v_prediction")
+    assert load(told).scheduler_config["prediction_type"] == "v_prediction"
