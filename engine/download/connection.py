@@ -40,7 +40,7 @@ def shown(url: str) -> str:
 
 
 class Connection:
-    """Asks for one URL, as often as it takes.
+    """Asks for one URL, as often as it takes. Raises UserError `not-https`.
 
     token: sent to the URL's own origin, as long as no redirect has led away from it. allow_http: for tests.
     """
@@ -48,6 +48,8 @@ class Connection:
     def __init__(self, url: str, token: str = "", *, allow_http: bool = False) -> None:
         self.url, self._token = url, token
         self._schemes = ("https", "http") if allow_http else ("https",)
+        if urlsplit(url).scheme not in self._schemes:
+            raise UserError("not-https", f"{shown(url)} is not downloaded: only https tells who sends the file.")
         self._session = requests.Session()
         self._session.auth = _nothing_more  # else the library looks into ~/.netrc for each host
         self._session.headers.update({"User-Agent": "lora-tui", "Accept-Encoding": "identity"})

@@ -6,6 +6,7 @@ begins a file anew in each process, and a U-Net of 5 GB has to go on where it st
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,8 @@ def download(
     full_precision: the 32-bit weights, where there are 16-bit ones as well. endpoint, allow_http: for tests.
     Raises UserError, and what report and wait raise.
     """
+    for library in ("httpx", "httpx2", "huggingface_hub"):
+        logging.getLogger(library).setLevel(logging.ERROR)  # they would log every URL, signatures and all
     folder = Path(cache or constants.HF_HUB_CACHE)
     api = HfApi(endpoint=endpoint)
     with _in_words(name):
@@ -106,7 +109,7 @@ def download(
     for file in missing:
         if file.sha256 and not (blobs / file.sha256).exists():
             url = hf_hub_url(name, file.name, revision=commit, endpoint=endpoint)
-            connection = Connection(url, get_token() or "", allow_http=allow_http)
+            connection = Connection(url, _token(url), allow_http=allow_http)
             _fetch_blob(connection, file, parts[file.name], _beyond(report, done, total), wait, waits)
         fetch(file)  # finds it in its place, and links to it
         done += file.bytes
@@ -115,6 +118,11 @@ def download(
     recognise(snapshot)
     downloads.remember(snapshot, name)
     return snapshot
+
+
+def _token(url: str) -> str:
+    """The user's token, from the environment or a login with the library's own tools; none for a mirror of the hub."""
+    return get_token() or "" if url.startswith("https://huggingface.co/") else ""
 
 
 def needed_weights(name: str, files: Sequence[HubFile], full_precision: bool) -> list[HubFile]:

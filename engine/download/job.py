@@ -58,7 +58,14 @@ def _from_the_hub(context: JobContext, source: HubModel, to: Path | None, counte
 
     full_precision = bool(context.job.arguments.get("full_precision"))
     try:
-        path = hub.download(source.name, to, counted, lambda s: wait(context, s), full_precision=full_precision)
+        path = hub.download(
+            source.name,
+            to,
+            counted,
+            lambda s: wait(context, s),
+            full_precision=full_precision,
+            allow_http="http" in SCHEMES,
+        )
     except UserError as error:
         if error.code != "unreachable" or to is not None:
             raise

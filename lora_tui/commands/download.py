@@ -32,4 +32,5 @@ def command(what: str, to: str | None, full_precision: bool, as_json: bool) -> N
     if as_json:
         output.answer({name: result.get(name) for name in ("path", "source", "bytes", "message")})
         return
+    output.tell(str(result.get("message")))
     output.say(str(result.get("path")))

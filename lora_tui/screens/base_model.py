@@ -26,7 +26,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, PLAIN, WARN, line
 from lora_tui.words import paragraph
 
-SUFFIXES = (".safetensors",)
+SUFFIXES = (".safetensors", ".ckpt")
 
 
 class BaseModelPage(FormPage):

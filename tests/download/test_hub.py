@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,11 @@ import pytest
 
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
+from engine.runs import launch
+from lora_tui.cli import main
 from tests.download.conftest import safetensors
 from tests.download.server import Reply, Request, Server
+from tests.download.test_job import ENGINE
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 NAME = "some/xl"
@@ -188,3 +192,34 @@ def test_no_such_model_no_network_and_offline_are_one_sentence_each(
         get(hub, tmp_path / "hub")
     assert error.value.code == "unreachable"
     assert "HF_HUB_OFFLINE" in error.value.message
+
+
+def test_the_command_downloads_and_without_a_network_finds_what_is_here(
+    hub: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("HF_TOKEN", "hf_very_secret")
+    monkeypatch.setenv("HF_ENDPOINT", hub.url("").rstrip("/"))
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, "-c", f"{ENGINE}raise SystemExit(main())"))
+
+    def answer() -> dict[str, object]:
+        with pytest.raises(SystemExit) as ended:
+            main(["download", NAME, "--json"])
+        assert not ended.value.code
+        found: dict[str, object] = json.loads(capsys.readouterr().out)
+        return found
+
+    first = answer()
+    assert first["path"] == str(recognise(NAME).path)
+    weights = [request for request in hub.seen if request.method == "GET" and request.path.endswith(".safetensors")]
+    assert len(weights) == len(WEIGHTS)
+    assert not [request for request in weights if "Authorization" in request.headers]  # it is not huggingface.co
+    for path in (tmp_path / "cache").rglob("*"):
+        assert not path.is_file() or b"hf_very_secret" not in path.read_bytes()
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    again = answer()
+    assert again["path"] == first["path"]
+    assert "cannot be reached" in str(again["message"])
