@@ -9,6 +9,7 @@ from typing import Literal
 
 from engine.plan.base_model import BUILT_IN, BaseModel, recognise
 from engine.plan.errors import UserError
+from engine.plan.hub_cache import name_of_snapshot
 from engine.plan.project import Project
 from engine.plan.sources import source_of
 from engine.runs import downloads
@@ -81,7 +82,7 @@ def recognised(base: BaseModel) -> str:
 
 def name_of(path: Path) -> str:
     """As people call a model."""
-    return BUILT_IN if str(path) == BUILT_IN else path.name
+    return BUILT_IN if str(path) == BUILT_IN else name_of_snapshot(path) or path.name
 
 
 def used_lately() -> list[Path]:

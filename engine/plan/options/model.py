@@ -16,8 +16,10 @@ class ModelOptions(OptionGroup):
     pretrained_model_name_or_path: str = option(
         "", "Base model", "Model",
         "The SDXL model that the LoRA is trained on and will be used with: a .safetensors file, a diffusers folder, "
+        "the name of a model on Hugging Face that was downloaded, "
         'or the word "micro" for the small practice model that comes with the program.',
         usual="a path", guide="juggernautXL_version3.safetensors",
+        words="checkpoint download hub",
     )
     vae: str = option(
         "", "VAE", "Model",
