@@ -16,11 +16,13 @@ from torch import Tensor
 from engine.data.text_source import BatchTexts, TextSource
 from engine.plan.buckets import size_conditioning
 from engine.plan.draws import happens
+from engine.plan.errors import inert
 
 if TYPE_CHECKING:
     from engine.data.latent_source import LatentSource
     from engine.plan.dataset import Picture
 
+SHOWN, SHOWN_CAPTION = 4, 80  # pictures, and characters of a caption, in a sentence
 MIRRORED = 0.5
 """How often a picture is mirrored where it may be."""
 
@@ -105,6 +107,14 @@ class Samples:
             self._prior_loss_weight if picture.kind == "reg" else 1.0,
             latent.mask,
         )
+
+    def named(self, indices: Sequence[int]) -> str:
+        """`, with 3.png ("ohwx, a man") and 5.png ("…") and 2 more`, for a sentence about some of them."""
+        chosen = [self.pictures[index] for index in dict.fromkeys(indices)]
+        names = [f'{inert(p.path.name)} ("{inert(p.caption, SHOWN_CAPTION)}")' for p in chosen[:SHOWN]]
+        if len(chosen) > SHOWN:
+            names.append(f"{len(chosen) - SHOWN} more")
+        return f", with {' and '.join(names)}," if names else ""
 
     def __len__(self) -> int:
         return len(self.pictures)

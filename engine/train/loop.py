@@ -119,7 +119,7 @@ def train(t: Training) -> Outcome:
     device = t.accelerator.device
     objective = Objective.of(s, device)
     randomness = Randomness.of(s)
-    meter = Meter(t.context, device, scaled=t.accelerator.scaler is not None, recent=t.start.recent)
+    meter = Meter(t.context, device, t.accelerator.scaler is not None, t.start.recent, t.samples.named)
     commands = Commands(t, meter)
 
     if step:
@@ -158,7 +158,8 @@ def train(t: Training) -> Outcome:
             if t.network.average is not None:
                 t.network.average.update(step)
             lr = dict(zip(parts, rates, strict=True))
-            meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, lr, d, position, figures))
+            seen = [index for indices in group for index in indices]
+            meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, lr, d, position, figures, seen))
 
             after_step(t, meter, step)
             if t.dry_run is not None and t.dry_run.over(step):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +30,7 @@ GPU_SECONDS = 1.0
 class StepFacts:
     """What is known of a step without asking the device; `figures` (2,): loss and gradient norm, still on it.
 
-    `lr`: the rate of each part that is trained.
+    `lr`: the rate of each part that is trained. `samples`: the numbers of the pictures that were learnt from.
     """
 
     step: int
@@ -40,6 +40,7 @@ class StepFacts:
     d: float | None
     images: int
     figures: Tensor
+    samples: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,20 @@ class _Fetch:
 class Meter:
     """`scaled`: gradients are scaled as fp16 needs it; the scaler then skips steps whose gradient is not finite.
 
-    `recent`: losses before this engine's first step, over which the average goes on.
+    `recent`: losses before this engine's first step, over which the average goes on. `named` says of samples, by their
+    numbers, which pictures and captions they are.
     """
 
     def __init__(
-        self, context: JobContext, device: torch.device, scaled: bool = False, recent: Sequence[float] = ()
+        self,
+        context: JobContext,
+        device: torch.device,
+        scaled: bool = False,
+        recent: Sequence[float] = (),
+        named: Callable[[Sequence[int]], str] = lambda _: "",
     ) -> None:
         self._context, self._device, self._scaled = context, device, scaled
+        self._named = named
         self._waiting: list[StepFacts] = []
         self._fetches: deque[_Fetch] = deque()
         self._recent: deque[float] = deque(recent, maxlen=AVERAGED_STEPS)
@@ -133,8 +141,8 @@ class Meter:
                 what = "gradient" if math.isfinite(loss) else "loss"
                 raise UserError(
                     "loss-not-finite",
-                    f"At step {facts.step} the {what} was no number any more, so training stopped; "
-                    f"the last good LoRA is {self.last_saved}.",
+                    f"At step {facts.step}{self._named(facts.samples)} the {what} was no number any more, so training "
+                    f"stopped; the last good LoRA is {self.last_saved}.",
                     "Use mixed_precision bf16 instead of fp16, or a lower learning rate.",
                 )
         if self._device.type == "cuda" and time.monotonic() - self._last_gpu >= GPU_SECONDS:
