@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.plan.base_model import BaseModel
@@ -14,12 +14,38 @@ from engine.plan.optimizers import Sizes, state_elements
 from engine.plan.project import Project
 from engine.plan.saving_times import most_loras
 from engine.plan.settings import Settings
+from engine.plan.trained_parts import rates
 
-WIDTHS = {"sdxl": (1_223_680, 1_436_160), "micro": (17_600, 22_080)}
-"""Inputs and outputs of all layers that get a LoRA, summed: rank times these are the elements of all downs and ups."""
 
-LAYERS = {"sdxl": 722, "micro": 124}
-"""How many layers that are."""
+@dataclass(frozen=True)
+class Layers:
+    """Layers that get a LoRA: their inputs (times a convolution's kernel) and outputs, summed, and how many they are.
+
+    The rank times these are the elements of all downs and ups.
+    """
+
+    inputs: int
+    outputs: int
+    count: int
+
+
+LAYERS: Mapping[str, Mapping[str, Layers]] = {
+    "sdxl": {
+        "unet": Layers(1_223_680, 1_436_160, 722),
+        "residual": Layers(36_160, 22_400, 28),
+        "conv": Layers(325_440, 30_400, 38),
+        "text_encoder_1": Layers(82_944, 82_944, 72),
+        "text_encoder_2": Layers(368_640, 368_640, 192),
+    },
+    "micro": {
+        "unet": Layers(17_600, 22_080, 124),
+        "residual": Layers(2_400, 1_568, 19),
+        "conv": Layers(22_464, 2_144, 26),
+        "text_encoder_1": Layers(1_728, 1_728, 18),
+        "text_encoder_2": Layers(1_728, 1_728, 18),
+    },
+}
+"""By size of the base model and part of it. "residual" and "conv": of the U-Net, trained with conv_dim only."""
 
 FILE_BYTES = {"float": 4, "fp16": 2, "bf16": 2}
 STATE_BYTES = 4  # everything in a checkpoint is fp32
@@ -34,15 +60,27 @@ class DiskUse:
     most: int
 
 
+def lora_sizes(settings: Settings, size: str) -> Sizes:
+    """Elements of the LoRA that these settings train on a base model of `size`."""
+    layers = LAYERS[size]
+    trained = [(layers[part], settings.network_dim) for part in rates(settings)]
+    if settings.train_unet and settings.conv_dim:
+        trained += [(layers["residual"], settings.network_dim), (layers["conv"], settings.conv_dim)]
+    return Sizes(
+        downs=sum(rank * group.inputs for group, rank in trained),
+        ups=sum(rank * group.outputs for group, rank in trained),
+        # a down has the rank as its rows, an up as its columns
+        rows_and_columns=sum(group.inputs + group.outputs + 2 * rank * group.count for group, rank in trained),
+    )
+
+
 def disk_use(settings: Settings, dataset: Dataset, base: BaseModel) -> DiskUse:
     """What a training with these settings writes. A new checkpoint is whole before the oldest one goes."""
-    downs, ups = (settings.network_dim * width for width in WIDTHS[base.size])
-    lora = (downs + ups) * FILE_BYTES[settings.save_precision]
-    # a down has the rank as its rows, an up as its columns
-    rows_and_columns = sum(WIDTHS[base.size]) + 2 * settings.network_dim * LAYERS[base.size]
-    sizes = Sizes(downs, ups, rows_and_columns)
+    sizes = lora_sizes(settings, base.size)
+    lora = sizes.whole * FILE_BYTES[settings.save_precision]
     kept = state_elements(settings.optimizer_type, settings.optimizer_kwargs, sizes)
-    checkpoint = (downs + ups + kept) * STATE_BYTES
+    averaged = sizes.whole if settings.use_ema else 0
+    checkpoint = (sizes.whole + averaged + kept) * STATE_BYTES
     loras = most_loras(settings, dataset.steps.total)
     interval = settings.checkpoint_every_n_steps or dataset.steps.total
     written = -(-dataset.steps.total // interval)

@@ -14,7 +14,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 import engine.models
 from engine.lora.attach import LoraShape, attach, detach
 from engine.lora.norms import apply_max_norm_, weight_norms
-from engine.lora.targets import text_targets, unet_targets
+from engine.lora.targets import every_target, text_targets, unet_targets
+from engine.plan.disk import LAYERS
 
 FILES = Path(engine.models.__file__).parent / "sdxl_files"
 
@@ -106,3 +107,17 @@ def test_max_norm_of_convolutions_is_that_of_the_composed_kernel(unet: UNet2DCon
     maximum = before.median().item()
     apply_max_norm_(network, maximum)
     torch.testing.assert_close(composed(), before.clamp(max=maximum), rtol=1e-4, atol=1e-5)
+
+
+def test_the_sizes_that_are_known_without_torch_are_those_of_the_models(full: dict[str, torch.nn.Module]) -> None:
+    found = {"unet": [0, 0, 0], "residual": [0, 0, 0], "conv": [0, 0, 0]}
+    for target in every_target(full):  # type: ignore[arg-type]
+        layer = full[target.part].get_submodule(target.name)
+        inputs = layer.weight[0].numel()  # type: ignore[index]
+        kind = (
+            "conv" if target.conv else "residual" if target.part == "unet" and "attentions" not in target.name else ""
+        )
+        sums = found.setdefault(kind or target.part, [0, 0, 0])
+        for place, more in enumerate((inputs, layer.weight.shape[0], 1)):  # type: ignore[union-attr,index]
+            sums[place] += more
+    assert found == {name: [*vars(layers).values()] for name, layers in LAYERS["sdxl"].items()}

@@ -236,6 +236,20 @@ def test_a_checkpoint_is_as_large_as_was_said(train: Trainer, undisturbed: Train
     assert use.lora < run.of("saved")[-1]["bytes"] < use.lora * 1.01 + 60_000
 
 
+@pytest.mark.parametrize(
+    "values",
+    [{"conv_dim": 16}, {"train_text_encoder_1": True, "train_text_encoder_2": True}, {"use_ema": True}],
+    ids=["convolutions", "text encoders", "average"],
+)
+def test_whatever_is_trained_is_as_large_as_was_said(train: Trainer, values: dict[str, object]) -> None:
+    run = train(**(WHOLE | {"max_train_epochs": 1, "network_dim": 32} | values))
+    settings = run.run.job.settings
+    assert settings is not None
+    use = disk_use(settings, SimpleNamespace(steps=SimpleNamespace(total=3)), SimpleNamespace(size="micro"))  # type: ignore[arg-type]
+    assert use.checkpoint < run.of("checkpoint")[-1]["bytes"] < use.checkpoint * 1.01 + 90_000
+    assert use.lora < run.of("saved")[-1]["bytes"] < use.lora * 1.01 + 90_000
+
+
 # ------------------------------------------------------------------------------------------------ what may change
 def test_two_more_epochs_are_those_of_a_longer_training(train: Trainer) -> None:
     longer = train(max_train_epochs=3)
