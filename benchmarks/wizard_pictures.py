@@ -48,7 +48,7 @@ async def shoot(project: Path, size: tuple[int, int], to: Path, wanted: tuple[st
                 await pilot.press("c")
                 for _ in range(COMPARE_SECONDS):
                     await pilot.pause(1.0)
-                    if app.screen._run is not None and app.screen._view is None:
+                    if app.screen._view is None and app.screen._drawn is not None:
                         break
             if step.name == "settings":
                 await pilot.press("down", "down", "down")
