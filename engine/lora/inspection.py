@@ -10,6 +10,7 @@ import torch
 
 from engine.context import JobContext
 from engine.lora import weights
+from engine.lora.spellings import kind_of, plainly
 from engine.lora.weights import LoraFile
 from engine.plan.errors import few, plural
 
@@ -22,10 +23,12 @@ def run(context: JobContext) -> dict[str, Any]:
     context.announce("CPU")
     with context.phase("reading the LoRA"):
         file = weights.read(Path(context.job.arguments["lora"]))
-    with context.phase("measuring its layers", len(file.stems), "layers") as progress:
+    plain = plainly(file)
+    stems = plain.stems
+    with context.phase("measuring its layers", len(stems), "layers") as progress:
         norms = []
-        for number, stem in enumerate(file.stems, start=1):
-            norms.append({"module": stem, "norm": module_norm(file, stem)})
+        for number, stem in enumerate(stems, start=1):
+            norms.append({"module": stem, "norm": module_norm(plain, stem)})
             progress(number)
     found = report(file, norms)
     layers = f"{plural(len(norms), 'layer')}, rank {found['rank']}, alpha {found['alpha'] or 'missing'}"
@@ -58,12 +61,13 @@ def _fits(file: LoraFile, stem: str) -> bool:
 
 def report(file: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
     """The facts of a file as `inspect --json` prints them; `norms` are sorted, the strongest first."""
-    stems = file.stems
+    plain = plainly(file)
+    stems = plain.stems or sorted({name.split(".", 1)[0] for name in file.tensors})  # of LoHa, LoKr and the like
     modules = {part: sum(s.startswith(prefix) for s in stems) for part, prefix in PREFIXES.items()}
     return {
         "format": format_of(file),
-        "rank": weights.rank_of(file) if stems else None,
-        "alpha": weights.alpha_of(file) if stems else None,
+        "rank": weights.rank_of(plain) if plain.stems else None,
+        "alpha": weights.alpha_of(plain) if plain.stems else None,
         "modules": modules,
         "norms": sorted(norms, key=lambda n: -(n["norm"] or 0.0)),
         "metadata": dict(file.metadata),
@@ -74,14 +78,14 @@ def report(file: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
 def format_of(file: LoraFile) -> str:
     """Whose naming the file follows."""
     names = list(file.tensors)
+    if kind := kind_of(names):
+        return kind
     if any(n.endswith(".lora_down.weight") for n in names):
         return "kohya"
     if any(".lora_A." in n for n in names):
         return "peft"
     if any(".lora.down." in n or "_lora.down" in n for n in names):
         return "diffusers (old)"
-    if any(".hada_" in n or ".lokr_" in n for n in names):
-        return "lycoris"
     return "unknown"
 
 
@@ -93,7 +97,9 @@ def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]
         found.append({"code": code, "message": message, "hint": hint})
 
     kind = format_of(file)
-    if kind != "kohya":
+    if kind_of(file.tensors):
+        add("other-kind", f"It is {kind}, not a plain LoRA.", "Here it can be neither compared nor started from.")
+    elif kind != "kohya":
         add(
             "not-kohya",
             f"The layers are named the {kind} way.",

@@ -66,6 +66,37 @@ def respelt(file: LoraFile, targets: Iterable[Target]) -> LoraFile:
     return LoraFile({**used, **tensors}, file.metadata)
 
 
+def plainly(file: LoraFile) -> LoraFile:
+    """The layers of a file of PEFT or diffusers in sd-scripts' form, without knowing the models: dots become
+    underscores, so these are not the names that programs look for. What has that form already stays as it is.
+    """
+    tensors, alphas = dict(file.tensors), _alphas(file.metadata)
+    for name in file.tensors:
+        for down, up in _SIDES:
+            if not name.endswith(down) or f"{name.removesuffix(down)}{up}" not in file.tensors:
+                continue
+            layer = name.removesuffix(down)
+            part, rest = _part_of(layer)
+            stem = PREFIXES[part] + rest.replace(".", "_")
+            tensors[f"{stem}.lora_down.weight"] = tensors.pop(name)
+            tensors[f"{stem}.lora_up.weight"] = tensors.pop(f"{layer}{up}")
+            alpha = tensors.pop(f"{layer}.alpha", None)
+            if alpha is None and part in alphas:
+                alpha = torch.tensor(alphas[part])
+            if alpha is not None:
+                tensors[f"{stem}.alpha"] = alpha
+    return LoraFile(tensors, file.metadata)
+
+
+def _part_of(layer: str) -> tuple[Part, str]:
+    """The model that a layer of PEFT's or diffusers' name belongs to, and its name there."""
+    for part in ("text_encoder_2", "text_encoder_1", "unet"):  # the shorter names are beginnings of longer ones
+        for owner in _OWNERS[part]:
+            if owner and layer.startswith(owner):
+                return part, layer.removeprefix(owner)
+    return "unet", layer
+
+
 def _spellings(target: Target) -> Iterator[tuple[str, str, str]]:
     """Names of a layer's down, up and alpha, sd-scripts' first."""
     underscored = PREFIXES[target.part] + target.name.replace(".", "_")

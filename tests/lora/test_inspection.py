@@ -143,7 +143,8 @@ def many_alphas() -> Tensors:
         (flat(), SDXL_METADATA, {"shapes"}),
         (many_alphas(), SDXL_METADATA, {"shapes"}),
         ({"model.weight": torch.ones(3)}, {}, {"not-kohya"}),
-        ({"a.hada_w1_a": torch.ones(3, 3)}, {}, {"not-kohya"}),
+        ({"a.hada_w1_a": torch.ones(3, 3)}, {}, {"other-kind"}),
+        (kohya() | {"lora_unet_x.dora_scale": torch.ones(3)}, SDXL_METADATA, {"other-kind"}),
         (kohya(), None, set()),
     ],
     ids=lambda value: "-".join(sorted(value)) if isinstance(value, set) else "",
@@ -157,8 +158,33 @@ def test_what_is_odd_is_named(
 
 
 def test_formats_are_told_apart(inspect: Inspect, tmp_path: Path) -> None:
-    formats = [of(inspect, tmp_path / "a.safetensors", t)["format"] for t in (kohya(), peft(), {"a": torch.ones(1)})]
-    assert formats == ["kohya", "peft", "unknown"]
+    others = (
+        {"a": torch.ones(1)},
+        {"lora_unet_a.lokr_w1": torch.ones(2, 2)},
+        {"lora_unet_a.hada_w1_a": torch.ones(2, 2)},
+    )
+    formats = [of(inspect, tmp_path / "a.safetensors", t)["format"] for t in (kohya(), peft(), *others)]
+    assert formats == ["kohya", "peft", "unknown", "LoKr", "LoHa"]
+
+
+def test_other_programs_files_are_measured_too(inspect: Inspect, tmp_path: Path) -> None:
+    """PEFT keeps alpha in the header, or nowhere: then a layer counts fully."""
+    g, tensors = torch.Generator().manual_seed(0), {}
+    for layer in ("unet.down_blocks.1.attentions.0.proj_in", "text_encoder_2.text_model.encoder.layers.0.mlp.fc1"):
+        tensors[f"{layer}.lora_A.weight"] = torch.randn(4, 32, generator=g)
+        tensors[f"{layer}.lora_B.weight"] = torch.randn(48, 4, generator=g)
+    about = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 2})}
+    result = of(inspect, tmp_path / "a.safetensors", tensors, about)
+    assert (result["format"], result["rank"], result["alpha"]) == ("peft", 4, 2.0)
+    assert result["modules"] == {"unet": 1, "te1": 0, "te2": 1}
+    norms = {norm["module"]: norm["norm"] for norm in result["norms"]}
+    first = (
+        tensors["unet.down_blocks.1.attentions.0.proj_in.lora_B.weight"]
+        @ tensors["unet.down_blocks.1.attentions.0.proj_in.lora_A.weight"]
+    )
+    assert norms["lora_unet_down_blocks_1_attentions_0_proj_in"] == pytest.approx(float(first.norm()) * 0.5, rel=1e-5)
+    loha = {f"lora_te1_text_model_x_{n}.hada_w1_a": torch.ones(2, 2) for n in range(3)}
+    assert of(inspect, tmp_path / "b.safetensors", loha)["modules"] == {"unet": 0, "te1": 3, "te2": 0}
 
 
 @pytest.mark.parametrize("kind", ["truncated", "header cut", "empty file", "pickle", "text", "folder", "missing"])
