@@ -27,7 +27,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> RunFolder:
     """The run that nobody touched."""
-    project = small_run.make_project(tmp_path_factory.mktemp("undisturbed") / "ohwx", max_train_epochs=6)
+    project = small_run.make_project(tmp_path_factory.mktemp("undisturbed") / "ohwx", max_train_epochs=16)
     run = small_run.start(project, env=env)
     assert small_run.wait_for_end(run) == "finished"
     return run
