@@ -90,6 +90,11 @@ def counted(seen: Observation) -> str:
     return f"{done}/{total}" if total else ""
 
 
+def at_work(seen: Observation) -> str:
+    """What the engine is at and how far: `sampling, 12 of 30 steps, 20 s left`."""
+    return ", ".join(part for part in (inert(activity(seen)[0]), how_far(seen)) if part)
+
+
 def details(seen: Observation) -> str:
     """Loss and time left, as far as they are known."""
     snapshot = seen.snapshot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -126,6 +127,11 @@ def own_process() -> Iterator[None]:
         torch.set_num_threads(threads)
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
+
+
+def ask_to_stop() -> None:
+    """As somebody does from outside, to the engine that runs in this process."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,7 @@ class Texts:
 
     @torch.inference_mode()
     def _encode(self, caption: str) -> tuple[Tensor, Tensor]:
-        self.model.text_encoder.to(self.device)
-        self.model.text_encoder_2.to(self.device)
+        self.model.text_encoders_to(self.device)
         contexts, pooleds = self.model.encode_text([caption], self.reading)
         context, pooled = contexts[0].float().cpu(), pooleds[0].float().cpu()
         _write(self._path(caption), {"context": context, "pooled": pooled})

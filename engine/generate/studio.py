@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import nn
 
 from engine.context import JobContext
 from engine.data.cache import Texts
@@ -17,7 +16,7 @@ from engine.lora import weights
 from engine.lora.attach import attach, detach
 from engine.lora.network import LoraNetwork
 from engine.lora.spellings import respelt
-from engine.lora.targets import Part, every_target
+from engine.lora.targets import every_target
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.base_model import BaseModel
@@ -45,11 +44,7 @@ class Studio:
 
     def wear(self, file: LoraFile) -> None:
         """Put a LoRA on the model, in place of the one before."""
-        models: dict[Part, nn.Module] = {
-            "unet": self.model.unet,
-            "text_encoder_1": self.model.text_encoder,
-            "text_encoder_2": self.model.text_encoder_2,
-        }
+        models = self.model.parts
         if self._network is not None:
             detach(models)
             self._network = None
@@ -64,7 +59,7 @@ class Studio:
         if self._network is not None:
             self._network.set_multiplier(multiplier)
         encoded = self._encode(multiplier)(prompts)
-        self._send_text_encoders_home()
+        self.model.text_encoders_to("cpu")
         batch = BATCH_ON_CPU if self.device.type == "cpu" else 1
         with self.context.phase(phase, unit="steps") as progress:
             return self._sampler.pictures(encoded, progress, batch)
@@ -72,11 +67,6 @@ class Studio:
     def _encode(self, multiplier: float) -> Encode:
         """Text encoders with a LoRA of their own say something else than the cache knows."""
         if multiplier and self._network is not None and any(part.name != "unet" for part in self._network.parts):
-            self.model.text_encoder.to(self.device)
-            self.model.text_encoder_2.to(self.device)
+            self.model.text_encoders_to(self.device)
             return WithTrained(self.model, prompt_reading(self.context.job.settings), self._autocast)
         return FromCache(self._texts, {}, lambda: None, self.context.raise_if_stopped)
-
-    def _send_text_encoders_home(self) -> None:
-        self.model.text_encoder.to("cpu")
-        self.model.text_encoder_2.to("cpu")

@@ -17,7 +17,8 @@ from torch import nn
 from engine.lora.dropout import Draw, Dropout, DropoutRates, LayerDropout
 from engine.lora.layer import ADAPTER, LoraConv2d, LoraLinear
 from engine.lora.network import LoraModule, LoraNetwork, LoraPart
-from engine.lora.targets import PARTS, Part, Target, text_targets, unet_targets
+from engine.lora.targets import Target, text_targets, unet_targets
+from engine.plan.trained_parts import PARTS, Part
 
 Shape = Callable[[Target], tuple[int, float] | None]
 """Rank and alpha of the LoRA of a layer; None for a layer without one."""

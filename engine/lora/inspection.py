@@ -11,10 +11,13 @@ import torch
 from engine.context import JobContext
 from engine.lora import weights
 from engine.lora.spellings import kind_of, plainly
+from engine.lora.targets import PREFIXES
 from engine.lora.weights import LoraFile
 from engine.plan.errors import few, plural
+from engine.plan.trained_parts import Part
 
-PREFIXES = {"unet": "lora_unet_", "te1": "lora_te1_", "te2": "lora_te2_"}
+SHORT: dict[str, Part] = {"unet": "unet", "te1": "text_encoder_1", "te2": "text_encoder_2"}
+"""What `inspect --json` calls the parts."""
 STRONGEST_SHOWN = 20
 
 
@@ -30,7 +33,7 @@ def run(context: JobContext) -> dict[str, Any]:
         for number, stem in enumerate(stems, start=1):
             norms.append({"module": stem, "norm": module_norm(plain, stem)})
             progress(number)
-    found = report(file, norms)
+    found = report(file, plain, norms)
     layers = f"{plural(len(norms), 'layer')}, rank {found['rank']}, alpha {found['alpha'] or 'missing'}"
     if not norms:
         layers = "No layers that are named as sd-scripts names them"
@@ -59,11 +62,11 @@ def _fits(file: LoraFile, stem: str) -> bool:
     return up.flatten(1).shape[1] == down.shape[0] and (alpha is None or alpha.numel() == 1)
 
 
-def report(file: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
-    """The facts of a file as `inspect --json` prints them; `norms` are sorted, the strongest first."""
-    plain = plainly(file)
+def report(file: LoraFile, plain: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
+    """The facts of a file as `inspect --json` prints them; `plain`: its layers as `plainly` has them. `norms` are
+    sorted, the strongest first."""
     stems = plain.stems or sorted({name.split(".", 1)[0] for name in file.tensors})  # of LoHa, LoKr and the like
-    modules = {part: sum(s.startswith(prefix) for s in stems) for part, prefix in PREFIXES.items()}
+    modules = {name: sum(s.startswith(PREFIXES[part]) for s in stems) for name, part in SHORT.items()}
     return {
         "format": format_of(file),
         "rank": weights.rank_of(plain) if plain.stems else None,

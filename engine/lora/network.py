@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from engine.lora.average import Average
 from engine.lora.dropout import Dropout
 from engine.lora.layer import ADAPTER
-from engine.lora.targets import Part, Target
+from engine.lora.targets import Target
+from engine.plan.trained_parts import Part
 
 _ALIGNMENT = 16  # elements, so that every view starts on a 64-byte boundary, as matrix kernels like it
 

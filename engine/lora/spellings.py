@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from engine.lora.targets import PREFIXES, Part, Target
+from engine.lora.targets import PREFIXES, Target
 from engine.lora.weights import LoraFile
 from engine.plan.errors import UserError
+from engine.plan.trained_parts import PARTS, Part
 
 _OWNERS: dict[Part, tuple[str, ...]] = {
     "unet": ("unet.", "base_model.model.unet.", "base_model.model.", ""),
@@ -90,7 +91,7 @@ def plainly(file: LoraFile) -> LoraFile:
 
 def _part_of(layer: str) -> tuple[Part, str]:
     """The model that a layer of PEFT's or diffusers' name belongs to, and its name there."""
-    for part in ("text_encoder_2", "text_encoder_1", "unet"):  # the shorter names are beginnings of longer ones
+    for part in reversed(PARTS):  # the shorter names are beginnings of longer ones
         for owner in _OWNERS[part]:
             if owner and layer.startswith(owner):
                 return part, layer.removeprefix(owner)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 from diffusers import UNet2DConditionModel
 from diffusers.models.downsampling import Downsample2D
@@ -18,10 +18,8 @@ from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
 from engine.models.single_file import unet_name
+from engine.plan.trained_parts import Part
 
-Part = Literal["unet", "text_encoder_1", "text_encoder_2"]
-"""The models that a LoRA can change, in the order of its file."""
-PARTS: tuple[Part, ...] = ("unet", "text_encoder_1", "text_encoder_2")
 PREFIXES: dict[Part, str] = {"unet": "lora_unet_", "text_encoder_1": "lora_te1_", "text_encoder_2": "lora_te2_"}
 
 _CONV_BLOCKS = (ResnetBlock2D, Downsample2D, Upsample2D)

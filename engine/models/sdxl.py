@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.models.reading import Reading, TokenIds, chunks_joined, weighed
+from engine.plan.trained_parts import Part
 
 USUAL = Reading()
 """One chunk of 75 tokens, brackets are letters."""
@@ -36,6 +37,16 @@ class SDXL:
     def token_ids(self, texts: Sequence[str], reading: Reading = USUAL) -> TokenIds:
         """What the encoders are given for `texts`, on the CPU."""
         return reading.token_ids(self.tokenizer, texts)
+
+    @property
+    def parts(self) -> dict[Part, nn.Module]:
+        """The models that a LoRA can change."""
+        return {"unet": self.unet, "text_encoder_1": self.text_encoder, "text_encoder_2": self.text_encoder_2}
+
+    def text_encoders_to(self, device: torch.device | str) -> None:
+        """Both of them; they are always needed together."""
+        self.text_encoder.to(device)
+        self.text_encoder_2.to(device)
 
     def encode_text(self, texts: Sequence[str], reading: Reading = USUAL) -> tuple[Tensor, Tensor]:
         """`encode_ids` of `texts`."""

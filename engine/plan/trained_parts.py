@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from engine.plan.errors import Finding
 from engine.plan.options.parts import parse_rates
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
 
-PARTS = ("unet", "text_encoder_1", "text_encoder_2")
+Part = Literal["unet", "text_encoder_1", "text_encoder_2"]
+"""The models that a LoRA can change."""
+PARTS: tuple[Part, ...] = ("unet", "text_encoder_1", "text_encoder_2")
+"""In the order of its file."""
 
 
-def rates(settings: Settings) -> dict[str, float]:
+def rates(settings: Settings) -> dict[Part, float]:
     """The learning rate of each part that is trained, by its name."""
     texts = parse_rates(settings.text_encoder_lr) or [settings.learning_rate]
     unet = parse_rates(settings.unet_lr) or [settings.learning_rate]
-    every = {"unet": unet[0], "text_encoder_1": texts[0], "text_encoder_2": texts[-1]}
+    every: dict[Part, float] = {"unet": unet[0], "text_encoder_1": texts[0], "text_encoder_2": texts[-1]}
     return {part: every[part] for part in PARTS if getattr(settings, f"train_{part}")}
 
 

@@ -90,6 +90,4 @@ def _latents(context: JobContext, settings: Settings, pictures: Sequence[Picture
 
 def place_text_encoders(model: SDXL, settings: Settings, device: torch.device) -> None:
     """On the training device where every step needs them, else off the GPU."""
-    home = torch.device("cpu") if encodes_ahead(settings) else device
-    model.text_encoder.to(home)
-    model.text_encoder_2.to(home)
+    model.text_encoders_to("cpu" if encodes_ahead(settings) else device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
 
 import torch
 from torch import nn
@@ -12,21 +11,16 @@ from engine.lora.attach import LoraShape, attach
 from engine.lora.average import Average
 from engine.lora.dropout import DropoutRates
 from engine.lora.network import LoraNetwork
-from engine.lora.targets import Part
 from engine.models.sdxl import SDXL
 from engine.plan.draws import draw
 from engine.plan.settings import Settings
-from engine.plan.trained_parts import rates
+from engine.plan.trained_parts import Part, rates
 
 
 def trained_models(settings: Settings, model: SDXL) -> dict[Part, nn.Module]:
     """The models that get a LoRA, by name."""
-    every: dict[Part, nn.Module] = {
-        "unet": model.unet,
-        "text_encoder_1": model.text_encoder,
-        "text_encoder_2": model.text_encoder_2,
-    }
-    return {cast(Part, name): every[cast(Part, name)] for name in rates(settings)}
+    every = model.parts
+    return {part: every[part] for part in rates(settings)}
 
 
 def make_network(settings: Settings, model: SDXL, device: torch.device) -> LoraNetwork:

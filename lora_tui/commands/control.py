@@ -194,6 +194,8 @@ def _object(run: RunFolder, name: str | None, command: str, result: str, message
 
 def _answer(run: RunFolder, view: RunView, name: str, command: str) -> tuple[str, str]:
     """(result, message) of the engine's answer to the command `name`. Raises UserError when there is none."""
+    from lora_tui.progress import at_work
+
     began = time.monotonic()
     told = False
     while True:
@@ -211,12 +213,12 @@ def _answer(run: RunFolder, view: RunView, name: str, command: str) -> tuple[str
         if waited > ANSWER_SECONDS:
             raise UserError(
                 "no-answer-yet",
-                f"The engine of the run {run.name} has not answered for {ANSWER_SECONDS:.0f} s: {_doing(seen)}.",
+                f"The engine of the run {run.name} has not answered for {ANSWER_SECONDS:.0f} s: {at_work(seen)}.",
                 "The command stays in place, and is obeyed as soon as it can be.",
             )
         if waited > PATIENCE_SECONDS and not told:
             told = True
-            output.tell(f"Waiting for the engine ({_doing(seen)}). Ctrl-C leaves; the command stays in place.")
+            output.tell(f"Waiting for the engine ({at_work(seen)}). Ctrl-C leaves; the command stays in place.")
         time.sleep(POLL_SECONDS)
 
 
@@ -236,12 +238,6 @@ def _ended_first(run: RunFolder, seen: Observation, command: str) -> tuple[str, 
     if command.startswith("stop"):
         return "ignored", message
     raise UserError("no-engine", message)
-
-
-def _doing(seen: Observation) -> str:
-    from lora_tui.progress import activity, how_far
-
-    return ", ".join(part for part in (activity(seen)[0], how_far(seen)) if part)
 
 
 def _no_engine(run: RunFolder, seen: Observation) -> UserError:

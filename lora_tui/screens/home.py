@@ -17,7 +17,7 @@ from engine.runs.folder import RunFolder
 from lora_tui.aside import aside
 from lora_tui.folder_contents import tail
 from lora_tui.known_projects import Known, known_projects
-from lora_tui.progress import activity, how_far
+from lora_tui.progress import at_work
 from lora_tui.readable import at
 from lora_tui.screens.form_page import FORM_KEYS, candidates
 from lora_tui.screens.page import Page
@@ -104,7 +104,7 @@ class Home(Page[None]):
             run, seen = project.at_work
             sign, _ = SIGNS[seen.state]
             kind = "dry run" if run.is_dry_run else _KINDS.get(run.kind, run.kind)
-            steps = f"{kind}: {', '.join(part for part in (inert(activity(seen)[0]), how_far(seen)) if part)}"
+            steps = f"{kind}: {at_work(seen)}"
             rows.append(
                 Row(f"run {run.path}", inert(project.path.name), aside=f"{sign} {seen.state}  {steps}", kind="action")
             )

@@ -33,7 +33,7 @@ from lora_tui.loras import (
     weight_of,
 )
 from lora_tui.paths import clean
-from lora_tui.progress import activity, how_far
+from lora_tui.progress import at_work
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
@@ -190,7 +190,7 @@ class ResultsPage(FormPage):
     def sentence(self, standing: Standing) -> Says:
         if self._view is not None:
             seen = self._view.refresh()
-            return "ok", f"Drawing: {', '.join(part for part in (inert(activity(seen)[0]), how_far(seen)) if part)}…"
+            return "ok", f"Drawing: {at_work(seen)}…"
         if standing.mark != "done":
             return "x", standing.missing
         return "ok", f"{self.key('compare')} shows what the LoRA does, {self.key('export')} copies it."

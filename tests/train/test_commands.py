@@ -35,25 +35,6 @@ def undisturbed(train: Trainer) -> Trained:
 
 
 @pytest.fixture
-def before_call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`before_call(module, "name", {3: action})` does `action` just before the third call."""
-
-    def arrange(owner: Any, name: str, actions: dict[int, Callable[[], object]]) -> None:
-        original, count = getattr(owner, name), 0
-
-        def counted(*arguments: Any, **rest: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count in actions:
-                actions[count]()
-            return original(*arguments, **rest)
-
-        monkeypatch.setattr(owner, name, counted)
-
-    return arrange
-
-
-@pytest.fixture
 def while_paused(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[Callable[[], object]]], None]:
     """What happens during a pause: the next action each time the engine waits."""
 

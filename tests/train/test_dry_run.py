@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +19,7 @@ from engine.runs.resume import prepare, resumable
 from engine.runs.state import observe
 from engine.train.dry_run import DryRun, shortened
 from engine.train.sampling import SampleMaker
-from tests.training import Trained, Trainer, same, settings
+from tests.training import Trained, Trainer, ask_to_stop, same, settings
 
 # 4 pictures in 3 batches, 4 epochs: 12 steps. In the first five of them a training saves, draws and keeps its state.
 WHOLE: dict[str, Any] = {
@@ -159,28 +157,14 @@ def test_a_sample_that_fails_is_told(train: Trainer, monkeypatch: pytest.MonkeyP
 
 
 # ----------------------------------------------------------------------------------------------- stopping and commands
-def during(step: int, action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """`action` is done in step `step`."""
-    original, count = loop_module.train_step, 0
-
-    def counted(*arguments: Any) -> torch.Tensor:
-        nonlocal count
-        count += 1
-        if count == step:
-            action()
-        return original(*arguments)
-
-    monkeypatch.setattr(loop_module, "train_step", counted)
-
-
 def assert_nothing_is_saved(run: Trained) -> None:
     assert not list(run.run.output_dir.iterdir()) + list(run.run.checkpoints_dir.iterdir())
     assert not (run.project / "model").exists()
     assert not run.of("saved") + run.of("checkpoint")
 
 
-def test_stopped_it_saves_nothing(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    during(2, lambda: os.kill(os.getpid(), signal.SIGTERM), monkeypatch)
+def test_stopped_it_saves_nothing(train: Trainer, before_call: Callable[..., None]) -> None:
+    before_call(loop_module, "train_step", {2: ask_to_stop})
     run = train(arguments={"dry_run": 5}, **WHOLE)
     assert (run.end["status"], run.code) == ("stopped", 3)
     assert run.end["message"] == "Stopped after step 2 of 5. It was a dry run, so nothing is saved."
@@ -196,7 +180,7 @@ def test_stopped_while_it_draws_it_is_not_finished(train: Trainer, monkeypatch: 
     original = SampleMaker.make
 
     def stopped_first(maker: SampleMaker, *arguments: Any) -> bool:
-        os.kill(os.getpid(), signal.SIGTERM)
+        ask_to_stop()
         return original(maker, *arguments)
 
     monkeypatch.setattr("engine.context.PROGRESS_SECONDS", 0.0)
@@ -206,7 +190,7 @@ def test_stopped_while_it_draws_it_is_not_finished(train: Trainer, monkeypatch: 
     assert not run.of("sample")
 
 
-def test_commands_that_save_are_refused_or_do_without(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_that_save_are_refused_or_do_without(train: Trainer, before_call: Callable[..., None]) -> None:
     project = train.project()
     run = train.prepare(project, {"dry_run": 5}, **WHOLE)
 
@@ -214,7 +198,7 @@ def test_commands_that_save_are_refused_or_do_without(train: Trainer, monkeypatc
         for command in ("checkpoint", "pause", "resume"):
             control.send(run, command)
 
-    during(2, ask, monkeypatch)
+    before_call(loop_module, "train_step", {2: ask})
     done = train.do(run, project)
     assert [(e["command"], e["result"]) for e in done.of("command")] == [
         ("checkpoint", "refused"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from engine.runs.checkpoints import list_checkpoints
 from engine.train.lion import Lion
 from engine.train.optimizers import effective_rates, make_optimizer, to_optimize, try_out
 from engine.train.parking import Parking
-from tests.training import Trainer, same, settings
+from tests.training import Trainer, ask_to_stop, same, settings
 
 CPU = torch.device("cpu")
 GUIDES_ADAFACTOR = ("scale_parameter=False", "relative_step=False", "warmup_init=False")
@@ -132,7 +132,12 @@ def test_adafactors_own_rate_is_the_one_of_its_next_step() -> None:
     ],
 )
 def test_a_training_goes_on_to_the_bit(
-    train: Trainer, monkeypatch: pytest.MonkeyPatch, kind: str, arguments: tuple[str, ...], rate: float
+    train: Trainer,
+    monkeypatch: pytest.MonkeyPatch,
+    before_call: Callable[..., None],
+    kind: str,
+    arguments: tuple[str, ...],
+    rate: float,
 ) -> None:
     """Its memory is given back in step 2 (here the CPU's own), it is stopped in step 4 and goes on."""
     if kind == "AdamW8bit":
@@ -158,18 +163,8 @@ def test_a_training_goes_on_to_the_bit(
     monkeypatch.setattr(
         commands_module, "time", type("Clock", (), {"sleep": lambda seconds: control.send(run, "resume")})
     )
-    original, count = loop_module.train_step, 0
-
-    def counted(*arguments: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 2:
-            control.send(run, "pause", release_memory=True)
-        if count == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments)
-
-    monkeypatch.setattr(loop_module, "train_step", counted)
+    pause = partial(control.send, run, "pause", release_memory=True)
+    before_call(loop_module, "train_step", {2: pause, 4: ask_to_stop})
     stopped = train.do(run, project)
     assert stopped.end["status"] == "stopped", stopped.end
     assert [event["released"] for event in stopped.of("paused")] == [True]

@@ -4,9 +4,7 @@ an interruption."""
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from engine.data.samples import MicroBatch
 from engine.models.single_file import write_single_file
 from engine.train.diffusion import alphas_cumprod, velocity
 from engine.train.objective import Objective
-from tests.training import Trained, Trainer, same
+from tests.training import Trained, Trainer, ask_to_stop, same
 
 Seen = list[tuple[Tensor, MicroBatch, Objective]]
 ALPHAS = alphas_cumprod(torch.device("cpu"))
@@ -219,7 +217,7 @@ def test_a_marked_model_is_trained_and_drawn_as_it_says(
 
 # ---------------------------------------------------------------------------------------------------------- resuming
 def test_a_stopped_run_goes_on_to_the_same_lora_with_everything_random(
-    train: Trainer, v_model: Path, monkeypatch: pytest.MonkeyPatch
+    train: Trainer, v_model: Path, before_call: Callable[..., None]
 ) -> None:
     everything: dict[str, Any] = {
         "pretrained_model_name_or_path": str(v_model),
@@ -238,16 +236,7 @@ def test_a_stopped_run_goes_on_to_the_same_lora_with_everything_random(
     whole = train(**everything)
     project = train.project()
     run = train.prepare(project, **everything)
-    original, count = loop_module.train_step, 0
-
-    def stopping(*arguments: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments)
-
-    monkeypatch.setattr(loop_module, "train_step", stopping)
+    before_call(loop_module, "train_step", {4: ask_to_stop})
     stopped = train.do(run, project)
     assert stopped.end["status"] == "stopped"
     resumed = train.do(run, project)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import engine.train.loop as loop_module
 from engine.runs.events import read_all
 from engine.runs.fold import fold
 from engine.train import output
-from tests.training import Trained, Trainer, same
+from tests.training import Trained, Trainer, ask_to_stop, same
 
 VALUES: dict[str, Any] = {
     "max_train_epochs": 4,  # of 3 steps
@@ -71,20 +70,11 @@ def test_option_sample_every_n_epochs(thinned: Trained) -> None:
 
 
 def test_a_lora_that_was_saved_by_a_stop_stays_and_the_rest_is_as_undisturbed(
-    train: Trainer, thinned: Trained, monkeypatch: pytest.MonkeyPatch
+    train: Trainer, thinned: Trained, before_call: Callable[..., None]
 ) -> None:
     project = train.project()
     run = train.prepare(project, **VALUES)
-    original, count = loop_module.train_step, 0
-
-    def stopping(*arguments: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments)
-
-    monkeypatch.setattr(loop_module, "train_step", stopping)
+    before_call(loop_module, "train_step", {7: ask_to_stop})
     assert train.do(run, project).end["status"] == "stopped"
     resumed = train.do(run, project)
     assert sorted({*resumed.files} - {*thinned.files}) == ["ohwx-step00000007.safetensors"]

@@ -31,7 +31,7 @@ from engine.runs.fold import fold
 from engine.runs.folder import RunFolder
 from engine.runs.resume import prepare
 from engine.runs.state import observe
-from tests.training import Trained, Trainer, make_project, same
+from tests.training import Trained, Trainer, ask_to_stop, make_project, same
 
 # 4 pictures in 3 batches, 4 epochs: 12 steps. Everything that a run does happens at least twice.
 WHOLE: dict[str, Any] = {
@@ -183,21 +183,12 @@ def test_killed_again_and_again(own_cache: Callable[[], Trainer], undisturbed: T
     assert steps_as_read(run) == steps_as_read(undisturbed.run)
 
 
-def test_adamw_and_a_stop_go_on_to_the_bit(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adamw_and_a_stop_go_on_to_the_bit(train: Trainer, before_call: Callable[..., None]) -> None:
     values: dict[str, Any] = {"max_train_epochs": 3, "checkpoint_every_n_steps": 0}
     whole = train(**values)
     project = train.project()
     run = train.prepare(project, **values)
-    original, count = loop_module.train_step, 0
-
-    def stopping(*arguments: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments)
-
-    monkeypatch.setattr(loop_module, "train_step", stopping)
+    before_call(loop_module, "train_step", {4: ask_to_stop})
     stopped = train.do(run, project)
     assert (stopped.end["status"], stopped.code) == ("stopped", 3)
     assert [c.step for c in list_checkpoints(run)] == [4]

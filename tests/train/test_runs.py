@@ -7,18 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import engine.train.job as job_module
 import engine.train.loop as loop_module
 import engine.train.parts as parts_module
 from engine.runs import control
 from engine.runs.events import read_all
-from tests.training import Trained, Trainer, same
+from tests.training import Trained, Trainer, ask_to_stop, same
 
 
 # -------------------------------------------------------------------------------------------------------- a whole run
@@ -100,29 +100,15 @@ def test_sigterm_to_a_real_engine_saves_what_there_is(train: Trainer) -> None:
     assert f"step {last} of 6000" in result.end["message"]
 
 
-def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop is asked for during step `steps`."""
-    original, count = loop_module.train_step, 0
-
-    def counted(*arguments: Any) -> torch.Tensor:
-        nonlocal count
-        count += 1
-        if count == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments)
-
-    monkeypatch.setattr(loop_module, "train_step", counted)
-
-
-def test_a_stop_at_the_end_of_an_epoch_saves_no_second_copy(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_after(3, monkeypatch)
+def test_a_stop_at_the_end_of_an_epoch_saves_no_second_copy(train: Trainer, before_call: Callable[..., None]) -> None:
+    before_call(loop_module, "train_step", {3: ask_to_stop})
     run = train(max_train_epochs=3)
     assert (run.end["status"], run.code) == ("stopped", 3)
     assert run.files == ["ohwx-000001.safetensors"]
 
 
-def test_a_stop_in_the_last_step_is_a_finished_training(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_after(3, monkeypatch)
+def test_a_stop_in_the_last_step_is_a_finished_training(train: Trainer, before_call: Callable[..., None]) -> None:
+    before_call(loop_module, "train_step", {3: ask_to_stop})
     run = train()
     assert (run.end["status"], run.code) == ("finished", 0)
     assert run.files == ["ohwx.safetensors"]
