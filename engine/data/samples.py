@@ -48,7 +48,8 @@ class MicroBatch:
     latents (B, 4, h, w) scaled by the VAE's factor, noise of the same shape (what is to be predicted), timesteps (B,)
     int64, texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the
     optimizer step `step`. masks (B, h, w): how much each place counts in the loss; None where all count alike.
-    input_noise, of the noise's shape: what the U-Net's input is made with, where that is not the same noise.
+    input_noise, of the noise's shape: what the U-Net's input is made with, where that is not the same noise. `share`:
+    how much its mean loss counts in the batch's, where other processes have the rest of it.
     """
 
     step: int
@@ -62,6 +63,7 @@ class MicroBatch:
     weights: Tensor
     masks: Tensor | None = None
     input_noise: Tensor | None = None
+    share: float = 1.0
 
 
 class Samples:

@@ -139,7 +139,9 @@ def build(
         "ss_max_bucket_reso": settings.max_bucket_reso,
         "ss_resolution": f"({width}, {height})",
         "ss_batch_size_per_device": settings.train_batch_size,
-        "ss_total_batch_size": settings.train_batch_size * settings.gradient_accumulation_steps,
+        "ss_total_batch_size": settings.train_batch_size
+        * settings.num_processes
+        * settings.gradient_accumulation_steps,
         "ss_color_aug": False,
         "ss_flip_aug": settings.flip_aug,
         "ss_random_crop": False,

@@ -288,6 +288,7 @@ def _steps(pictures: Sequence[Picture], buckets: dict[tuple[int, int], int], set
             bucket_counts=buckets,
         ),
         batch_size=settings.train_batch_size,
+        processes=settings.num_processes,
         accumulation=settings.gradient_accumulation_steps,
         epochs=settings.max_train_epochs,
     )

@@ -148,7 +148,7 @@ def check_bucket_shapes(dataset: Dataset, base: BaseModel) -> Iterator[Finding]:
 
 def _batches(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
     seen = dataset.steps.num_train_images + dataset.steps.num_reg_images
-    full = -(-seen // settings.train_batch_size)
+    full = -(-seen // (settings.train_batch_size * settings.num_processes))
     if dataset.steps.batches_per_epoch > SHORT_BATCHES_SHARE * full:
         yield Finding(
             "short-batches",

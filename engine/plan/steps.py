@@ -1,7 +1,8 @@
 """The length of a training: pictures, repeats, regularisation pictures, batches, epochs, steps; and why, in words.
 
 Formulas after sd-scripts (`train_util.DreamBoothDataset.__init__`, `BaseDataset.make_buckets`,
-`train_network.train`), for one process.
+`train_network.train`). A batch of several processes is a batch for each, cut out of one bucket; sd-scripts deals whole
+batches out to the processes instead, which is the same where buckets divide by it.
 """
 
 from __future__ import annotations
@@ -67,8 +68,12 @@ def batches_per_epoch(bucket_counts: Mapping[tuple[int, int], int], batch_size: 
     return sum(-(-count // batch_size) for count in bucket_counts.values())
 
 
-def count_steps(amounts: Amounts, *, batch_size: int, accumulation: int, epochs: int) -> Steps:
-    """The whole arithmetic. steps per epoch = ceil(batches / accumulation); total = epochs × steps per epoch."""
+def count_steps(amounts: Amounts, *, batch_size: int, accumulation: int, epochs: int, processes: int = 1) -> Steps:
+    """The whole arithmetic. steps per epoch = ceil(batches / accumulation); total = epochs × steps per epoch.
+
+    batch_size: of each of the `processes`, which together take a batch of batch_size × processes.
+    """
+    batch_size *= processes
     batches = batches_per_epoch(amounts.bucket_counts, batch_size)
     per_epoch = -(-batches // accumulation)
     steps = Steps(
@@ -85,6 +90,8 @@ def count_steps(amounts: Amounts, *, batch_size: int, accumulation: int, epochs:
     if amounts.reg_repeats:
         lines.append(_reg_line(amounts, steps))
     lines.append(_batch_line(amounts, steps, batch_size))
+    if processes > 1:
+        lines.append(f"Each of {processes} GPUs takes {batch_size // processes} of a batch.")
     if accumulation > 1:
         lines.append(f"One step takes {accumulation} batches: {plural(per_epoch, 'step')} an epoch.")
     lines.append(f"{plural(per_epoch, 'step')} × {plural(epochs, 'epoch')} = {plural(steps.total, 'step')}.")

@@ -18,6 +18,7 @@ from engine.runs.log import last_lines, trim
 ENGINE_COMMAND = (*PYTHON_MODULE, "engine")
 START_SECONDS = 60.0  # python, psutil and the lock; torch comes after it. Slow network disks need most of this
 POLL_SECONDS = 0.02
+_OF_OTHER_LAUNCHERS = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 
 def launch(
@@ -56,8 +57,13 @@ def launch(
 
 def environment(own: Mapping[str, str], *, online: bool = False) -> dict[str, str]:
     """The engine's environment: ours without the terminal, offline unless `online`, able to find its code."""
-    # Variables of accelerate's launcher would change precision and devices behind the back of the settings.
-    env = {name: value for name, value in without_terminal(own).items() if not name.startswith("ACCELERATE_")}
+    # Variables of accelerate's and torch's launchers would change precision, devices and the number of processes behind
+    # the back of the settings.
+    env = {
+        name: value
+        for name, value in without_terminal(own).items()
+        if not name.startswith("ACCELERATE_") and name not in _OF_OTHER_LAUNCHERS
+    }
     offline = {} if online else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return (
         env

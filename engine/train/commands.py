@@ -112,10 +112,10 @@ class Commands:
         """Wait until somebody resumes or stops the training. What is trained is saved first: pauses can be long."""
         self._keep_state(step)
         parking = Parking(self._t.parked)
-        if command.arguments.get("release_memory"):
+        if self._wants_memory(command):
             parking.release()
         self._context.emit("paused", step=step, released=parking.released)
-        self._context.answer(command, "done", _paused_message(step, parking))
+        self._context.answer(command, "done", self._paused_message(command, step, parking))
         try:
             while not self._context.stop_requested():
                 while (other := self._context.next_command()) is not None:
@@ -141,17 +141,24 @@ class Commands:
                 self._context.answer(command, "done", f"The training goes on after step {step}.")
                 return True
             case "pause":
-                if command.arguments.get("release_memory") and not parking.released:
+                if self._wants_memory(command) and not parking.released:
                     parking.release()
                     self._context.emit("paused", step=step, released=parking.released)
-                self._context.answer(command, "done", _paused_message(step, parking))
+                self._context.answer(command, "done", self._paused_message(command, step, parking))
             case "sample" if parking.released:
                 self._context.answer(command, "refused", "Its GPU memory is given back; resume the training first.")
             case _:
                 self._obey(command, step)
         return False
 
+    def _wants_memory(self, command: Command) -> bool:
+        """Only this process could park what it has; with the other GPUs full that would help nobody."""
+        return bool(command.arguments.get("release_memory")) and self._t.processes.count == 1
 
-def _paused_message(step: int, parking: Parking) -> str:
-    message = f"Paused after step {step}."
-    return f"{message} {parking.bytes / 2**30:.1f} GiB of GPU memory are given back." if parking.released else message
+    def _paused_message(self, command: Command, step: int, parking: Parking) -> str:
+        message = f"Paused after step {step}."
+        if parking.released:
+            return f"{message} {parking.bytes / 2**30:.1f} GiB of GPU memory are given back."
+        if command.arguments.get("release_memory") and self._t.processes.count > 1:
+            return f"{message} A training on several GPUs keeps their memory; stop it to free them."
+        return message

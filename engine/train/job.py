@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import trains_text
-from engine.plan.vae import recognise_vae
+from engine.plan.vae import VaeFile, recognise_vae
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
+from engine.train.companions import together
 from engine.train.dry_run import DryRun, shortened
 from engine.train.encoding import encode_everything
 from engine.train.leftovers import clean_up
@@ -40,12 +42,24 @@ from engine.train.loop import Training, train
 from engine.train.optimizers import make_optimizer, to_optimize, try_out
 from engine.train.parts import make_network
 from engine.train.probe import probe
+from engine.train.processes import Processes, device_of
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
 from engine.train.schedule import Schedule, factor, tell_of_another_length
 from engine.train.state import Position
 
 WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job comes to on this machine, before anything is read or loaded."""
+
+    settings: Settings
+    base: BaseModel
+    vae: VaeFile | None
+    device: torch.device
+    asked: list[SamplePrompt]
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -55,32 +69,51 @@ def run(context: JobContext) -> dict[str, Any]:
     in its run's folder and is not linked into the project's model/. With `dry_run` the training ends after that many
     steps, draws one sample and saves nothing.
     """
+    assert context.job.project is not None
+    context.takes_commands = True
+    clean_up(context.run, Project.open(context.job.project))
+    plan = planned(context)
+    try_out(plan.settings, plan.device)  # wrong arguments are said before any work
+    with together(context, plan.settings.num_processes, plan.device) as processes:
+        return train_lora(context, plan, processes)
+
+
+def beside(context: JobContext, join: Callable[[torch.device], Processes], number: int) -> None:
+    """The same job as another process's, the engine, to do this process's part of each step; it writes nothing."""
+    plan = planned(context, number)
+    train_lora(context, plan, join(plan.device))
+
+
+def planned(context: JobContext, number: int = 0) -> Plan:
+    """The job as process `number` does it. Raises UserError for what cannot work."""
     job = context.job
     assert job.settings is not None
-    assert job.project is not None
-    settings = job.settings
-    context.takes_commands = True
-    clean_up(context.run, Project.open(job.project))
-    settings, base = settled(settings, recognise(settings.pretrained_model_name_or_path))
+    settings, base = settled(job.settings, recognise(job.settings.pretrained_model_name_or_path))
     vae = recognise_vae(settings.vae) if settings.vae else None
-    device = devices.choose(job.device, full_size=base.size == "sdxl")
+    device = device_of(devices.choose(job.device, full_size=base.size == "sdxl"), number, settings.num_processes)
     check_precision(settings, device)
     refuse_captions(settings)
-    asked = prompts_to_draw(settings, base, job.trigger, job.class_name)
-    try_out(settings, device)  # wrong arguments are said before any work
+    return Plan(settings, base, vae, device, prompts_to_draw(settings, base, job.trigger, job.class_name))
+
+
+def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[str, Any]:
+    """Everything that the loop needs, the loop, and what came of it."""
+    job, settings, base, device, asked = context.job, plan.settings, plan.base, plan.device, plan.asked
     dataset = read_dataset(context, settings)
-    factor(settings, dataset.steps.total)  # and those of the schedule before anything is loaded
-    earlier = newest(context)
+    factor(settings, dataset.steps.total)  # wrong arguments of the schedule are said before anything is loaded
+    with processes.first_goes_first():  # it sets damaged ones aside
+        earlier = newest(context)
     if earlier.step:
         refuse_other_pictures(context, earlier.pictures, pictures_of(dataset))
     steps = shortened(dataset.steps, job.dry_run) if job.dry_run else dataset.steps
     context.announce(devices.describe(device), steps.total, steps.epochs)
 
     with context.phase("loading the base model"):
-        model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision], vae=vae)
+        model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision], vae=plan.vae)
     begun = beginning(context, settings, dataset, fingerprint(base, model), earlier)
     accelerator = make_accelerator(settings, device)
-    samples, encode = encode_everything(context, settings, dataset, model, asked, device, accelerator.autocast)
+    with processes.first_goes_first():
+        samples, encode = encode_everything(context, settings, dataset, model, asked, device, accelerator.autocast)
 
     with context.phase("attaching the LoRA"):
         network = make_network(settings, model, device)
@@ -98,7 +131,7 @@ def run(context: JobContext) -> dict[str, Any]:
     )
     forward = probe(model, trains_text(settings), accelerator.autocast)
     saver = Saver(context, settings, dataset, network, begun, start.step, model_dir(context), forward)
-    if start.step < dataset.steps.total:
+    if processes.first and start.step < dataset.steps.total:
         saver.make_room_for_more(start.step)
     sampler = Sampler(model.unet, model.vae, model.scheduler_config, device, accelerator.autocast)
     samples_maker = SampleMaker(
@@ -114,6 +147,7 @@ def run(context: JobContext) -> dict[str, Any]:
         context=context,
         settings=settings,
         steps=dataset.steps,
+        processes=processes,
         accelerator=accelerator,
         unet=model.unet,
         dtype=model.unet.dtype,

@@ -7,7 +7,8 @@ Nothing in a step waits for the device: figures are fetched together by the mete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
 from engine.train.objective import Objective
 from engine.train.optimizers import effective_rates
+from engine.train.processes import Processes, ProcessLost
 from engine.train.schedule import Schedule
 from engine.train.state import Position
 
@@ -50,6 +52,7 @@ class Training:
     context: JobContext
     settings: Settings
     steps: Steps
+    processes: Processes
     accelerator: Accelerator
     unet: UNet2DConditionModel
     dtype: torch.dtype  # the U-Net's: asking it anew walks through all its modules, milliseconds in every step
@@ -97,15 +100,19 @@ def train_step(t: Training, batches: list[MicroBatch], objective: Objective) -> 
                 return_dict=False,
             )[0]
         loss = denoising_loss(predicted, batch, objective)
+        if batch.share != 1.0:
+            loss = loss * batch.share
         t.accelerator.backward(loss / t.settings.gradient_accumulation_steps)
         losses.append(loss.detach())
+    mean = torch.stack(losses).mean()
+    t.processes.add_up_([mean, *(flat.grad for flat in t.network.parameters if flat.grad is not None)])
     # a limit of infinity only measures, so that the norm is always known
     norm = t.accelerator.clip_grad_norm_(t.network.parameters, t.settings.max_grad_norm or float("inf"))
     t.optimizer.step()
     t.network.zero_grad()
     if t.settings.scale_weight_norms:
         apply_max_norm_(t.network, t.settings.scale_weight_norms)
-    return torch.stack([torch.stack(losses).mean(), norm])
+    return torch.stack([mean, norm])
 
 
 def train(t: Training) -> Outcome:
@@ -124,42 +131,47 @@ def train(t: Training) -> Outcome:
 
     if step:
         after_step(t, meter, step, again=True)  # what an engine before this one may not have come to
-    elif s.sample_at_first and t.dry_run is None:
+    elif s.sample_at_first and t.dry_run is None and t.processes.first:
         t.sample(0, t.context.continues)
     meter.resume_clock()
     for epoch in range(step // per_epoch + 1, t.steps.epochs + 1):
-        order = epoch_batches(t.samples.pictures, s.train_batch_size, s.seed, epoch)
+        order = epoch_batches(t.samples.pictures, s.train_batch_size * t.processes.count, s.seed, epoch)
         done = step - (epoch - 1) * per_epoch  # of this epoch, before this engine
         for group in optimizer_steps(order, s.gradient_accumulation_steps)[done:]:
             # once in a while: somebody asks for something
-            if commands.obey(step):
-                return Outcome(step, complete=False)
+            with saved_if_lost(t, meter, step):
+                if t.processes.agree(t.processes.first and commands.obey(step)):
+                    return Outcome(step, complete=False)
 
             # a single training step
             step += 1
             batches, position = [], 0
             for indices in group:
+                begin, own, share = t.processes.own_part(indices)
                 batches.append(
                     micro_batch(
-                        t.samples.drawn(indices, step, position),
+                        t.samples.drawn(own, step, position + begin),
                         t.samples.texts,
                         randomness,
                         epoch=epoch,
                         step=step,
-                        first_position=position,
+                        first_position=position + begin,
                         scaling_factor=t.scaling_factor,
                         device=device,
+                        share=share,
                     )
                 )
                 position += len(indices)
             t.schedule.set(step)
             rates, d = effective_rates(t.optimizer)
-            figures = train_step(t, batches, objective)
+            with saved_if_lost(t, meter, step - 1):  # lost before the optimizer moved
+                figures = train_step(t, batches, objective)
             if t.network.average is not None:
                 t.network.average.update(step)
             lr = dict(zip(parts, rates, strict=True))
             seen = [index for indices in group for index in indices]
-            meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, lr, d, position, figures, seen))
+            if t.processes.first:
+                meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, lr, d, position, figures, seen))
 
             after_step(t, meter, step)
             if t.dry_run is not None and t.dry_run.over(step):
@@ -171,7 +183,10 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
     """What is due after `step`: the checkpoint, the sample pictures, the LoRA of a step or a finished epoch.
 
     The checkpoint comes first: an engine that goes on from it does the rest again, as far as it is not there (`again`).
+    Of several processes the first does it, while the others wait for its word before the next step.
     """
+    if not t.processes.first:
+        return
     if t.dry_run is not None:
         t.dry_run.after_step(t, meter, step)
         return
@@ -189,3 +204,15 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
     if due.lora:
         meter.last_saved = t.save(step, last).name
     meter.resume_clock()
+
+
+@contextmanager
+def saved_if_lost(t: Training, meter: Meter, step: int) -> Iterator[None]:
+    """Where another process is lost, the state after `step`, the last whole one, is kept before the run ends."""
+    try:
+        yield
+    except ProcessLost:
+        if t.processes.first and t.dry_run is None:
+            meter.flush()
+            t.checkpoint(step, meter)
+        raise

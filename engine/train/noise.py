@@ -105,6 +105,7 @@ def micro_batch(
     first_position: int,
     scaling_factor: float,
     device: torch.device,
+    share: float = 1.0,
 ) -> MicroBatch:
     """Put `samples` (of one bucket) together for one forward pass; nothing here waits for the device."""
     pinned = device.type == "cuda"
@@ -131,6 +132,7 @@ def micro_batch(
         weights=send(torch.tensor([s.weight for s in samples]), device),
         masks=_masks(samples, device),
         input_noise=None if input_noise is None else input_noise.to(device, non_blocking=True),
+        share=share,
     )
 
 

@@ -23,6 +23,13 @@ class TrainingOptions(OptionGroup):
         usual="1 to 8", guide="1", limits=(1, 1024),
         words="memory batch effective batch size",
     )
+    num_processes: int = option(
+        1, "GPUs to train on", "Training",
+        "Trains on this machine's first n GPUs together: each takes a batch of its own, so that two act like twice the "
+        "batch size in half the steps.",
+        usual="1", guide="1", limits=(1, 64),
+        words="multi-gpu several cards parallel accelerate distributed speed",
+    )
     max_train_epochs: int = option(
         4, "Epochs", "Training",
         "How often all pictures with their repeats are gone through; too many and the LoRA copies its pictures "
