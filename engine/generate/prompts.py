@@ -21,7 +21,7 @@ Encode = Callable[[Sequence[SamplePrompt]], list[EncodedPrompt]]
 
 def prompt_reading(settings: Settings | None) -> Reading:
     """How prompts are read: as long as captions may be, and their brackets are weights, as in A1111."""
-    return Reading(settings.max_token_length if settings else CHUNK, weighted=True)
+    return Reading(settings.max_token_length if settings else CHUNK, weighted=True, restored=True)
 
 
 def texts_of(asked: Sequence[SamplePrompt]) -> list[str]:

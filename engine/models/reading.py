@@ -25,31 +25,37 @@ SECOND_ENCODERS_PADDING = 0
 class TokenIds:
     """What the two text encoders are given for B texts of n chunks: `first`, `second` (B·n, 77) int64.
 
-    `weights` (B, 75·n + 2) fp32 belongs to the chunks put together; None where no word has a weight.
+    `weights` (B, 75·n + 2) fp32 belongs to the chunks put together; None where no word has a weight. `restored`: each
+    text's mean is what it would be without weights.
     """
 
     first: Tensor
     second: Tensor
     chunks: int = 1
     weights: Tensor | None = None
+    restored: bool = False
 
     def to(self, device: torch.device) -> TokenIds:
         """The same on `device`, without waiting for it."""
         weights = None if self.weights is None else send(self.weights, device)
-        return TokenIds(send(self.first, device), send(self.second, device), self.chunks, weights)
+        return TokenIds(send(self.first, device), send(self.second, device), self.chunks, weights, self.restored)
 
 
 @dataclass(frozen=True)
 class Reading:
     """How texts are read. `max_tokens`: 75, 150 or 225, the rest of a text is cut off; `weighted`: brackets are weights
-    (`plan.weighted_text`) and no letters."""
+    (`plan.weighted_text`) and no letters. What they weigh keeps its mean where that is `restored`, as A1111 does with
+    prompts; sd-scripts' SDXL training only multiplies (`SdxlTextEncodingStrategy.encode_tokens_with_weights`)."""
 
     max_tokens: int = CHUNK
     weighted: bool = False
+    restored: bool = False
 
     def key(self, text: str) -> tuple[object, ...]:
         """What beside the text itself decides its encoding; empty for one that is read as usual."""
         weighted = self.weighted and has_weights(text)
+        if weighted and not self.restored:
+            return (self.max_tokens, "multiplied")
         return (self.max_tokens, weighted) if weighted or self.max_tokens != CHUNK else ()
 
     def token_ids(self, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> TokenIds:
@@ -70,7 +76,7 @@ class Reading:
                 row = torch.tensor([tokenizer.bos_token_id, *inside, tokenizer.eos_token_id])
                 place = number * chunks + chunk
                 first[place, : len(row)] = second[place, : len(row)] = row
-        return TokenIds(first, second, chunks, weights if bool((weights != 1).any()) else None)
+        return TokenIds(first, second, chunks, weights if bool((weights != 1).any()) else None, self.restored)
 
     def _read(self, tokenizer: CLIPTokenizer, text: str) -> tuple[list[int], list[float]]:
         """Tokens without start and end, at most `max_tokens`, and the weight of each."""
@@ -91,13 +97,13 @@ def chunks_joined(states: Tensor, chunks: int) -> Tensor:
     return torch.cat([apart[:, 0, :1], apart[:, :, 1:-1].flatten(1, 2), apart[:, -1, -1:]], dim=1)
 
 
-def weighed(states: Tensor, weights: Tensor | None) -> Tensor:
-    """`states` (B, tokens, d) times `weights` (B, tokens), then scaled so that each text's mean is what it was.
-
-    sd-scripts: `get_weighted_text_embeddings`, which A1111 does alike.
-    """
+def weighed(states: Tensor, weights: Tensor | None, restored: bool = False) -> Tensor:
+    """`states` (B, tokens, d) times `weights` (B, tokens); `restored`: then scaled so that each text's mean is what it
+    was, as A1111 and sd-scripts' `get_weighted_text_embeddings` do."""
     if weights is None:
         return states
     changed = states.float() * weights[..., None]
-    before, after = (values.mean(dim=(-2, -1), keepdim=True) for values in (states.float(), changed))
-    return (changed * (before / after)).to(states.dtype)
+    if restored:
+        before, after = (values.mean(dim=(-2, -1), keepdim=True) for values in (states.float(), changed))
+        changed = changed * (before / after)
+    return changed.to(states.dtype)

@@ -63,7 +63,8 @@ class SDXL:
         first = self.text_encoder(ids.first, output_hidden_states=True)
         second = self.text_encoder_2(ids.second, output_hidden_states=True)
         contexts = [
-            weighed(chunks_joined(encoder.hidden_states[-2], ids.chunks), ids.weights) for encoder in (first, second)
+            weighed(chunks_joined(encoder.hidden_states[-2], ids.chunks), ids.weights, ids.restored)
+            for encoder in (first, second)
         ]
         return torch.cat(contexts, dim=-1), second.text_embeds[:: ids.chunks]
 
