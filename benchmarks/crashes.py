@@ -1,6 +1,7 @@
 """The crash campaign: engines killed with SIGKILL at random moments, resumed, compared with one that nobody touched.
 
     python -m benchmarks.crashes --kills 50 --seed 0
+    python -m benchmarks.crashes --kills 20 --settings all      # 20 with each kind of settings
 
 Each kill waits until the engine is at one kind of work (an event in events.jsonl, or a file that is being written) and
 then a random part of the time that this work takes. What it really hit is judged afterwards from what lies there.
@@ -44,6 +45,25 @@ PROJECT: dict[str, object] = {
     "sample_every_n_steps": 12,
     "sample_prompts": ["ohwx, a photo of a man --s 10"],
 }
+USUAL = "usual"
+ADAMW: dict[str, object] = {"optimizer_type": "AdamW", "optimizer_args": [], "learning_rate": 1e-3}
+SETTINGS: dict[str, dict[str, object]] = {
+    USUAL: {},
+    "text-encoders": {"train_text_encoder_1": True, "train_text_encoder_2": True},
+    "adafactor": {
+        "optimizer_type": "Adafactor",
+        "optimizer_args": ["scale_parameter=False", "relative_step=False", "warmup_init=False"],
+        "learning_rate": 1e-3,
+    },
+    "locon": {"conv_dim": 3, "network_dropout": 0.2, "rank_dropout": 0.2, "module_dropout": 0.1},
+    "ema": {"use_ema": True, "ema_decay": 0.9},
+    # as many steps as the others, of two batches each
+    "accumulation": ADAMW
+    | {"gradient_accumulation_steps": 2, "max_train_epochs": 10, "lr_scheduler": "cosine", "lr_warmup_steps": 2.0},
+    "v-prediction": {"v_parameterization": "true", "zero_terminal_snr": "true", "multires_noise_iterations": 3},
+    "captions": {"cache_text_encoder_outputs": False, "shuffle_caption": True, "caption_tag_dropout_rate": 0.3},
+}
+"""What each campaign's training is about, beside what they have in common."""
 
 
 @dataclass
@@ -105,8 +125,8 @@ class Life:
 class Crasher:
     """Runs the campaign in `folder`."""
 
-    def __init__(self, folder: Path, kills: int, seed: int) -> None:
-        self.folder, self.wanted = folder, kills
+    def __init__(self, folder: Path, kills: int, seed: int, settings: dict[str, object]) -> None:
+        self.folder, self.wanted, self.settings = folder, kills, settings
         self.saved = folder / "campaign.json"
         self.env = small_run.environment(folder)
         self.campaign = Campaign(seed)
@@ -119,7 +139,7 @@ class Crasher:
     def perform(self) -> Campaign:
         template = self.folder / "template"
         if not template.exists():
-            small_run.make_project(template, PICTURES, repeats=1, **PROJECT)
+            small_run.make_project(template, PICTURES, repeats=1, **PROJECT | self.settings)
         self.undisturbed = self._undisturbed(template)
         self.seconds = usual_seconds(self.undisturbed)
         while len(self.campaign.kills) < self.wanted or self._open_runs():
@@ -323,20 +343,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--settings", nargs="+", default=[USUAL], choices=[*SETTINGS, "all"], metavar="NAME")
     parser.add_argument("--folder", type=Path, default=Path("build/crashes"), help="everything lies there")
     parser.add_argument("--json", type=Path, default=Path("build/crashes.json"))
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    args.folder.mkdir(parents=True, exist_ok=True)
-    campaign = Crasher(args.folder.absolute(), args.kills, args.seed).perform()
-    print("\n" + table(campaign))
+    campaigns = {}
+    for name in SETTINGS if "all" in args.settings else args.settings:
+        print(f"\n== {name}")
+        folder = args.folder.absolute() / name
+        folder.mkdir(parents=True, exist_ok=True)
+        campaigns[name] = Crasher(folder, args.kills, args.seed, SETTINGS[name]).perform()
+        print("\n" + table(campaigns[name]), flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(args.json, json.dumps(asdict(campaign) | {"sound": campaign.sound}, indent=1))
+    said = {name: asdict(campaign) | {"sound": campaign.sound} for name, campaign in campaigns.items()}
+    atomic_write(args.json, json.dumps(said, indent=1))
     print(f"\nwritten to {args.json}")
-    for name, wrong in campaign.finished.items():
-        for line in wrong:
-            print(f"{name}: {line}")
-    sys.exit(0 if campaign.sound else 1)
+    for name, campaign in campaigns.items():
+        for run, wrong in campaign.finished.items():
+            for line in wrong:
+                print(f"{name}, {run}: {line}")
+    sys.exit(0 if all(campaign.sound for campaign in campaigns.values()) else 1)
 
 
 if __name__ == "__main__":
