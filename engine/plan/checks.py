@@ -112,10 +112,27 @@ def _sizes(settings: Settings, base: BaseModel | None) -> Iterator[Finding]:
             value=sides,
             overridable=False,
         )
-    if settings.enable_bucket and not settings.bucket_no_upscale:
+    if settings.enable_bucket and settings.min_bucket_reso > settings.max_bucket_reso:
+        yield _limits_crossed(settings)
+    elif settings.enable_bucket and not settings.bucket_no_upscale:
         yield from _bucket_limits(settings)
     if base is not None:
         yield from _resolution_for(settings, base)
+
+
+def _limits_crossed(settings: Settings) -> Finding:
+    """Told also where the limits do not count: whoever wrote them meant something else."""
+    counts = not settings.bucket_no_upscale
+    return Finding(
+        "bucket-limits",
+        f"min_bucket_reso {settings.min_bucket_reso} is above max_bucket_reso {settings.max_bucket_reso}"
+        + ("." if counts else "; with bucket_no_upscale neither counts."),
+        set_line("min_bucket_reso", str(min(256, settings.max_bucket_reso))),
+        level="error" if counts else "warning",
+        option="min_bucket_reso",
+        value=min(256, settings.max_bucket_reso),
+        overridable=False,
+    )
 
 
 def _bucket_limits(settings: Settings) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from engine.plan.errors import Finding
 from engine.plan.optimizers import KNOWN
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
+from engine.plan.trained_parts import rate_options
 
 PRODIGY_LOWEST = 0.1
 """Under this Prodigy hardly learns: its step is d × learning_rate, and d, which starts at 0.0001, does not grow.
@@ -61,43 +62,52 @@ def _is_there(package: str) -> bool:
 
 
 def _prodigys_rate(settings: Settings) -> Iterator[Finding]:
-    rate = settings.learning_rate
-    if rate < PRODIGY_LOWEST:
-        yield Finding(
-            "prodigy-learning-rate",
-            f"With Prodigy and learning_rate = {rate:g} the LoRA learns almost nothing: Prodigy finds the size of "
-            "its steps by itself, and learning_rate only multiplies it.",
-            set_line("learning_rate", "1.0"),
-            option="learning_rate",
-            value=1.0,
-            blocks_training=True,
-        )
-    elif rate > 2:
-        yield Finding(
-            "prodigy-learning-rate-high",
-            f"With Prodigy learning_rate is a multiplier that stands at 1.0; {rate:g} makes every step too long.",
-            set_line("learning_rate", "1.0"),
-            option="learning_rate",
-            value=1.0,
-        )
+    for option, rates in rate_options(settings).items():
+        if min(rates) < PRODIGY_LOWEST:
+            yield _far_off(
+                "prodigy-learning-rate",
+                f"With Prodigy and {option} = {min(rates):g} the LoRA learns almost nothing: Prodigy finds the size of "
+                f"its steps by itself, and {option} only multiplies it.",
+                option,
+                1.0,
+                stops=True,
+            )
+        elif max(rates) > 2:
+            yield _far_off(
+                "prodigy-learning-rate-high",
+                f"With Prodigy {option} is a multiplier that stands at 1.0; {max(rates):g} makes every step too long.",
+                option,
+                1.0,
+            )
 
 
 def _rate(settings: Settings) -> Iterator[Finding]:
-    kind, rate = settings.optimizer_type, settings.learning_rate
+    kind = settings.optimizer_type
     known = KNOWN[kind]
-    if rate > known.highest:
-        left_over = rate >= known.left_over
-        yield Finding(
-            f"{kind.lower()}-learning-rate",
-            f"learning_rate = {rate:g} is far too high for {kind}"
-            + (": it is Prodigy's, and the LoRA would be noise." if left_over else "; pictures will come out burnt."),
-            set_line("learning_rate", _plain(known.rate)),
-            option="learning_rate",
-            value=known.rate,
-            blocks_training=left_over,
-        )
-    elif rate == 0:
-        yield from _nothing_learnt(known.rate)
+    for option, rates in rate_options(settings).items():
+        rate = max(rates)
+        if rate > known.highest:
+            left_over = rate >= known.left_over
+            yield _far_off(
+                f"{kind.lower()}-learning-rate",
+                f"{option} = {rate:g} is far too high for {kind}"
+                + (
+                    ": it is Prodigy's, and the LoRA would be noise."
+                    if left_over
+                    else "; pictures will come out burnt."
+                ),
+                option,
+                known.rate,
+                stops=left_over,
+            )
+        elif rate == 0:
+            yield from _nothing_learnt(known.rate)
+
+
+def _far_off(code: str, message: str, option: str, usual: float, *, stops: bool = False) -> Finding:
+    """A rate that its option gives: learning_rate is mended to what is `usual`, a part's own is best left empty."""
+    value, written = (usual, _plain(usual)) if option == "learning_rate" else ("", '""')
+    return Finding(code, message, set_line(option, written), option=option, value=value, blocks_training=stops)
 
 
 def _rate_of_another(settings: Settings) -> Iterator[Finding]:
@@ -183,4 +193,5 @@ def _typed(arguments: list[str]) -> str:
 
 def _plain(rate: float) -> str:
     """`0.0001`, `0.00003`: as people write it."""
-    return f"{rate:.10f}".rstrip("0")
+    text = f"{rate:.10f}".rstrip("0")
+    return f"{text}0" if text.endswith(".") else text

@@ -24,6 +24,15 @@ def rates(settings: Settings) -> dict[Part, float]:
     return {part: every[part] for part in PARTS if getattr(settings, f"train_{part}")}
 
 
+def rate_options(settings: Settings) -> dict[str, list[float]]:
+    """The options that the rates of the trained parts come from, and these rates."""
+    found: dict[str, list[float]] = {}
+    for part, rate in rates(settings).items():
+        own = "unet_lr" if part == "unet" else "text_encoder_lr"
+        found.setdefault(own if getattr(settings, own) else "learning_rate", []).append(rate)
+    return found
+
+
 def trains_text(settings: Settings) -> bool:
     """Whether a text encoder is trained."""
     return settings.train_text_encoder_1 or settings.train_text_encoder_2

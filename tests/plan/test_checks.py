@@ -68,6 +68,8 @@ def test_arguments_of_another_optimizer_are_an_error_that_cannot_be_accepted(pro
         ({"learning_rate": 5}, "prodigy-learning-rate-high", 1.0),
         ({"bucket_no_upscale": False, "min_bucket_reso": 2000}, "bucket-limits", 1024),
         ({"bucket_no_upscale": False, "max_bucket_reso": 512}, "bucket-limits", 1024),
+        ({"min_bucket_reso": 1000, "max_bucket_reso": 500}, "bucket-limits", 256),
+        ({"bucket_no_upscale": False, "min_bucket_reso": 300, "max_bucket_reso": 200}, "bucket-limits", 200),
         ({"save_every_n_epochs": 9}, "saved-at-the-end-only", None),
         ({"sample_prompts": ["a man"]}, "sample-without-trigger", None),
         ({"pretrained_model_name_or_path": "/nowhere.safetensors"}, "not-found", None),

@@ -55,6 +55,21 @@ def test_prodigys_rate_that_was_left_stops_training_with_the_rate_that_fits(kind
     assert code not in found(optimizer_type=kind, learning_rate=rate)
 
 
+@pytest.mark.parametrize("option", ["unet_lr", "text_encoder_lr"])
+def test_a_parts_own_rate_is_judged_like_the_common_one(option):
+    own = {"train_text_encoder_1": True, option: "1"}
+    adamw = found(optimizer_type="AdamW", learning_rate=1e-4, **own)["adamw-learning-rate"]
+    assert (adamw.option, adamw.value, adamw.stops_training()) == (option, "", True)
+    assert f"{option} = 1 is far too high" in adamw.message
+    low = found(learning_rate=1.0, **own | {option: "0.0001"})["prodigy-learning-rate"]
+    assert (low.option, low.stops_training()) == (option, True)
+    assert found(learning_rate=1.0, **own | {option: "5"})["prodigy-learning-rate-high"].option == option
+
+
+def test_a_common_rate_that_no_part_uses_is_not_judged():
+    assert found(optimizer_type="AdamW", learning_rate=1.0, unet_lr="0.0001") == {}
+
+
 def test_the_rate_of_another_class_is_only_doubted():
     assert not found(optimizer_type="torch.optim.SGD")["learning-rate-left-over"].stops_training()
     assert set(found(optimizer_type="prodigyopt.Prodigy")) == set()

@@ -53,6 +53,8 @@ def test_everything_but_the_engine_is_killed(project: Path, open_terminal: Opene
         terminal.wait()
     assert is_alive(engine)
     again = open_terminal("watch", run.path)  # a new connection: the same run, its whole history
+    for columns in (80, 120, 200):  # and more of them, which change nothing either
+        open_terminal("watch", run.path, columns=columns)
     lines = open_terminal("watch", "--plain", run.path)
     ends_as_if_nothing_had_happened(run, undisturbed)
     again.wait_for("finished")
