@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-Kind = Literal["switch", "integer", "number", "choice", "open", "text", "list"]
+Kind = Literal["switch", "integer", "number", "choice", "open", "text", "path", "list"]
 """open: one of the choices, or a text of another kind (`Option.otherwise`)."""
 Page = Literal["basic", "advanced", "samples"]
 """The parts of a form, as the guide has them."""
@@ -58,9 +58,10 @@ def option(
     step: float = 1.0,
     known: tuple[str, ...] = (),
     otherwise: str = "",
+    path: bool = False,
 ) -> Any:
-    """`known`: a text that is one of these, or something else that its own validator judges. `otherwise`: in words,
-    what that is; of a number, what holds beside its limits."""
+    """path: the text leads to a file or folder. `known`: a text that is one of these, or something else that its own
+    validator judges. `otherwise`: in words, what that is; of a number, what holds beside its limits."""
     return Field(
         default,
         title=title,
@@ -78,6 +79,7 @@ def option(
             "step": step,
             "known": list(known),
             "otherwise": otherwise,
+            "path": path,
         },
     )
 
@@ -89,6 +91,8 @@ def describe(name: str, field: FieldInfo) -> Option:
     kind, choices = _kind(field.annotation)
     if known := cast(list[str], extra["known"]):
         kind, choices = "open", tuple(known)
+    elif extra["path"]:
+        kind = "path"
     minimum, maximum = extra["minimum"], extra["maximum"]
     return Option(
         name=name,

@@ -165,7 +165,7 @@ def parse_text(name: str, text: str) -> object:
             elif not isinstance(items, list) and not plain.startswith(('["', "['")):  # else A1111's [red:blue:0.5]
                 parts = [part.strip() for line in _unquoted(plain).splitlines() for part in line.split(BETWEEN)]
                 return tuple(part for part in parts if part)
-        case "text":
+        case "text" | "path":
             return _unquoted(plain)
     raise _bad_value(option, text)
 
@@ -215,7 +215,7 @@ def _expected(option: Option) -> str:
             return f"{', '.join(option.choices)} or {option.otherwise}"
         case "list":
             return "a list of texts"
-        case "text":
+        case "text" | "path":
             return "a text"
         case "integer" | "number":
             noun = "a whole number" if option.kind == "integer" else "a number"

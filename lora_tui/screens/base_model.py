@@ -21,7 +21,7 @@ from lora_tui.screens.download import Download
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
-from lora_tui.widgets.form import Form, Row
+from lora_tui.widgets.form import Form, Row, RowPath
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, PLAIN, WARN, line
 from lora_tui.words import paragraph
@@ -54,6 +54,7 @@ class BaseModelPage(FormPage):
     def on_mount(self) -> None:
         super().on_mount()
         project = self.draft.path
+        self.query_one(RowPath).start = str(project)
         aside(lambda: found_models(project, used_lately()), self._take_found)
 
     def _take_found(self, found: list[Found]) -> None:

@@ -17,7 +17,7 @@ from lora_tui.draft import DEFAULT_PRESET
 from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.steps import StepName
-from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Kind, Row
+from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Kind, Row, RowPath
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, PLAIN, WARN, line
 from lora_tui.widgets.tabs import Tabs
@@ -28,6 +28,7 @@ _KINDS: dict[str, Kind] = {
     "number": "number",
     "choice": "choice",
     "open": "open",
+    "path": "path",
 }
 
 
@@ -51,6 +52,10 @@ class SettingsPage(FormPage):
         yield Tabs(PAGES, id="parts", numbered=False)
         yield Form(id="form")
         yield Lines(id="about")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(RowPath).start = str(self.draft.path)
 
     def update(self) -> None:
         self.query_one(Tabs).choose(self.part)

@@ -25,7 +25,7 @@ class ModelOptions(OptionGroup):
         "", "VAE", "Model",
         "Another VAE than the base model's own, for example a repaired one: the part that turns pictures into what the "
         "model sees, and back. Left empty, the base model's is used.",
-        usual="empty, or a path", guide="not set",
+        usual="empty, or a path", guide="not set", path=True,
         words="autoencoder colours",
     )
     output_name: str = option(

@@ -59,7 +59,7 @@ class NetworkOptions(OptionGroup):
         "", "Start from a LoRA", "Network",
         "Goes on from a LoRA file of any training program in place of starting from nothing; its rank may be smaller "
         "than the one here.",
-        usual="empty, or a path", guide="not set",
+        usual="empty, or a path", guide="not set", path=True,
         words="continue resume finetune existing lora",
     )
     use_ema: bool = option(

@@ -1,17 +1,19 @@
-"""An option with known choices that also takes a text of one's own: the optimizer."""
+"""Options whose rows are edited in a way of their own: the optimizer, with known choices or a text, and paths."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from engine.plan.optimizers import ADAFACTOR_ARGS, KNOWN
+from engine.plan.options import by_name
 from engine.plan.project import Project
 from lora_tui.option_texts import listed
 from lora_tui.widgets.form import Form
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, said, type_in
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
 
 def test_the_optimizer_is_stepped_through_and_typed(folder: Path) -> None:
@@ -49,5 +51,21 @@ def test_the_optimizer_is_stepped_through_and_typed(folder: Path) -> None:
         assert "a class as module.Class" in " ".join(said(pilot)[1].split())
         await press(pilot, "enter")
         assert now() == next(iter(KNOWN))  # what was typed is kept in its row, and not used
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize("name", ["vae", "network_weights"])
+def test_a_path_is_completed_from_the_project(folder: Path, name: str) -> None:
+    (folder / "repaired.safetensors").write_bytes(b"")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        pilot.app.screen.show_option(by_name()[name])  # type: ignore[attr-defined]
+        await settle(pilot)
+        await press(pilot, "enter")
+        await type_in(pilot, "repa")
+        await press(pilot, "tab", "enter")
+        assert getattr(Project.open(folder).resolved(), name) == "repaired.safetensors"
 
     drive(folder, act)
