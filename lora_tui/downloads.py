@@ -10,8 +10,9 @@ from engine.plan.files import absolute_path, existing_path
 from engine.plan.hub_cache import cached_model
 from engine.plan.sources import Address, HubModel, source_of
 from engine.runs.downloads import default_folder, unfinished
-from engine.runs.folder import RunFolder, create
+from engine.runs.folder import RunFolder, create, list_runs
 from engine.runs.job import Job
+from engine.runs.lock import look
 from lora_tui.outside import cached_runs_dir
 from lora_tui.readable import size
 
@@ -31,6 +32,18 @@ def make_run(what: str, to: Path | None = None, full_precision: bool = False) ->
         "full_precision": full_precision or None,
     }
     return create(cached_runs_dir(), Job("download", name=title, device="cpu", arguments=arguments)), title
+
+
+def at_work() -> tuple[RunFolder, str, str] | None:
+    """The newest download that is going on: its run, what it brings, and what that is called."""
+    for run in reversed(list_runs(cached_runs_dir())):
+        if run.kind == "download" and look(run).status == "held":
+            try:
+                job = run.job
+            except UserError:
+                continue
+            return run, str(job.arguments.get("what", "")), job.name
+    return None
 
 
 def wanted(text: str, project: Path) -> bool:

@@ -44,7 +44,7 @@ class BaseModelPage(FormPage):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
         self._found: list[Found] | None = None
-        self._download = Download(self, self._take)
+        self._download = Download(self, self._take, self._look)
         self._typed = ""  # what stands in the row of the path while it is edited
 
     def body(self) -> ComposeResult:
@@ -53,8 +53,12 @@ class BaseModelPage(FormPage):
 
     def on_mount(self) -> None:
         super().on_mount()
+        self.query_one(RowPath).start = str(self.draft.path)
+        self._look()
+        self._download.find()
+
+    def _look(self) -> None:
         project = self.draft.path
-        self.query_one(RowPath).start = str(project)
         aside(lambda: found_models(project, used_lately()), self._take_found)
 
     def _take_found(self, found: list[Found]) -> None:

@@ -1,6 +1,7 @@
 """Downloading the base model from its step in the wizard: the question, how far it is, and stopping it.
 
-The engine does it in a run of its own, so leaving the app does not end it; asked for again, it goes on.
+The engine does it in a run of its own, so leaving the app does not end it: whoever comes back sees it go on. Stopped or
+killed, it goes on when it is asked for again.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ TICK_SECONDS = 0.5
 
 
 class Download:
-    """At most one at a time, for `page`. `taken(text)`: it is here, and this is what the setting is given."""
+    """At most one at a time, for `page`. `taken(text)`: it is here, and this is what the setting is given. `arrived()`:
+    one is here that was begun before this page, perhaps for another project."""
 
-    def __init__(self, page: WizardPage, taken: Callable[[str], None]) -> None:
-        self._page, self._taken = page, taken
+    def __init__(self, page: WizardPage, taken: Callable[[str], None], arrived: Callable[[], None]) -> None:
+        self._page, self._taken, self._arrived = page, taken, arrived
+        self._of_before = False
         self._what = self._title = ""
         self._view: RunView | None = None
         self._timer: Timer | None = None
@@ -62,6 +65,17 @@ class Download:
         ]
         self._page.app.push_screen(Question(f"Download {inert(what)}?", choices), answered)
 
+    def find(self) -> None:
+        """Go on with showing one that an app before this one has begun."""
+
+        def found(going: tuple[RunFolder, str, str] | None) -> None:
+            if going is not None and not self.busy and self._page.is_attached:
+                run, self._what, self._title = going
+                self._stopping, self._of_before = False, True
+                self._started(run)
+
+        aside(downloads.at_work, found)
+
     def stop(self) -> None:
         """Ask the engine to stop; what has come is kept."""
         self._stopping = True
@@ -78,7 +92,7 @@ class Download:
         return self._page.key("home")
 
     def _begin(self, what: str) -> None:
-        self._what, self._title, self._stopping = what, what, False
+        self._what, self._title, self._stopping, self._of_before = what, what, False, False
         self._page.say("ok", f"Beginning to download {inert(what)}…")
 
         def start() -> RunFolder:
@@ -105,7 +119,9 @@ class Download:
             what = self._what
             said = _how_it_ended(seen)
             self._over(*said)
-            if seen.state == "finished" and (text := _setting(what, self._view.run)):
+            if seen.state == "finished" and self._of_before:
+                self._arrived()
+            elif seen.state == "finished" and (text := _setting(what, self._view.run)):
                 self._taken(text)
             self._view = None
         elif not self._stopping and not self._page.typing:

@@ -91,6 +91,30 @@ def test_escape_stops_it_and_it_goes_on_later(folder: Path, server: Server, tmp_
     assert "Range" in server.seen[-1].headers
 
 
+def test_one_that_goes_on_is_shown_again_after_the_app_was_left(folder: Path, server: Server, tmp_path: Path) -> None:
+    offer = server.offer("/xl.safetensors", MODEL)
+    offer.breaks = [1_500_000, *[0] * 50]
+    before = Project.open(folder).settings.get(OPTION)
+
+    async def begin(pilot: Pilot[None]) -> None:
+        await give(pilot, server.url("/xl.safetensors"))
+        await press(pilot, "enter")
+        await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        await press(pilot, "5")
+        await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
+        offer.breaks = []
+        await until_it_says(pilot, "Downloaded.")
+        await settle(pilot)
+        assert "xl.safetensors" in text(pilot)  # among the models on this machine, to be chosen
+
+    drive(folder, begin)
+    drive(folder, come_back)
+    assert (tmp_path / "models" / "xl.safetensors").read_bytes() == MODEL
+    assert Project.open(folder).settings.get(OPTION) == before  # another project may have asked for it
+
+
 def test_what_goes_wrong_is_said_and_nothing_is_noted_down(folder: Path, server: Server) -> None:
     before = Project.open(folder).settings.get(OPTION)
 
