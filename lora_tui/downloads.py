@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path, existing_path
@@ -13,9 +15,11 @@ from engine.runs.downloads import default_folder, unfinished
 from engine.runs.folder import RunFolder, create, list_runs
 from engine.runs.job import Job
 from engine.runs.lock import look
+from engine.runs.state import Observation
 from lora_tui.outside import cached_runs_dir
 from lora_tui.readable import size
 
+Mark = Literal["ok", "!", "x"]
 SCHEMES: tuple[str, ...] = ("https",)
 
 
@@ -74,3 +78,26 @@ def _free(folder: Path) -> int | None:
         return shutil.disk_usage(folder).free
     except OSError:
         return None
+
+
+def how_it_ended(seen: Observation) -> tuple[Mark, str]:
+    """A download that is over, in a sentence."""
+    end = seen.snapshot.end
+    if seen.state == "finished":
+        return "ok", "Downloaded."
+    if seen.state == "stopped":
+        return "!", "Stopped. What has come is kept: asked for again, it goes on from there."
+    if end is not None:
+        return "x", f"{end.message} {end.hint}".strip()
+    return "x", "The download was killed without a last word; asked for again, it goes on."
+
+
+def setting_for(what: str, run: RunFolder) -> str:
+    """What the option is given for a finished download; "" where that cannot be read. A model of Hugging Face keeps its
+    name."""
+    if isinstance(source_of(what, schemes=SCHEMES), HubModel):
+        return what
+    try:
+        return str(Path(json.loads(run.result_path.read_bytes())["path"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

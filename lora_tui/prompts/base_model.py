@@ -7,8 +7,10 @@ from functools import partial
 from typing import ClassVar
 
 from engine.plan.found_models import Found, found_models
+from lora_tui.downloads import wanted
 from lora_tui.model_choice import OPTION, name_of, take_model, used_lately
 from lora_tui.paths import clean
+from lora_tui.prompts.downloading import offered
 from lora_tui.prompts.step import PlainStep, Row
 from lora_tui.readable import size
 from lora_tui.steps import Standing, StepName
@@ -16,7 +18,9 @@ from lora_tui.steps import Standing, StepName
 
 class BaseModelStep(PlainStep):
     NAME: ClassVar[StepName] = "model"
-    WORDS: ClassVar[Mapping[str, str]] = {"path": "type the path of a .safetensors file or of a folder"}
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "path": "type the path of a .safetensors file or of a folder, or what is to be downloaded"
+    }
     _found: list[Found] | None = None
 
     def tell(self) -> None:
@@ -41,7 +45,11 @@ class BaseModelStep(PlainStep):
         return self._found
 
     def do_path(self, rest: str) -> None:
-        if text := clean(rest or self.talk.ask("Its path, or micro for the practice model")):
+        text = clean(rest or self.talk.ask("Its path, a URL, a name on Hugging Face, or micro for the practice model"))
+        if text and wanted(text, self.draft.path):
+            came = offered(text, self.talk)
+            text = text if came is None else came
+        if text:
             self._use(text)
 
     def _use(self, text: str) -> None:

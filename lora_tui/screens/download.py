@@ -6,23 +6,19 @@ killed, it goes on when it is asked for again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
 from engine.plan.errors import UserError, inert
-from engine.plan.sources import HubModel, source_of
 from engine.runs import control, launch
 from engine.runs.folder import RunFolder
-from engine.runs.state import Observation, RunView
+from engine.runs.state import RunView
 from lora_tui import downloads
 from lora_tui.aside import aside, or_error
 from lora_tui.progress import how_far
 from lora_tui.screens.dialogs import Choice, Question
-from lora_tui.screens.sentences import Says
 
 if TYPE_CHECKING:
     from lora_tui.screens.wizard_page import WizardPage
@@ -117,11 +113,11 @@ class Download:
         seen = self._view.refresh()
         if seen.over:
             what = self._what
-            said = _how_it_ended(seen)
+            said = downloads.how_it_ended(seen)
             self._over(*said)
             if seen.state == "finished" and self._of_before:
                 self._arrived()
-            elif seen.state == "finished" and (text := _setting(what, self._view.run)):
+            elif seen.state == "finished" and (text := downloads.setting_for(what, self._view.run)):
                 self._taken(text)
             self._view = None
         elif not self._stopping and not self._page.typing:
@@ -135,24 +131,3 @@ class Download:
             self._timer.stop()
             self._timer = None
         self._page.say(mark, sentence)
-
-
-def _how_it_ended(seen: Observation) -> Says:
-    end = seen.snapshot.end
-    if seen.state == "finished":
-        return "ok", "Downloaded."
-    if seen.state == "stopped":
-        return "!", "Stopped. What has come is kept: asked for again, it goes on from there."
-    if end is not None:
-        return "x", f"{end.message} {end.hint}".strip()
-    return "x", "The download was killed without a last word; asked for again, it goes on."
-
-
-def _setting(what: str, run: RunFolder) -> str:
-    """What the option is given for a finished download: a model of Hugging Face keeps its name."""
-    if isinstance(source_of(what, schemes=downloads.SCHEMES), HubModel):
-        return what
-    try:
-        return str(Path(json.loads(run.result_path.read_bytes())["path"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
