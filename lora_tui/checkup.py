@@ -30,6 +30,10 @@ TORCH_SECONDS = 60.0  # importing it takes 2 to 3 s, on a cold network disk half
 PACKAGES = (
     "textual", "rich", "diffusers", "transformers", "peft", "accelerate", "safetensors", "prodigyopt", "pillow"
 )  # fmt: skip
+EXTRAS = {
+    "bitsandbytes": "optimizer_type AdamW8bit and base_weights nf4",
+    "xformers": "attention xformers",
+}  # and what of the options needs them
 FULL_BYTES, TIGHT_BYTES = 10**9, 15 * 10**9  # one LoRA of rank 96 is half a GB, two checkpoints about 10
 
 Status = Literal["ok", "warning", "error"]
@@ -145,10 +149,11 @@ def _packages() -> list[Check]:
             checks.append(Check(name, "error", f"{version}, but {bound} is needed", wanted))
         else:
             checks.append(Check(name, "ok", version))
-    try:
-        checks.append(Check("bitsandbytes", "ok", metadata.version("bitsandbytes")))
-    except metadata.PackageNotFoundError:
-        checks.append(Check("bitsandbytes", "ok", "not installed; only 8-bit optimizers would need it"))
+    for name, use in EXTRAS.items():
+        try:
+            checks.append(Check(name, "ok", metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            checks.append(Check(name, "ok", f"not installed; only {use} would need it"))
     return checks
 
 

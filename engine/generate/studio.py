@@ -19,21 +19,27 @@ from engine.lora.spellings import respelt
 from engine.lora.targets import every_target
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
+from engine.models.refusals import refuse_what_cannot_be_had
 from engine.plan.base_model import BaseModel
 from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.settings import Settings
 from engine.plan.vae import VaeFile
 
 BATCH_ON_CPU = 8
 
 
 class Studio:
+    """The U-Net's weights are kept, and its attention is calculated, as the job's settings say for its training."""
+
     def __init__(
         self, context: JobContext, base: BaseModel, device: torch.device, cache: Path, vae: VaeFile | None = None
     ) -> None:
         self.context, self.device = context, device
         dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        settings = context.job.settings or Settings()
+        refuse_what_cannot_be_had(settings, device, dtype)
         with context.phase("loading the base model"):
-            self.model = load(base, dtype=dtype, vae=vae)
+            self.model = load(base, dtype=dtype, vae=vae, weights=settings.base_weights, attention=settings.attention)
             self.model.unet.to(device)
         self._texts = Texts(cache, self.model, device, prompt_reading(context.job.settings))
         self._sampler = Sampler(self.model.unet, self.model.vae, self.model.scheduler_config, device, self._autocast)

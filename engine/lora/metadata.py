@@ -167,7 +167,7 @@ def build(
         "ss_mixed_precision": settings.mixed_precision,
         "ss_full_fp16": False,
         "ss_fp8_base": False,
-        "ss_fp8_base_unet": False,
+        "ss_fp8_base_unet": settings.base_weights == "fp8",
         "ss_lowram": False,
         "ss_seed": settings.seed,
         "ss_noise_offset": settings.noise_offset or None,

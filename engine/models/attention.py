@@ -2,17 +2,21 @@
 
 diffusers' `AttnProcessor2_0` serves every model: it looks at masks, group norms, spatial norms and image-shaped inputs,
 divides by a factor that is 1 in SDXL, and calls a dropout of probability 0. Each costs a kernel or some Python in all
-140 attentions of every forward pass. This one gives the same numbers.
+140 attentions of every forward pass. This one gives the same numbers. The other one lets
+xformers calculate them, for those who want it.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from engine.plan.options.training import Attention
 
 
 class SdxlAttention:
@@ -34,15 +38,40 @@ class SdxlAttention:
         return attn.to_out[0](mixed.transpose(1, 2).reshape(batch, tokens, channels))
 
 
-# diffusers asks inspect for this signature in every single call; found here, it need not be worked out again.
-SdxlAttention.__call__.__signature__ = inspect.signature(SdxlAttention.__call__)  # type: ignore[attr-defined]
+class XformersAttention:
+    """The same by xformers' `memory_efficient_attention`, which takes (B, tokens, heads, channels of one head)."""
+
+    def __init__(self) -> None:
+        from xformers.ops import memory_efficient_attention
+
+        self.mixed = memory_efficient_attention
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        batch, tokens, channels = hidden_states.shape
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query = attn.to_q(hidden_states).view(batch, tokens, attn.heads, -1)
+        key = attn.to_k(context).view(batch, context.shape[1], attn.heads, -1)
+        value = attn.to_v(context).view(batch, context.shape[1], attn.heads, -1)
+        mixed = self.mixed(query, key, value, attn_bias=attention_mask)
+        return attn.to_out[0](mixed.reshape(batch, tokens, channels))
 
 
-def use_sdxl_attention(unet: UNet2DConditionModel) -> None:
-    """Give all attentions of `unet` the processor above; they must be plain ones, as SDXL's are."""
+# diffusers asks inspect for these signatures in every single call; found here, they need not be worked out again.
+for _kind in (SdxlAttention, XformersAttention):
+    _kind.__call__.__signature__ = inspect.signature(_kind.__call__)  # type: ignore[attr-defined]
+
+
+def use_sdxl_attention(unet: UNet2DConditionModel, by: Attention = "sdpa") -> None:
+    """Give all attentions of `unet` one of the processors above; they must be plain ones, as SDXL's are."""
     for name, module in unet.named_modules():
         if name.endswith((".attn1", ".attn2")):
             plain = (module.rescale_output_factor, module.residual_connection, module.spatial_norm, module.group_norm)
             if plain != (1.0, False, None, None) or module.norm_cross is not None or module.norm_q is not None:
                 raise ValueError(f"{name} is not an attention of SDXL's U-Net")
-    unet.set_attn_processor(SdxlAttention())
+    unet.set_attn_processor(XformersAttention() if by == "xformers" else SdxlAttention())

@@ -22,6 +22,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.models.attention import use_sdxl_attention
+from engine.models.base_weights import store
 from engine.models.pickle_file import pickle_weights, unpickled
 from engine.models.sdxl import SDXL, identity
 from engine.models.single_file import load_part
@@ -31,6 +32,7 @@ from engine.plan.errors import UserError, few
 
 if TYPE_CHECKING:
     from engine.plan.base_model import BaseModel
+    from engine.plan.options.training import Attention, BaseWeights
     from engine.plan.vae import VaeFile
 
 PARTS: dict[str, type[Any]] = {
@@ -43,12 +45,22 @@ CLIP_VOCABULARY = 49_408
 DOWNLOAD_AGAIN = "Copy or download the model again, all of it."
 
 
-def load(base: BaseModel, *, dtype: torch.dtype = torch.float32, vae: VaeFile | None = None) -> SDXL:
-    """The base model on the CPU, U-Net and text encoders in `dtype`, its VAE (or `vae` in place of it) in fp32."""
+def load(
+    base: BaseModel,
+    *,
+    dtype: torch.dtype = torch.float32,
+    vae: VaeFile | None = None,
+    weights: BaseWeights = "full",
+    attention: Attention = "sdpa",
+) -> SDXL:
+    """The base model on the CPU, U-Net and text encoders in `dtype`, its VAE (or `vae` in place of it) in fp32.
+
+    `weights`: how those of the U-Net are kept. `attention`: what calculates the U-Net's.
+    """
     if base.kind == "pickle":
-        weights = pickle_weights(base.path)
-        base = unpickled(base, weights)  # only now is it known what it is
-        model = load_single_file(base.path, configs_of(base.size), base, dtype=dtype, weights=weights)
+        tensors = pickle_weights(base.path)
+        base = unpickled(base, tensors)  # only now is it known what it is
+        model = load_single_file(base.path, configs_of(base.size), base, dtype=dtype, weights=tensors)
     elif base.kind == "single-file":
         model = load_single_file(base.path, configs_of(base.size), base, dtype=dtype)
     else:
@@ -58,6 +70,8 @@ def load(base: BaseModel, *, dtype: torch.dtype = torch.float32, vae: VaeFile | 
             configs = configs_of(base.size) if base.path.is_file() else base.path
             model.vae = load_vae(vae, configs).requires_grad_(False).eval().to(memory_format=torch.channels_last)
         model.vae_identity = identity(model.vae)
+    use_sdxl_attention(model.unet, attention)
+    store(model.unet, weights)
     return model
 
 
@@ -131,7 +145,6 @@ def _assembled(modules: dict[str, Any], source: Path, configs: Path, base: BaseM
     for module in modules.values():
         module.requires_grad_(False).eval()
     unet, vae, first, second = (modules[part] for part in PARTS)
-    use_sdxl_attention(unet)
     for module in (
         unet,
         vae,

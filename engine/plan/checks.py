@@ -15,6 +15,7 @@ from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
 from engine.plan.disk import check_disk
 from engine.plan.errors import Finding, UserError
 from engine.plan.learning_checks import check_learning
+from engine.plan.model_checks import check_model_options
 from engine.plan.network_checks import check_network
 from engine.plan.objective_checks import check_objective
 from engine.plan.project import Project
@@ -42,6 +43,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += check_parts(settings)
     findings += check_vae(settings.vae, project.path)
     findings += check_network(settings, project.path)
+    findings += check_model_options(settings)
     findings += _noise_and_loss(settings)
     findings += check_objective(settings, base)
     findings += check_captions(settings)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from engine.plan.errors import Finding
 from engine.plan.optimizers import KNOWN
+from engine.plan.packages import is_installed
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import rate_options
@@ -37,7 +37,7 @@ def _installed(settings: Settings) -> Iterator[Finding]:
     """Only whether the package is there: its modules are the engine's to import."""
     kind = settings.optimizer_type
     package = (KNOWN[kind].path if kind in KNOWN else kind).partition(".")[0]
-    if _is_there(package):
+    if is_installed(package):
         return
     if kind in KNOWN:
         message = f"optimizer_type {kind} needs the package {package}, which is not installed."
@@ -52,13 +52,6 @@ def _installed(settings: Settings) -> Iterator[Finding]:
         value="AdamW",
         overridable=False,
     )
-
-
-def _is_there(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _prodigys_rate(settings: Settings) -> Iterator[Finding]:

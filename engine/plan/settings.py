@@ -38,17 +38,24 @@ __all__ = [
 # What other programs, and people, call our options. Only used to name the right one.
 _OTHER_NAMES = {
     "alpha": "network_alpha",
+    "attn_mode": "attention",
     "base_model": "pretrained_model_name_or_path",
     "batch_size": "train_batch_size",
     "dim": "network_dim",
     "epoch": "max_train_epochs",
     "epochs": "max_train_epochs",
+    "fp8_base": "base_weights",
+    "fp8_base_unet": "base_weights",
+    "load_in_4bit": "base_weights",
     "lr": "learning_rate",
     "max_resolution": "resolution",
+    "mem_eff_attn": "attention",
     "model": "pretrained_model_name_or_path",
     "optimizer": "optimizer_type",
     "rank": "network_dim",
     "sample_prompt": "sample_prompts",
+    "sdpa": "attention",
+    "xformers": "attention",
 }
 
 _OWN_WORDS = frozenset(

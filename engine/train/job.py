@@ -21,6 +21,7 @@ from engine.lora.metadata import short_hash
 from engine.lora.network import LoraNetwork
 from engine.lora.start import start_from
 from engine.models.checkpoint import load
+from engine.models.refusals import refuse_what_cannot_be_had
 from engine.models.sdxl import SDXL
 from engine.plan import sample_prompts
 from engine.plan.base_model import BaseModel, recognise
@@ -92,6 +93,7 @@ def planned(context: JobContext, number: int = 0) -> Plan:
     vae = recognise_vae(settings.vae) if settings.vae else None
     device = device_of(devices.choose(job.device, full_size=base.size == "sdxl"), number, settings.num_processes)
     check_precision(settings, device)
+    refuse_what_cannot_be_had(settings, device, WEIGHT_DTYPES[settings.mixed_precision])
     refuse_captions(settings)
     return Plan(settings, base, vae, device, prompts_to_draw(settings, base, job.trigger, job.class_name))
 
@@ -109,7 +111,13 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
     context.announce(devices.describe(device), steps.total, steps.epochs)
 
     with context.phase("loading the base model"):
-        model = load(base, dtype=WEIGHT_DTYPES[settings.mixed_precision], vae=plan.vae)
+        model = load(
+            base,
+            dtype=WEIGHT_DTYPES[settings.mixed_precision],
+            vae=plan.vae,
+            weights=settings.base_weights,
+            attention=settings.attention,
+        )
     begun = beginning(context, settings, dataset, fingerprint(base, model), earlier)
     accelerator = make_accelerator(settings, device)
     with processes.first_goes_first():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -88,10 +89,12 @@ def lora_file(folder: Path, base: Path, rank: int) -> Path:
     return path
 
 
-def compare(base: Path, folder: Path, **arguments: Any) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
+def compare(
+    base: Path, folder: Path, sets: dict[str, object] | None = None, **arguments: Any
+) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
     from engine.__main__ import work
 
-    values = settings(pretrained_model_name_or_path=str(base))
+    values = settings(pretrained_model_name_or_path=str(base), **(sets or {}))
     run = folders.create(folder / "runs", Job("compare", settings=values, arguments=arguments))
     with own_process():
         code = work(run)
@@ -176,6 +179,19 @@ def test_loras_worn_one_after_another_leave_nothing_behind(micro_folder: Path, t
     assert len({base, four, eight}) == 3
     assert four_again == four
     assert pictures(8) == [base, eight]
+
+
+@pytest.mark.parametrize("how", ["fp8", "nf4"])
+def test_a_comparison_keeps_the_base_model_as_the_training_did(micro_folder: Path, tmp_path: Path, how: str) -> None:
+    lora = lora_file(tmp_path, micro_folder, 4)
+    made = []
+    for sets in ({}, {"base_weights": how}):
+        wanted = {"lora": str(lora), "prompts": ["a cat --s 2"], "seeds": [3], "weights": [0.0, 1.0]}
+        code, result, events = compare(micro_folder, tmp_path, sets, **wanted)
+        assert code == 0, result
+        run = Path(result["sheet"]).parent.parent
+        made += [(run / e["path"]).read_bytes() for e in events if e["kind"] == "sample"]
+    assert len(set(made)) == 4
 
 
 def test_a_prompts_own_seed_counts_where_no_seeds_are_given(micro_folder: Path, tmp_path: Path) -> None:

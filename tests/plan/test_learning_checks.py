@@ -82,7 +82,7 @@ def test_a_class_whose_package_is_missing_is_an_error_that_imports_nothing():
 
 
 def test_eight_bits_need_their_package(monkeypatch):
-    import engine.plan.learning_checks as module
+    import engine.plan.packages as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "bitsandbytes" else name)
     finding = found(optimizer_type="AdamW8bit", learning_rate=1e-4)["optimizer-not-installed"]

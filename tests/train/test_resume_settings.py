@@ -26,6 +26,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gradient accumulation, cosine": ADAMW
     | {"gradient_accumulation_steps": 2, "max_train_epochs": 6, "lr_scheduler": "cosine", "lr_warmup_steps": 2.0},
     "v-prediction": {"v_parameterization": "true", "zero_terminal_snr": "true", "multires_noise_iterations": 3},
+    "base model in 8 bits": {"base_weights": "fp8"},
+    "base model in 4 bits": {"base_weights": "nf4", "conv_dim": 3},
     "captions and mirrors": {
         "cache_text_encoder_outputs": False,
         "cache_latents": False,

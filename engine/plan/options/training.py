@@ -6,6 +6,9 @@ from typing import Literal
 
 from engine.plan.option import OptionGroup, option
 
+BaseWeights = Literal["full", "fp8", "nf4"]
+Attention = Literal["sdpa", "xformers"]
+
 
 class TrainingOptions(OptionGroup):
     """Length, saving and precision."""
@@ -100,5 +103,20 @@ class TrainingOptions(OptionGroup):
         "Saves most of the GPU memory of a step for about a third more time; the result stays the same.",
         usual="on", guide="on",
         words="memory vram out of memory oom slower",
+    )
+    base_weights: BaseWeights = option(
+        "full", "Weights of the base model", "Training",
+        "How exactly the base model is kept while a LoRA learns on it: full needs 5.1 GB of GPU memory, fp8 (8 bits) "
+        "2.6, nf4 (4 bits) 1.5. The LoRA itself stays exact; the model under it is a little coarser, and steps take "
+        "longer.",
+        usual="full, or fp8 on a card with 8 GB", guide="full",
+        words="memory vram out of memory oom fp8_base quantised 4bit 8bit bitsandbytes qlora small",
+    )
+    attention: Attention = option(
+        "sdpa", "Attention", "Training",
+        "What calculates the attention of the U-Net, with the same result: sdpa is PyTorch's own, xformers a package "
+        "that must be installed for it and is hardly ever faster.",
+        usual="sdpa", guide="xformers",
+        words="xformers sdpa mem_eff_attn memory vram speed",
     )
     # fmt: on
