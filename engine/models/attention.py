@@ -63,8 +63,8 @@ class XformersAttention:
 
 
 # diffusers asks inspect for these signatures in every single call; found here, they need not be worked out again.
-for _kind in (SdxlAttention, XformersAttention):
-    _kind.__call__.__signature__ = inspect.signature(_kind.__call__)  # type: ignore[attr-defined]
+SdxlAttention.__call__.__signature__ = inspect.signature(SdxlAttention.__call__)  # type: ignore[attr-defined]
+XformersAttention.__call__.__signature__ = inspect.signature(SdxlAttention.__call__)  # type: ignore[attr-defined]
 
 
 def use_sdxl_attention(unet: UNet2DConditionModel, by: Attention = "sdpa") -> None:

@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
 STORED = torch.float8_e4m3fn
 _LARGEST = 8  # weights are brought below 2^8; the largest number of e4m3 is 448
@@ -99,4 +100,4 @@ class _Conv2d(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,), (stored,) = gradients, ctx.saved_tensors
         weight = _weight(stored, ctx.scale, gradient.dtype)
-        return torch.nn.grad.conv2d_input(ctx.size, weight, gradient, *ctx.shape), None, None, None, None
+        return conv2d_input(ctx.size, weight, gradient, *ctx.shape), None, None, None, None
