@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
 from PIL import Image
@@ -46,6 +48,11 @@ SMALL: dict[str, object] = {
     "scale_weight_norms": 0.0,
 }
 """Over these, each test says what it is about."""
+
+NF4 = pytest.param(
+    "nf4", marks=pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+)
+"""Base weights in 4 bits, among the values of a parametrised test."""
 
 SIZES = ((64, 64), (64, 64), (96, 48), (64, 64))
 

@@ -41,6 +41,7 @@ def test_every_part_has_its_line(lora_tui, quick, tmp_path, monkeypatch):
         assert checks[name]["status"] in ("ok", "warning"), name
     assert str(tmp_path) in checks["this folder"]["value"]
     assert str(on_end.config_path()) in checks["config"]["value"]
+    assert {"bitsandbytes", "xformers"} <= set(checks)  # present or not: what needs them is named
     assert any(name.startswith("terminal: ") for name in checks)
     shown = lora_tui("doctor")
     assert shown.code == 0

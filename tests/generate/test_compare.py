@@ -24,7 +24,7 @@ from engine.runs import folder as folders
 from engine.runs.events import EventWriter, read_all
 from engine.runs.job import Job
 from tests.micro_model import base_of
-from tests.training import own_process, settings
+from tests.training import NF4, own_process, settings
 
 
 def flat(colour: tuple[int, int, int], size: tuple[int, int] = (96, 96)) -> Image.Image:
@@ -181,7 +181,7 @@ def test_loras_worn_one_after_another_leave_nothing_behind(micro_folder: Path, t
     assert pictures(8) == [base, eight]
 
 
-@pytest.mark.parametrize("how", ["fp8", "nf4"])
+@pytest.mark.parametrize("how", ["fp8", NF4])
 def test_a_comparison_keeps_the_base_model_as_the_training_did(micro_folder: Path, tmp_path: Path, how: str) -> None:
     lora = lora_file(tmp_path, micro_folder, 4)
     made = []

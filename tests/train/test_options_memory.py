@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.training import Trained, Trainer, apart
+from tests.training import NF4, Trained, Trainer, apart
 
 
-@pytest.mark.parametrize(("how", "off"), [("fp8", 0.05), ("nf4", 0.15)])
-def test_option_base_weights(train: Trainer, plain: Trained, how: str, off: float) -> None:
+@pytest.mark.parametrize("how", ["fp8", NF4])
+def test_option_base_weights(train: Trainer, plain: Trained, how: str) -> None:
     """The same training on a coarser model: what is learnt is a little different, in a file of the same layers."""
     run = train(base_weights=how)
     assert run.end["status"] == "finished", run.end
-    assert run.losses == pytest.approx(plain.losses, rel=off)
+    assert run.losses == pytest.approx(plain.losses, rel=0.01)
     assert run.losses != plain.losses
-    assert 0.001 < apart(plain.lora, run.lora) < 1
+    assert 0.02 < apart(plain.lora, run.lora) < 0.6
     assert {name: t.shape for name, t in run.lora.tensors.items()} == {
         name: t.shape for name, t in plain.lora.tensors.items()
     }
@@ -28,5 +28,5 @@ def test_option_attention(train: Trainer) -> None:
     assert run.end["status"] == "failed"
     assert run.end["code"] in ("xformers-not-installed", "bad-attention")
     assert 'attention = "sdpa"' in run.end["hint"]
-    assert not run.of("phase") or "loading the base model" not in {phase["name"] for phase in run.of("phase")}
+    assert "loading the base model" not in {phase["name"] for phase in run.of("phase")}
     assert train(attention="sdpa").end["status"] == "finished"
