@@ -157,11 +157,11 @@ def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"])
     if "Inpaint" in pipeline:
         raise not_sdxl(path, "It is an inpainting model.")
     unet = _json(path / "unet" / "config.json")
-    channels = unet.get("block_out_channels") or [0]
-    if unet.get("in_channels", 4) != 4 or channels[0] not in (SDXL_CHANNELS, MICRO_CHANNELS):
-        raise not_sdxl(path, f"Its U-Net has {unet.get('in_channels')} to {channels[0]} channels.")
+    inputs, outputs = unet.get("in_channels", 4), _first(unet.get("block_out_channels"))
+    if inputs != 4 or outputs not in (SDXL_CHANNELS, MICRO_CHANNELS):
+        raise not_sdxl(path, f"Its U-Net has {inputs} to {outputs} channels.")
     depths = unet.get("transformer_layers_per_block")
-    if channels[0] == SDXL_CHANNELS and depths != [1, 2, 10]:
+    if outputs == SDXL_CHANNELS and depths != [1, 2, 10]:
         raise not_sdxl(path, f"Its U-Net has {depths} transformer layers per block instead of [1, 2, 10].")
     scheduler = _json(path / "scheduler" / "scheduler_config.json")
     if str(scheduler.get("_class_name", "")).startswith("EDM"):
@@ -170,7 +170,7 @@ def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"])
         scheduler.get("prediction_type") == "v_prediction", scheduler.get("rescale_betas_zero_snr") is True
     )
     variants = {_check_weights(path, component, stem) for component, stem in _COMPONENTS.items()}
-    size: Size = "micro" if channels[0] == MICRO_CHANNELS else "sdxl"
+    size: Size = "micro" if outputs == MICRO_CHANNELS else "sdxl"
     own = _json(path / "lora_tui.json") if (path / "lora_tui.json").is_file() else {}
     step = own.get("bucket_reso_steps")
     return BaseModel(
@@ -181,7 +181,7 @@ def _diffusers_folder(path: Path, kind: Literal["diffusers-folder", "built-in"])
         bucket_reso_steps=step if isinstance(step, int) and step > 0 else BUCKET_STEP[size],
         notes=notes,
         variant="fp16" if variants == {"fp16"} else "",
-        bucket_shapes=tuple((int(w), int(h)) for w, h in own.get("buckets", ())),
+        bucket_shapes=_shapes(own.get("buckets")),
         zero_terminal_snr=zero,
     )
 
@@ -196,12 +196,29 @@ def _check_weights(path: Path, component: str, stem: str) -> str:
             return variant
         index = folder / (f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.safetensors.index.json")
         if index.is_file():
-            for part in sorted({str(part) for part in _json(index).get("weight_map", {}).values()}):
-                read_header(folder / Path(part).name)
+            where = _json(index).get("weight_map")
+            if not isinstance(where, dict) or not all(_is_file_name(part) for part in where.values()):
+                raise UserError("damaged", f"{index} does not say which files there are.", "Download the model again.")
+            for part in sorted(set(where.values())):
+                read_header(folder / part)
             return variant
     if any(file.suffix in _PICKLES for file in folder.glob(f"{stem}*")):
         raise pickle_refused(folder)
     raise UserError("incomplete", f"{path} has no weights in its folder {component}.", "Download it again.")
+
+
+def _is_file_name(part: object) -> bool:
+    return isinstance(part, str) and Path(part).name == part and "\0" not in part
+
+
+def _first(values: object) -> object:
+    return values[0] if isinstance(values, list) and values else 0
+
+
+def _shapes(values: object) -> tuple[tuple[int, int], ...]:
+    """Pairs of whole numbers; what is none says nothing."""
+    pairs = [value for value in values if isinstance(value, list) and len(value) == 2] if isinstance(values, list) else []
+    return tuple((w, h) for w, h in pairs if type(w) is int and type(h) is int)
 
 
 def _json(path: Path) -> dict[str, Any]:

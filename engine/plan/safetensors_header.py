@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from engine.plan.files import reading_errors
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit. SDXL's header has some 300 kB."""
+
+_MOST_SIDES = 64
+"""Of a tensor's shape, as in torch. A list of millions would take hours to multiply."""
 
 _ITEM_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8,
@@ -42,6 +46,9 @@ def read_header(
     Raises UserError: `is-a-pickle`, `not-safetensors`, `truncated`, `damaged`, `not-readable`.
     """
     named = name or path
+    with reading_errors(path):
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
+            raise UserError("not-readable", f"{named} is not a file.", "Choose a .safetensors file.")
     with reading_errors(path), open(path, "rb") as file:
         size = file.seek(0, 2) if expected_size is None else expected_size
         file.seek(0)
@@ -78,19 +85,31 @@ def read_header(
 
 
 def _tensors(table: dict[str, dict[str, list[int]]]) -> tuple[dict[str, Tensor], int]:
-    """The tensors, and where the bytes of the last one end. Raises ValueError, KeyError or TypeError for nonsense."""
-    tensors, end = {}, 0
+    """The tensors, and where the bytes of the last one end. Raises ValueError, KeyError or TypeError for nonsense.
+
+    As the format has it, the tensors' bytes follow one another without gaps, in whatever order.
+    """
+    tensors, places = {}, []
     for name, entry in table.items():
-        dtype, shape = str(entry["dtype"]), tuple(int(side) for side in entry["shape"])
+        dtype, shape = entry["dtype"], tuple(entry["shape"])
         start, stop = entry["data_offsets"]
+        if not isinstance(dtype, str) or len(shape) > _MOST_SIDES or not all(map(_is_amount, (*shape, start, stop))):
+            raise ValueError(name)
         bits = _ITEM_BITS.get(dtype)
         if bits is not None and (stop - start) * 8 != math.prod(shape) * bits:
             raise ValueError(name)
-        if not 0 <= start <= stop:
-            raise ValueError(name)
         tensors[name] = Tensor(dtype, shape)
-        end = max(end, stop)
+        places.append((start, stop))
+    end = 0
+    for start, stop in sorted(places):
+        if start != end or stop < start:
+            raise ValueError("gaps, or bytes that are claimed twice")
+        end = stop
     return tensors, end
+
+
+def _is_amount(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
 
 
 def _refuse_other_formats(path: Path | str, start: bytes, size: int) -> None:

@@ -14,6 +14,7 @@ from engine.plan.safetensors_header import read_header
 _PREFIX = "first_stage_model."
 _STABILITY, _DIFFUSERS = "encoder.down.0.block.0.conv1.weight", "encoder.down_blocks.0.resnets.0.conv1.weight"
 _LATENT_CHANNELS = 4
+_CONVOLUTION_SIDES = 4
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def recognise_vae(text: str, folder: Path | None = None) -> VaeFile:
         )
     if "decoder.conv_in.weight" not in names or not {_STABILITY, _DIFFUSERS} & names.keys():
         raise UserError("not-a-vae", f"{path} is not a VAE.", "Give the VAE of an SDXL model, or leave vae empty.")
-    channels = names["decoder.conv_in.weight"].shape[1]
+    shape = names["decoder.conv_in.weight"].shape
+    channels = shape[1] if len(shape) == _CONVOLUTION_SIDES else 0
     if channels != _LATENT_CHANNELS:
         raise UserError(
             "not-a-vae",
