@@ -120,5 +120,7 @@ def chosen(caption: str, dice: random.Random) -> str:
     if "\n" in caption:
         caption = dice.choice(caption.split("\n"))
     caption = caption.replace("{{", _OPEN).replace("}}", _CLOSE)
-    caption = _ALTERNATIVES.sub(lambda found: dice.choice(found[1].split("|")), caption)
+    # After the last closing brace there is nothing to choose, and the pattern would look to the end from every "{".
+    choices, end, rest = caption.rpartition("}")
+    caption = _ALTERNATIVES.sub(lambda found: dice.choice(found[1].split("|")), choices + end) + rest
     return caption.replace(_OPEN, "{").replace(_CLOSE, "}")

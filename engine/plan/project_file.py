@@ -99,7 +99,7 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """The values of a TOML text; `path` is named in errors. Raises UserError `bad-project-file` with the line."""
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except tomllib.TOMLDecodeError as error:
         message = str(error)
         place = re.search(r"\(at line (\d+), column (\d+)\)", message)
         line = int(place[1]) if place else text.count("\n") + 1
@@ -108,6 +108,12 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
             "bad-project-file",
             f"{path}, line {line}: this is not valid TOML ({what}).",
             'Texts need quotes ("…") and switches are true or false.',
+        ) from None
+    except (ValueError, RecursionError):
+        raise UserError(
+            "bad-project-file",
+            f"{path} has a number of thousands of digits, or thousands of brackets inside one another.",
+            "No setting needs them: remove them.",
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 A round bracket multiplies the weight of all in it by 1.1 or by the number before its end, a square one divides by 1.1.
 A backslash takes a bracket's meaning away. Brackets that are never closed reach to the end (sd-scripts:
-`TokenizeStrategy.parse_prompt_attention`).
+`TokenizeStrategy.parse_prompt_attention`), and beyond `DEEPEST` they are letters.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 ROUND, SQUARE = 1.1, 1 / 1.1
+DEEPEST = 20
+"""Of each kind, so many brackets may be open at once; further ones are letters. A caption of a million brackets would
+otherwise be weighed for hours."""
 _PIECE = re.compile(
     r"\\(?P<literal>[()\[\]\\]?)"
     r"|:(?P<weight>[+-]?(?:\d{1,6}\.?\d{0,20}|\.\d{1,20}))\)"
@@ -40,7 +43,7 @@ def weighted_parts(text: str) -> list[tuple[str, float]]:
 
     for piece in _PIECE.finditer(text):
         bracket, weight = piece["bracket"], piece["weight"]
-        if bracket in open_brackets:
+        if bracket in open_brackets and len(open_brackets[bracket]) < DEEPEST:
             open_brackets[bracket].append(len(parts))
         elif weight is not None and open_brackets["("]:
             close("(", float(weight))

@@ -83,6 +83,8 @@ class Job:
         settings = table.get("settings")
         project = table.get("project")
         if settings is not None:
+            if not isinstance(settings, dict):
+                raise _bad(path, "settings is no table")
             from engine.plan.settings import resolve  # pydantic: only when there is something for it to check
 
             settings = resolve(settings)
@@ -108,7 +110,7 @@ def read_table(path: Path) -> dict[str, Any]:
     """`job.toml` as plain values, without looking into the settings. Raises UserError "bad-job"."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _bad(path, str(error)) from error
 
 
