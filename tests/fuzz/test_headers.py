@@ -76,7 +76,9 @@ def files(draw: st.DrawFn) -> bytes:
     else:
         data = json.dumps(draw(TABLES)).encode()
         data = data.replace(b"\\ud800", draw(st.sampled_from([b"\\ud800", b"\xff", b"\0"])))
-        length = draw(st.just(len(data)) | st.integers(0, 2 * len(data) + 9) | st.sampled_from([2**63, 2**64 - 1, 10**8]))
+        length = draw(
+            st.just(len(data)) | st.integers(0, 2 * len(data) + 9) | st.sampled_from([2**63, 2**64 - 1, 10**8])
+        )
         whole = length.to_bytes(8, "little") + data + draw(st.binary(max_size=64))
     if draw(st.integers(0, 3)):
         return whole

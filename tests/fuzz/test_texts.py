@@ -48,7 +48,9 @@ def test_any_bytes_are_a_caption_or_are_refused_by_name(place: Path, content: by
 
 
 # -------------------------------------------------------------------------------------------------------------- prompts
-FLAGS = st.tuples(st.sampled_from(["w", "h", "d", "s", "l", "n", "W", "ss", "x", "\x1b"]), TEXTS | st.integers().map(str))
+FLAGS = st.tuples(
+    st.sampled_from(["w", "h", "d", "s", "l", "n", "W", "ss", "x", "\x1b"]), TEXTS | st.integers().map(str)
+)
 
 
 @given(TEXTS, st.lists(FLAGS, max_size=5))
@@ -171,5 +173,3 @@ def test_any_argument_is_read_or_refused(place: Path, text: str) -> None:
 def test_any_job_file_is_read_or_refused(place: Path, content: bytes) -> None:
     (place / "job.toml").write_bytes(content.replace(b"[project]", b"kind = 'train'"))
     answer_of(lambda: Job.read(place / "job.toml"), place)
-
-
