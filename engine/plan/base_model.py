@@ -217,7 +217,9 @@ def _first(values: object) -> object:
 
 def _shapes(values: object) -> tuple[tuple[int, int], ...]:
     """Pairs of whole numbers; what is none says nothing."""
-    pairs = [value for value in values if isinstance(value, list) and len(value) == 2] if isinstance(values, list) else []
+    pairs = (
+        [value for value in values if isinstance(value, list) and len(value) == 2] if isinstance(values, list) else []
+    )
     return tuple((w, h) for w, h in pairs if type(w) is int and type(h) is int)
 
 

@@ -50,7 +50,7 @@ def create(
                 raise UserError(
                     "no-pictures",
                     f"There is no picture in {source}.",
-                    "Pictures are .png, .jpg, .webp or .bmp files, directly in that folder.",
+                    "Pictures are .png, .jpg, .webp, .bmp, .gif or .tif files, directly in that folder.",
                 )
     with disk_errors(target), whole_folder(target) as partial:
         for source, name, parent in sources:

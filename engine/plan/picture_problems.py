@@ -95,7 +95,7 @@ def no_pictures(image_dir: Path, folders: Sequence[Folder]) -> UserError:
     return UserError(
         "no-pictures",
         f"There is no picture in {image_dir} ({names}).",
-        "Pictures are .png, .jpg, .webp or .bmp files, directly in the numbered folder.",
+        "Pictures are .png, .jpg, .webp, .bmp, .gif or .tif files, directly in the numbered folder.",
     )
 
 

@@ -6,21 +6,32 @@ there, portraits from phones are trained lying on their side).
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from engine.plan.errors import Finding, UserError, plural
+from engine.plan.errors import Finding, UserError, few, plural
 from engine.plan.files import Stamp, reading_errors, stamp_of
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"} | ({".avif"} if features.check("avif") else set()))
-"""What sd-scripts takes, in any case; avif where this Pillow can read it."""
+EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+    | ({".avif"} if features.check("avif") else set())
+)
+"""In any case: what sd-scripts takes (avif where this Pillow can read it), and also GIF and TIFF."""
+
+_NOT_READ = frozenset({".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".nef", ".arw"}) - EXTENSIONS
+
+# Formats that are read whatever the file's name ends in. Not all of Pillow's: for EPS it starts Ghostscript, a program.
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it says of odd files goes over the screen
 
 _ORIENTATION = 0x0112
 _TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
@@ -57,11 +68,13 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
     Hidden files (macOS leaves `._x.png` beside `x.png`) are passed over. Raises UserError `not-readable`.
     """
     with reading_errors(folder):
-        pictures, odd, nested = [], [], []
+        pictures, odd, nested, foreign = [], [], [], []
         # By name alone: to compare whole paths is what took longest of all where there are thousands.
         for path in sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda path: path.name):
             if path.suffix.lower() not in EXTENSIONS:
-                if path.is_dir() and _holds_pictures(path):
+                if path.suffix.lower() in _NOT_READ and path.is_file():
+                    foreign.append(path.name)
+                elif path.is_dir() and _holds_pictures(path):
                     nested.append(path)
             elif path.is_file():
                 pictures.append(path)
@@ -84,6 +97,15 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
         )
         for path in nested
     ]
+    if foreign:
+        findings.append(
+            Finding(
+                "picture-kind",
+                f"{plural(len(foreign), 'picture')} in {folder.name} {'is' if len(foreign) == 1 else 'are'} of a kind "
+                f"that is not read here, and not used: {few(foreign)}.",
+                "Save them as PNG or JPEG.",
+            )
+        )
     return pictures, findings
 
 
@@ -112,7 +134,7 @@ def measure(path: Path) -> Size:
     try:
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and large pictures; the findings say it better
-            with Image.open(file) as image:
+            with Image.open(file, formats=_formats()) as image:
                 turned = _check_whole_and_read_orientation(path, image) in _TURNED
                 width, height = image.size
                 alpha, animated = image.has_transparency_data, _is_animated(image)
@@ -161,15 +183,24 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _upright(path: Path) -> Image.Image:
-    with Image.open(path) as image:
+    with Image.open(path, formats=_formats()) as image:
         image.load()
         return ImageOps.exif_transpose(image)
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `_FORMATS` that this Pillow knows."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _rgb(upright: Image.Image) -> Image.Image:
     # 16-bit grey: "I;16", or "I" where Pillow has no such mode for the format.
     if upright.mode.startswith("I;16") or (upright.mode == "I" and _brightest(upright) > 255):
         upright = upright.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    elif upright.mode == "F" and _brightest(upright) <= 1:  # grey as fractions, where Pillow reads 0 to 255
+        upright = upright.point(lambda value: value * 255)
     return upright.convert("RGB")
 
 

@@ -65,7 +65,7 @@ def take_over(
         raise UserError(
             "no-pictures",
             f"There is no picture in {source}.",
-            "Pictures are .png, .jpg, .webp or .bmp files, directly in that folder.",
+            "Pictures are .png, .jpg, .webp, .bmp, .gif or .tif files, directly in that folder.",
         )
     taken = Taken(target)
     with writing(target):
