@@ -66,7 +66,7 @@ class Outcome:
         """The job's result. Raises UserError "no-result"."""
         try:
             result = json.loads(self.run.result_path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             result = None
         if not isinstance(result, dict):
             raise UserError("no-result", f"The run {self.run.name} left no result.", f"See {self.run.log_path}.")

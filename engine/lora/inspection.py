@@ -62,6 +62,11 @@ def _fits(file: LoraFile, stem: str) -> bool:
     return up.flatten(1).shape[1] == down.shape[0] and (alpha is None or alpha.numel() == 1)
 
 
+def _finite(tensor: torch.Tensor) -> bool:
+    wide = tensor.float() if tensor.dtype.itemsize == 1 else tensor  # of 8 bits torch asks nothing
+    return bool(torch.isfinite(wide).all())
+
+
 def report(file: LoraFile, plain: LoraFile, norms: list[dict[str, Any]]) -> dict[str, Any]:
     """The facts of a file as `inspect --json` prints them; `plain`: its layers as `plainly` has them. `norms` are
     sorted, the strongest first."""
@@ -134,7 +139,7 @@ def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]
         )
     if kind == "kohya" and not any(modules.values()):
         add("not-sdxl", "No layer is named as SDXL's are.", "This LoRA is for another model.")
-    broken = [n for n, t in file.tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+    broken = [n for n, t in file.tensors.items() if t.is_floating_point() and not _finite(t)]
     if broken:
         add(
             "not-finite",

@@ -28,6 +28,7 @@ _SIDES = (
     (".lora.down.weight", ".lora.up.weight"),
     (".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"),
 )
+_GREATEST_ALPHA = 1e30  # what is larger, or no number, is damage
 _OTHER_KINDS = {".hada_": "LoHa", ".lokr_": "LoKr", ".oft_": "OFT", ".dora_scale": "DoRA", ".lora_mid": "a CP-LoCon"}
 
 
@@ -116,11 +117,11 @@ def _alphas(metadata: Mapping[str, str]) -> dict[Part, float]:
     """Alpha by part, as diffusers writes PEFT's configuration into the header (`lora_adapter_metadata`)."""
     try:
         said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     found: dict[Part, float] = {}
     for part, owners in _OWNERS.items():
         value = said.get(f"{owners[0]}lora_alpha") if isinstance(said, dict) else None
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _GREATEST_ALPHA:
             found[part] = float(value)
     return found

@@ -36,7 +36,8 @@ class LoraFile:
 
     @property
     def stems(self) -> list[str]:
-        return sorted({name.split(".", 1)[0] for name in self.tensors if name.endswith(".lora_down.weight")})
+        end = ".lora_down.weight"
+        return sorted(name.removesuffix(end) for name in self.tensors if name.endswith(end))
 
 
 def state_dict(network: LoraNetwork, precision: str) -> dict[str, Tensor]:

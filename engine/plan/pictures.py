@@ -134,7 +134,7 @@ def measure(path: Path) -> Size:
     try:
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and large pictures; the findings say it better
-            with Image.open(file, formats=_formats()) as image:
+            with Image.open(file, formats=formats()) as image:
                 turned = _check_whole_and_read_orientation(path, image) in _TURNED
                 width, height = image.size
                 alpha, animated = image.has_transparency_data, _is_animated(image)
@@ -183,14 +183,14 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _upright(path: Path) -> Image.Image:
-    with Image.open(path, formats=_formats()) as image:
+    with Image.open(path, formats=formats()) as image:
         image.load()
         return ImageOps.exif_transpose(image)
 
 
 @cache
-def _formats() -> tuple[str, ...]:
-    """Those of `_FORMATS` that this Pillow knows."""
+def formats() -> tuple[str, ...]:
+    """The formats that may be opened, whatever a file's name ends in; Pillow's names."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 

@@ -259,5 +259,5 @@ def _unquoted(text: str) -> str:
 def _toml_value(text: str) -> object:
     try:
         return tomllib.loads(f"value = {text}").get("value")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also numbers of thousands of digits, and as many brackets
         return None

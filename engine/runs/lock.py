@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.plan.errors import UserError
 from engine.plan.files import disk_errors, open_no_link
+from engine.runs.fields import integer, number
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -117,7 +118,7 @@ def look(run: RunFolder) -> LockInfo:
         path = _path(run)
         if (own := _held.get(path)) is not None:
             return LockInfo("held", os.getpid(), socket.gethostname(), boot_id(), 0.0, round(own.acquired_ns / 1e9, 3))
-        fd = open_no_link(path, os.O_RDONLY)
+        fd = open_no_link(path, os.O_RDONLY | os.O_NONBLOCK)  # it may be a FIFO, for whose writer one would wait
     except FileNotFoundError:
         return LockInfo("never")
     except (OSError, UserError):
@@ -134,7 +135,7 @@ def look(run: RunFolder) -> LockInfo:
 
 def _info(holder: int | None, text: bytes) -> LockInfo:
     said: object = None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(text)
     if not isinstance(said, dict):
         # Held and not yet described: the engine is between the two calls. Free and not described: nobody got that far.
@@ -143,11 +144,11 @@ def _info(holder: int | None, text: bytes) -> LockInfo:
     return LockInfo(
         # Through a pid namespace or a network disk the kernel names 0 or a foreign number; the file knows better.
         status="free" if holder is None else "held",
-        pid=_integer(said.get("pid")) if not holder or holder < 0 else holder,
+        pid=integer(said.get("pid")) if not holder or holder < 0 else holder,
         host=host,
         boot_id=str(said.get("boot_id", "")),
-        process_started=_number(said.get("process_started")),
-        acquired=_number(said.get("acquired")),
+        process_started=number(said.get("process_started")) or 0.0,
+        acquired=number(said.get("acquired")) or 0.0,
         elsewhere=host != socket.gethostname(),
     )
 
@@ -209,11 +210,3 @@ def _busy(run: RunFolder, pid: int) -> UserError:
         f"Another engine{who} is at work on the run {run.name}.",
         "Stop it first, or start a new run.",
     )
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _integer(value: object) -> int:
-    return value if isinstance(value, int) else 0

@@ -44,7 +44,7 @@ def configured() -> str:
         command = tomllib.loads(path.read_text("utf-8")).get("on_end", "")
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError("bad-config", f"{path} cannot be read: {error}.", "Mend it or remove it.") from error
     if not isinstance(command, str) or "\0" in command:
         raise UserError("bad-config", f"on_end in {path} is not a text.", 'Write it as on_end = "command".')

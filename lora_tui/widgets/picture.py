@@ -73,9 +73,11 @@ def thumbnail(path: Path, width: int, height: int, palette: bool = False) -> Thu
 def _read(path: Path, width: int, height: int, palette: bool) -> Thumbnail:
     from PIL import Image, ImageOps
 
+    from engine.plan.pictures import formats
+
     name = inert(path.name)
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=formats()) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 size = f"{opened.width} × {opened.height}"
                 return Thumbnail(trouble=f"The picture {name} is too large to be shown here ({size}).")

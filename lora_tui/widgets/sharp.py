@@ -78,9 +78,11 @@ def read_small(path: Path) -> PILImage | str:
     """The picture with sides of at most 1024 pixels, or a sentence on why there is none. Never raises."""
     from PIL import Image, ImageOps
 
+    from engine.plan.pictures import formats
+
     name = inert(path.name)
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=formats()) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 return f" The picture {name} is too large to be shown here."
             opened.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))

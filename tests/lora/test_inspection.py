@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.lora.inspection import problems
+from engine.lora.weights import LoraFile
 from engine.runs import folder as folders
 from engine.runs.events import read_all
 from engine.runs.job import Job
@@ -209,3 +211,15 @@ def test_what_is_no_safetensors_file_is_refused_in_one_sentence(inspect: Inspect
     assert end["code"] in ("unreadable-lora", "not-found")
     assert str(path) in end["message"]
     assert "\n" not in end["message"]
+
+
+def test_a_file_of_8_bits_is_looked_at_too() -> None:
+    tensors = {f"lora_unet_x.lora_{side}.weight": torch.ones(2, 2).to(torch.float8_e4m3fn) for side in ("down", "up")}
+    assert "not-finite" not in {problem["code"] for problem in problems(LoraFile(tensors), {"unet": 1}, [])}
+    tensors["lora_unet_x.lora_up.weight"][0, 0] = float("nan")
+    assert "not-finite" in {problem["code"] for problem in problems(LoraFile(tensors), {"unet": 1}, [])}
+
+
+def test_layers_whose_names_have_dots_are_layers_of_their_own() -> None:
+    tensors = {f"unet.{layer}.lora_{side}.weight": torch.ones(2, 2) for layer in "ab" for side in ("down", "up")}
+    assert LoraFile(tensors).stems == ["unet.a", "unet.b"]
