@@ -108,6 +108,8 @@ class Job:
 
 def read_table(path: Path) -> dict[str, Any]:
     """`job.toml` as plain values, without looking into the settings. Raises UserError "bad-job"."""
+    if path.exists() and not path.is_file():
+        raise _bad(path, "it is not a file")  # of a FIFO the reader would wait for its writer
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -35,15 +35,16 @@ def held(folder: Path) -> dict[str, tuple[int, int]]:
 def answer_of(read: Callable[[], _Answer], folder: Path) -> _Answer | None:
     """What `read` gives; None where it refuses, which it may do in one inert sentence only. It writes nothing."""
     before = held(folder)
+    answer, refusal = None, None
     try:
         answer = read()
     except UserError as error:
-        said = str(error)
-        assert error.code
-        assert error.message
+        refusal = error
+    assert held(folder) == before
+    if refusal is not None:
+        said = str(refusal)
+        assert refusal.code
+        assert refusal.message
         assert said == inert(said, 10_000), said
         said.encode("utf-8")
-        return None
-    finally:
-        assert held(folder) == before
     return answer

@@ -108,15 +108,24 @@ def test_no_file_makes_a_reader_of_models_stumble(place: Path, content: bytes) -
         {"a": {"dtype": "F16", "shape": [True], "data_offsets": [0, 2]}},
         {"a": {"dtype": "F16", "shape": "1", "data_offsets": [0, 2]}},
         {"a": {"dtype": "X", "shape": [1], "data_offsets": [0.0, 2.0]}},
-        {"a": {"dtype": "X", "shape": [1], "data_offsets": [0, 2]}, "b": {"dtype": "X", "shape": [1], "data_offsets": [0, 2]}},
-        {"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}, "b": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]}, "c": {"dtype": "U8", "shape": [0], "data_offsets": [1, 1]}, "d": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}, "e": 1},
+        {
+            "a": {"dtype": "X", "shape": [1], "data_offsets": [0, 2]},
+            "b": {"dtype": "X", "shape": [1], "data_offsets": [0, 2]},
+        },
+        {
+            "a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
+            "b": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]},
+            "c": {"dtype": "U8", "shape": [0], "data_offsets": [1, 1]},
+            "d": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]},
+            "e": 1,
+        },
         {"a": {"dtype": "F16", "shape": [2**62] * 60, "data_offsets": [0, 2]}},
         {"a": {"dtype": "X", "shape": [10] * 100_000, "data_offsets": [0, 2]}},
         {"a": {"dtype": "F16", "shape": [1], "data_offsets": [2, 0]}},
         {"__metadata__": [1, 2]},
         [],
     ],
-)  # fmt: skip
+)
 def test_a_header_that_lies_is_damage(place: Path, table: object) -> None:
     data = json.dumps(table).encode()
     (place / "model.safetensors").write_bytes(len(data).to_bytes(8, "little") + data + b"12")
@@ -175,9 +184,18 @@ FILES_OF_A_FOLDER = (
     "unet/diffusion_pytorch_model.safetensors.index.json",
 )
 NAMES_IN_CONFIGS = st.sampled_from(
-    ["_class_name", "in_channels", "block_out_channels", "transformer_layers_per_block", "prediction_type",
-     "rescale_betas_zero_snr", "bucket_reso_steps", "buckets", "weight_map"]
-)  # fmt: skip
+    [
+        "_class_name",
+        "in_channels",
+        "block_out_channels",
+        "transformer_layers_per_block",
+        "prediction_type",
+        "rescale_betas_zero_snr",
+        "bucket_reso_steps",
+        "buckets",
+        "weight_map",
+    ]
+)
 CONFIGS = st.dictionaries(NAMES_IN_CONFIGS, ANYTHING | st.just([320, 640, 1280]), max_size=5)
 
 

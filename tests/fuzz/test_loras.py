@@ -29,16 +29,38 @@ STEMS = (
     "unet.a.b",
     "\x1b[2J",
 )
-ENDS = (".lora_down.weight", ".lora_up.weight", ".alpha", ".lora_A.weight", ".lora_B.weight", ".lora.down.weight",
-        ".lora.up.weight", ".hada_w1_a", ".dora_scale", "")  # fmt: skip
+ENDS = (
+    ".lora_down.weight",
+    ".lora_up.weight",
+    ".alpha",
+    ".lora_A.weight",
+    ".lora_B.weight",
+    ".lora.down.weight",
+    ".lora.up.weight",
+    ".hada_w1_a",
+    ".dora_scale",
+    "",
+)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.float8_e4m3fn)
 VALUES = (0.0, 1.0, -2.0, float("nan"), float("inf"), 1e38)
 METADATA = st.dictionaries(
     st.sampled_from(["lora_adapter_metadata", "ss_base_model_version", "ss_network_dim", "\x1b", "a"]),
-    st.sampled_from(["", "sdxl_base_v1-0", "{}", '{"unet.lora_alpha": 1e999}', '{"unet.lora_alpha": %s}' % ("9" * 400),
-                     '{"unet.lora_alpha": NaN}', "[" * 3000, '{"unet.lora_alpha": true}', "\x1b[2J"]) | st.text(max_size=9),
+    st.sampled_from(
+        [
+            "",
+            "sdxl_base_v1-0",
+            "{}",
+            '{"unet.lora_alpha": 1e999}',
+            '{"unet.lora_alpha": %s}' % ("9" * 400),
+            '{"unet.lora_alpha": NaN}',
+            "[" * 3000,
+            '{"unet.lora_alpha": true}',
+            "\x1b[2J",
+        ]
+    )
+    | st.text(max_size=9),
     max_size=3,
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -63,11 +85,16 @@ class Network:
     def __init__(self) -> None:
         self.modules = [
             SimpleNamespace(
-                stem=stem, target=Target(part, stem.split("_", 2)[2], stem), rank=2, alpha=1.0, scale=0.5,
-                down=torch.zeros(2, 2), up=torch.zeros(2, 2),
+                stem=stem,
+                target=Target(part, stem.split("_", 2)[2], stem),
+                rank=2,
+                alpha=1.0,
+                scale=0.5,
+                down=torch.zeros(2, 2),
+                up=torch.zeros(2, 2),
             )
             for stem, part in zip(STEMS, ("unet", "text_encoder_1"), strict=False)
-        ]  # fmt: skip
+        ]
         self.average = None
 
 

@@ -1,4 +1,4 @@
-"""Run folders that a stranger, a torn disk or another version has written: watched, listed and gone on with, or refused."""
+"""Run folders that a stranger, a torn disk or another version has written: looked at, or refused in a sentence."""
 
 from __future__ import annotations
 
@@ -20,16 +20,55 @@ from engine.runs.state import observe
 from tests.fuzz.nonsense import answer_of, tries
 
 DEEP = b"[" * 5000
-KINDS = ["job", "phase", "step", "gpu", "heartbeat", "sample", "checkpoint", "saved", "warning", "oom", "command", "paused",
-         "resumed", "end", "new"]  # fmt: skip
-FIELDS = ["v", "seq", "time", "step", "epoch", "loss", "lr", "path", "name", "state", "done", "total", "status", "message",
-          "code", "bytes", "pid", "total_steps", "from_step", "d"]  # fmt: skip
+KINDS = [
+    "job",
+    "phase",
+    "step",
+    "gpu",
+    "heartbeat",
+    "sample",
+    "checkpoint",
+    "saved",
+    "warning",
+    "oom",
+    "command",
+    "paused",
+    "resumed",
+    "end",
+    "new",
+]
+FIELDS = [
+    "v",
+    "seq",
+    "time",
+    "step",
+    "epoch",
+    "loss",
+    "lr",
+    "path",
+    "name",
+    "state",
+    "done",
+    "total",
+    "status",
+    "message",
+    "code",
+    "bytes",
+    "pid",
+    "total_steps",
+    "from_step",
+    "d",
+]
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
     | st.sampled_from([10**400, "../../../etc/passwd", "\x1b[2J", "\ud800", "\0", "start", "end", 2**63]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=4,
-)  # fmt: skip
+)
 EVENTS = st.builds(
     lambda kind, fields: json.dumps({"v": 1, "seq": 1, "time": 1.0, "kind": kind} | fields).encode(),
     st.sampled_from(KINDS),
@@ -43,13 +82,29 @@ LINES = (
 LOGS = st.lists(LINES, max_size=8).map(b"\n".join)
 JOBS = st.lists(
     st.sampled_from(
-        ["kind = 'train'", "kind = 3", "v = 1", "project = '/p'", "project = 3", "settings = 3", "[settings]", "network_dim = 4",
-         "[arguments]", "dry_run = 'x'", "left_out = 3", "repeats = 3", "arguments = 3", "name = []", "x = " + "[" * 3000,
-         "x = " + "9" * 5000, "é"]
+        [
+            "kind = 'train'",
+            "kind = 3",
+            "v = 1",
+            "project = '/p'",
+            "project = 3",
+            "settings = 3",
+            "[settings]",
+            "network_dim = 4",
+            "[arguments]",
+            "dry_run = 'x'",
+            "left_out = 3",
+            "repeats = 3",
+            "arguments = 3",
+            "name = []",
+            "x = " + "[" * 3000,
+            "x = " + "9" * 5000,
+            "é",
+        ]
     )
     | st.text(max_size=9),
     max_size=6,
-).map(lambda lines: "\n".join(lines).encode("utf-8", "surrogatepass"))  # fmt: skip
+).map(lambda lines: "\n".join(lines).encode("utf-8", "surrogatepass"))
 CONTENT = LOGS | JOBS | st.binary(max_size=30) | st.just(DEEP)
 
 

@@ -22,9 +22,39 @@ from engine.runs.job import Job
 from tests.fuzz.nonsense import answer_of, tries
 
 PIECES = st.sampled_from(
-    ["ohwx, ", "\n", "\r", "\r\n", "\0", "\x1b[2J", "\u202e", "\ufeff", "\u2028", "é", "漢", "🦊", "(", ")", "[", "]", "{", "}",
-     "|", ":", "1.2", "\\", " --n ", " --w ", " --s", "9" * 400, "--", ",", "|||", "  "]
-)  # fmt: skip
+    [
+        "ohwx, ",
+        "\n",
+        "\r",
+        "\r\n",
+        "\0",
+        "\x1b[2J",
+        "\u202e",
+        "\ufeff",
+        "\u2028",
+        "é",
+        "漢",
+        "🦊",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "|",
+        ":",
+        "1.2",
+        "\\",
+        " --n ",
+        " --w ",
+        " --s",
+        "9" * 400,
+        "--",
+        ",",
+        "|||",
+        "  ",
+    ]
+)
 TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=12).map("".join)
 BYTES = st.lists(PIECES.map(str.encode) | st.binary(max_size=6), max_size=10).map(b"".join)
 
@@ -100,19 +130,53 @@ def test_a_caption_as_long_as_captions_may_be_is_chosen_from_at_once(caption: st
 # ------------------------------------------------------------------------------------------------------------- settings
 HUGE = "0x" + "f" * 5000  # TOML has no limit to a number in hexadecimals, and Python refuses to write this one out
 VALUES = st.sampled_from(
-    ["1", "-1", "0.5", "inf", "nan", "true", '""', '"a"', "[]", '["a=1"]', "[1, [2]]", "{}", "{ a = 1 }", "1979-05-27",
-     "1979-05-27T07:32:00Z", "07:32:00", "9" * 5000, HUGE, "1e999", "'''\n'''", '"\\u202e\\u001b[2J"', "[" * 3000, '"1024,1024"']
-)  # fmt: skip
+    [
+        "1",
+        "-1",
+        "0.5",
+        "inf",
+        "nan",
+        "true",
+        '""',
+        '"a"',
+        "[]",
+        '["a=1"]',
+        "[1, [2]]",
+        "{}",
+        "{ a = 1 }",
+        "1979-05-27",
+        "1979-05-27T07:32:00Z",
+        "07:32:00",
+        "9" * 5000,
+        HUGE,
+        "1e999",
+        "'''\n'''",
+        '"\\u202e\\u001b[2J"',
+        "[" * 3000,
+        '"1024,1024"',
+    ]
+)
 KEYS = st.sampled_from(["name", "trigger", "class", "preset", "left_out", "num_repeats", "max_train_steps", "lr"]) | (
     st.sampled_from(sorted(by_name()))
 )
 LINES = (
     st.sampled_from(
-        ["[project]", "[settings]", "[folders]", '[folders."25_x y"]', "[pictures]", "[[settings]]", "[a.b]", "# é", "=", ""]
+        [
+            "[project]",
+            "[settings]",
+            "[folders]",
+            '[folders."25_x y"]',
+            "[pictures]",
+            "[[settings]]",
+            "[a.b]",
+            "# é",
+            "=",
+            "",
+        ]
     )
     | st.builds("{} = {}".format, KEYS, VALUES)
     | st.text(max_size=12)
-)  # fmt: skip
+)
 WHOLE = (
     "# mine\n[project]\nname = 'zibo'\ntrigger = 'ohwx'\nclass = 'man'\n\n[settings]\ntrain_batch_size = 2 # fits\n"
     "optimizer_args = ['weight_decay=0.01', 'd0=1e-4']\nresolution = '1024,1024'\n[folders.'25_x y']\nnum_repeats = 3\n"

@@ -53,10 +53,13 @@ class Rules:
     @property
     def options(self) -> dict[str, object]:
         return {
-            "resolution": ",".join(map(str, self.resolution)), "enable_bucket": self.buckets,
-            "bucket_no_upscale": self.no_upscale, "bucket_reso_steps": self.step,
-            "min_bucket_reso": self.least, "max_bucket_reso": self.most,
-        }  # fmt: skip
+            "resolution": ",".join(map(str, self.resolution)),
+            "enable_bucket": self.buckets,
+            "bucket_no_upscale": self.no_upscale,
+            "bucket_reso_steps": self.step,
+            "min_bucket_reso": self.least,
+            "max_bucket_reso": self.most,
+        }
 
 
 def all_buckets(rules: Rules) -> list[Size]:
@@ -154,7 +157,14 @@ LIMITS = st.sampled_from([(256, 2048), (256, 1024), (64, 1024), (250, 1000), (32
 @st.composite
 def rules(draw: st.DrawFn) -> Rules:
     least, most = draw(LIMITS)
-    return Rules(draw(RESOLUTIONS), draw(st.integers(0, 5)) > 0, draw(st.booleans()), draw(st.sampled_from([32, 64])), least, most)  # fmt: skip
+    return Rules(
+        draw(RESOLUTIONS),
+        draw(st.integers(0, 5)) > 0,
+        draw(st.booleans()),
+        draw(st.sampled_from([32, 64])),
+        least,
+        most,
+    )
 
 
 @given(PICTURES, rules())
@@ -209,10 +219,13 @@ def test_what_the_model_is_told_of_a_picture_is_that_of_the_rules(picture: Size,
 
 def test_the_rules_as_they_stand_here_give_the_known_numbers() -> None:
     shrunk = {
-        (1500, 2000): ((864, 1152), (864, 1152)), (4000, 3000): ((1152, 864), (1152, 864)),
-        (1920, 1080): ((1365, 768), (1344, 768)), (1024, 1024): ((1024, 1024), (1024, 1024)),
-        (800, 600): ((800, 600), (800, 576)), (512, 512): ((512, 512), (512, 512)),
-    }  # fmt: skip
+        (1500, 2000): ((864, 1152), (864, 1152)),
+        (4000, 3000): ((1152, 864), (1152, 864)),
+        (1920, 1080): ((1365, 768), (1344, 768)),
+        (1024, 1024): ((1024, 1024), (1024, 1024)),
+        (800, 600): ((800, 600), (800, 576)),
+        (512, 512): ((512, 512), (512, 512)),
+    }
     assert {picture: placed(picture, Rules()) for picture in shrunk} == shrunk
     enlarging = Rules(no_upscale=False, step=64)
     buckets = {(1500, 2000): (896, 1152), (1920, 1080): (1344, 768), (800, 600): (1152, 896)}
@@ -223,9 +236,12 @@ def test_the_rules_as_they_stand_here_give_the_known_numbers() -> None:
 
 # -------------------------------------------------------------------------------------------- repeats, balancing, steps
 FOLDERS = st.lists(
-    st.tuples(st.integers(1, 9), st.lists(PICTURES | st.sampled_from([(1024, 1024), (900, 700)]), min_size=1, max_size=6)),
-    min_size=1, max_size=3,
-)  # fmt: skip
+    st.tuples(
+        st.integers(1, 9), st.lists(PICTURES | st.sampled_from([(1024, 1024), (900, 700)]), min_size=1, max_size=6)
+    ),
+    min_size=1,
+    max_size=3,
+)
 
 
 def scanned(
@@ -284,8 +300,10 @@ def test_repeats_balancing_batches_and_steps_are_those_of_the_rules(
     steps = math.ceil(batches / accumulation)
 
     options = rules.options | {
-        "train_batch_size": batch_size, "gradient_accumulation_steps": accumulation, "max_train_epochs": epochs
-    }  # fmt: skip
+        "train_batch_size": batch_size,
+        "gradient_accumulation_steps": accumulation,
+        "max_train_epochs": epochs,
+    }
     found = scanned(train, reg, options)
     assert found.buckets == {bucket: count for bucket, count in sorted(counts.items()) if count}
     assert [picture.repeats for picture in found.of("reg") if not picture.left_out] == used

@@ -166,7 +166,8 @@ def png(width: int, height: int, data: bytes) -> bytes:
 
 
 def huge_gif() -> bytes:
-    return b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0x80, 0, 0) + bytes(6) + b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\x02\x02L\x01\x00;"  # fmt: skip
+    screen = struct.pack("<HHBBB", 65535, 65535, 0x80, 0, 0) + bytes(6)
+    return b"GIF89a" + screen + b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\x02\x02L\x01\x00;"
 
 
 def huge_bmp() -> bytes:
@@ -174,9 +175,10 @@ def huge_bmp() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content", [png(60_000, 60_000, bytes(64)), png(2**31 - 1, 2**31 - 1, b""), huge_gif(), huge_bmp()],
+    "content",
+    [png(60_000, 60_000, bytes(64)), png(2**31 - 1, 2**31 - 1, b""), huge_gif(), huge_bmp()],
     ids=["png", "png-most", "gif", "bmp"],
-)  # fmt: skip
+)
 def test_a_small_file_that_says_it_is_huge_is_left_out_by_name(project: Project, content: bytes) -> None:
     (folder(project) / "001.png").write_bytes(content)
     dataset = look(project)
@@ -231,8 +233,15 @@ def test_what_is_named_like_a_picture_and_is_none_is_said_and_not_opened(crowded
     assert [picture.path.name for picture in dataset.used] == ["000.png", "001.png", "002.png"]
     said = {f.message.split('"')[1]: f.message for f in dataset.findings if f.code == "not-a-picture"}
     assert {name.removesuffix(".png") for name in said} == {
-        "fifo", "folder", "loop", "loop-1", "loop-2", "device", "nowhere", "socket"
-    }  # fmt: skip
+        "fifo",
+        "folder",
+        "loop",
+        "loop-1",
+        "loop-2",
+        "device",
+        "nowhere",
+        "socket",
+    }
     assert "a folder" in said["folder.png"]
     assert "a link that leads nowhere" in said["loop.png"]
     assert "not a file" in said["fifo.png"]
@@ -255,8 +264,20 @@ def test_what_has_a_captions_name_and_is_none_is_no_caption(project: Project, ca
     assert [finding.code for finding in picture.problems] == ["caption-missing"]
 
 
-NAMES = [b"\x1b[31mred\x1b[0m.png", b"two\nlines.png", b"\xff\xfe.png", "\u202egnp.png".encode(), b"-rf.png", b"$(touch x).png",
-         b" .png", b"a" * 251 + b".png", "e\u0301.png".encode(), b"{0}.png", b"%s.png", b"[bold].png"]  # fmt: skip
+NAMES = [
+    b"\x1b[31mred\x1b[0m.png",
+    b"two\nlines.png",
+    b"\xff\xfe.png",
+    "\u202egnp.png".encode(),
+    b"-rf.png",
+    b"$(touch x).png",
+    b" .png",
+    b"a" * 251 + b".png",
+    "e\u0301.png".encode(),
+    b"{0}.png",
+    b"%s.png",
+    b"[bold].png",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
