@@ -10,6 +10,7 @@ import math
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.plan.errors import UserError
 from engine.plan.files import reading_errors
@@ -84,12 +85,13 @@ def read_header(
     return tensors, metadata
 
 
-def _tensors(table: dict[str, dict[str, list[int]]]) -> tuple[dict[str, Tensor], int]:
+def _tensors(table: dict[str, Any]) -> tuple[dict[str, Tensor], int]:
     """The tensors, and where the bytes of the last one end. Raises ValueError, KeyError or TypeError for nonsense.
 
     As the format has it, the tensors' bytes follow one another without gaps, in whatever order.
     """
-    tensors, places = {}, []
+    tensors: dict[str, Tensor] = {}
+    places: list[tuple[int, int]] = []
     for name, entry in table.items():
         dtype, shape = entry["dtype"], tuple(entry["shape"])
         start, stop = entry["data_offsets"]
