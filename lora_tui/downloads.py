@@ -99,5 +99,5 @@ def setting_for(what: str, run: RunFolder) -> str:
         return what
     try:
         return str(Path(json.loads(run.result_path.read_bytes())["path"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
