@@ -87,7 +87,7 @@ def files(draw: st.DrawFn) -> bytes:
 
 
 @given(files())
-@tries(400)
+@tries(200)
 def test_no_file_makes_a_reader_of_models_stumble(place: Path, content: bytes) -> None:
     path = place / "model.safetensors"
     path.write_bytes(content)

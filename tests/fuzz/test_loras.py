@@ -107,7 +107,7 @@ def inspected(path: Path) -> dict[str, Any]:
 
 
 @given(lora_files() | st.binary(max_size=60))
-@tries(400)
+@tries(200)
 def test_no_lora_file_makes_inspection_or_a_start_stumble(place: Path, content: bytes) -> None:
     path = place / "lora.safetensors"
     path.write_bytes(content)

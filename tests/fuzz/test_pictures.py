@@ -41,7 +41,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @given(damaged())
-@tries(500)
+@tries(250)
 def test_no_bytes_make_the_readers_of_pictures_stumble(place: Path, content: bytes) -> None:
     path = place / "a.png"
     path.write_bytes(content)

@@ -118,7 +118,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @given(LOGS, JOBS, CONTENT, CONTENT)
-@tries(300)
+@tries(80)
 def test_no_run_folder_makes_who_looks_at_it_stumble(
     run: RunFolder, log: bytes, job: bytes, lock: bytes, state: bytes
 ) -> None:
@@ -141,7 +141,7 @@ def test_no_run_folder_makes_who_looks_at_it_stumble(
 
 
 @given(LOGS)
-@tries(200)
+@tries(80)
 def test_an_engine_goes_on_counting_after_any_log(place: Path, log: bytes) -> None:
     path = place / "events.jsonl"
     path.write_bytes(log)

@@ -194,7 +194,7 @@ def project_files(draw: st.DrawFn) -> bytes:
 
 
 @given(project_files())
-@tries(400)
+@tries(200)
 def test_any_project_file_is_read_or_refused(place: Path, content: bytes) -> None:
     root = place / "project"
     (root / "img" / "25_x y").mkdir(parents=True, exist_ok=True)
@@ -215,7 +215,7 @@ def test_any_project_file_is_read_or_refused(place: Path, content: bytes) -> Non
 
 
 @given(KEYS, VALUES | TEXTS)
-@tries(400)
+@tries(200)
 def test_any_text_is_a_value_of_an_option_or_is_refused(place: Path, name: str, text: str) -> None:
     value = answer_of(lambda: parse_text(name, text), place) if name in by_name() else text
     found = answer_of(lambda: resolve({name: text}), place)
