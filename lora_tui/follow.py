@@ -20,6 +20,7 @@ import click
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError
 from engine.plan.files import existing_path
+from engine.plan.prompt_files import expanded
 from engine.plan.vae import recognise_vae
 from engine.runs import control
 from engine.runs.folder import RunFolder, discard, full_disk
@@ -240,12 +241,13 @@ def project_job(kind: str, project: Project, settings: Settings, device: str, **
 
 
 def with_absolute_paths(settings: Settings, folder: Path | None) -> Settings:
-    """The settings with absolute paths; relative ones are looked for in `folder` (the project) first.
+    """The settings with absolute paths, and the prompts of a file in place of it: a job is frozen as it is started.
+    Relative paths are looked for in `folder` (the project) first.
 
     Raises UserError for a base model that cannot be trained.
     """
     base = recognise(settings.pretrained_model_name_or_path, folder)
-    paths: dict[str, str] = {}
+    paths: dict[str, object] = {}
     if base.kind != "built-in":
         paths["pretrained_model_name_or_path"] = str(base.path)
     if settings.vae:
@@ -254,4 +256,6 @@ def with_absolute_paths(settings: Settings, folder: Path | None) -> Settings:
         # One that is not there is for the training to refuse: a comparison does without it.
         start = existing_path(settings.network_weights, folder)
         paths["network_weights"] = str(start or settings.network_weights)
+    with contextlib.suppress(UserError):  # a file of prompts that cannot be read, the same
+        paths["sample_prompts"] = expanded(settings.sample_prompts, folder)
     return settings.model_copy(update=paths)

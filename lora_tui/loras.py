@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.plan.errors import UserError, inert
 from engine.plan.export import file_stem
+from engine.plan.prompt_files import expanded
 from engine.plan.safetensors_header import read_header
 from engine.plan.sample_prompts import guide_prompt
 from engine.plan.sample_prompts import parse as parse_prompt
@@ -40,10 +41,10 @@ def facts_of(path: Path) -> str:
 
 def first_prompt(draft: Draft) -> str:
     """The project's first sample prompt, or else the guide's."""
-    prompts = draft.value("sample_prompts")
+    prompts, project = draft.value("sample_prompts"), draft.project
     if isinstance(prompts, list | tuple) and prompts:
-        return str(prompts[0])
-    project = draft.project
+        with contextlib.suppress(UserError):  # of a file of prompts, which the checks tell of
+            return expanded([str(prompts[0])], project.path)[0]
     return guide_prompt(project.trigger, project.class_name) if project.class_name else project.trigger
 
 

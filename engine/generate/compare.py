@@ -20,7 +20,7 @@ from engine.plan.objective import as_trained
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.vae import recognise_vae
 
-UNSAID = -1  # no line can ask for this seed
+UNSAID = -2  # no line can ask for this seed
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -34,12 +34,13 @@ def run(context: JobContext) -> dict[str, Any]:
     file = weights.read(lora_path)
     context.announce(devices.describe(device))
     width, height = job.settings.size
-    default = sample_prompts.default_prompt(base.size, width, height, seed=UNSAID)
+    default = sample_prompts.default_prompt(base.size, width, height, UNSAID, job.settings.sample_sampler)
     trigger = job.trigger or file.metadata.get("modelspec.trigger_phrase", "")
     lines = list(job.arguments.get("prompts") or []) or [sample_prompts.guide_prompt(trigger, job.class_name)]
     seeds = [int(s) for s in job.arguments.get("seeds") or [42, 43, 44, 45]]
     strengths = [float(w) for w in job.arguments.get("weights") or [0.0, 1.0]]
     asked = _asked(lines, default, seeds, given=bool(job.arguments.get("seeds")))
+    asked = [sample_prompts.seeded(one, seeds[0], 0, number, context.run.name) for number, one in enumerate(asked)]
 
     cache = (job.project or context.run.path) / "cache"
     vae = recognise_vae(job.settings.vae) if job.settings.vae else None

@@ -1,7 +1,8 @@
 """Pictures from encoded prompts, through diffusers' own SDXL pipeline.
 
-The prompts are encoded beforehand (the text encoders need not be on the GPU), and each picture's starting noise depends
-on its seed alone, so a batch of any size gives the same pictures and training is not disturbed.
+The prompts are encoded beforehand (the text encoders need not be on the GPU). All noise of a picture, at the start and
+what some samplers add on the way, depends on its seed alone, so a batch of any size gives the same pictures and
+training is not disturbed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
+from engine.generate.schedulers import make_scheduler, steps_of
 from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.samplers import DEFAULT
 
 OnStep = Callable[[int, int], None]
 """Called after each denoising step with the steps done and all there are; may raise to interrupt."""
@@ -52,6 +55,7 @@ class Sampler:
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.unet, self.vae, self.device, self.autocast = unet, vae, device, autocast
+        self._scheduler_config = scheduler_config
         self._pipeline = StableDiffusionXLPipeline(
             vae=vae,
             text_encoder=None,
@@ -59,7 +63,7 @@ class Sampler:
             tokenizer=None,
             tokenizer_2=None,
             unet=unet,
-            scheduler=EulerDiscreteScheduler.from_config(scheduler_config),
+            scheduler=make_scheduler(DEFAULT, scheduler_config),
             add_watermarker=False,
         )
         self._pipeline.set_progress_bar_config(disable=True)
@@ -68,16 +72,23 @@ class Sampler:
     def pictures(
         self, prompts: Sequence[EncodedPrompt], on_step: OnStep | None = None, batch: int = 1
     ) -> list[Image.Image]:
-        """One picture for each prompt, in order; prompts that agree in size, steps and guidance share batches."""
+        """One picture for each prompt, in order; those that agree in size, sampler, steps and guidance share batches.
 
-        def kind(index: int) -> tuple[int, int, int, float]:
+        Raises UserError for a sampler that cannot be used.
+        """
+
+        def kind(index: int) -> tuple[int, int, str, int, float]:
             asked = prompts[index].asked
-            return asked.width, asked.height, asked.steps, asked.guidance
+            return asked.width, asked.height, asked.sampler, asked.steps, asked.guidance
+
+        def calls(indices: list[int]) -> int:
+            asked = prompts[indices[0]].asked
+            return steps_of(asked.sampler, self._scheduler_config, asked.steps)
 
         order = sorted(range(len(prompts)), key=kind)
         groups = [list(g) for _, g in groupby(order, key=kind)]
         batches = [g[i : i + batch] for g in groups for i in range(0, len(g), batch)]
-        total = sum(prompts[indices[0]].asked.steps for indices in batches)
+        total = sum(calls(indices) for indices in batches)
         done = 0
 
         def after_step(_pipeline: Any, _number: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +112,9 @@ class Sampler:
     def _latents(self, prompts: list[EncodedPrompt], after_step: Callable[..., dict[str, Any]]) -> Tensor:
         asked = prompts[0].asked
         shape = (4, asked.height // 8, asked.width // 8)
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(p.asked.seed)) for p in prompts]
+        generators = [torch.Generator().manual_seed(p.asked.seed) for p in prompts]
+        noise = [torch.randn(shape, generator=generator) for generator in generators]
+        self._pipeline.scheduler = make_scheduler(asked.sampler, self._scheduler_config)
 
         def stacked(name: str) -> Tensor:
             return torch.stack([getattr(p, name) for p in prompts]).to(self.device, self.unet.dtype)
@@ -116,6 +129,7 @@ class Sampler:
                 height=asked.height,
                 num_inference_steps=asked.steps,
                 guidance_scale=asked.guidance,
+                generator=generators,
                 latents=torch.stack(noise).to(self.device, self.unet.dtype),
                 output_type="latent",
                 callback_on_step_end=after_step,

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.caption_checks import check_captions
-from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
 from engine.plan.disk import check_disk
@@ -20,6 +19,7 @@ from engine.plan.network_checks import check_network
 from engine.plan.objective_checks import check_objective
 from engine.plan.project import Project
 from engine.plan.remedy import set_line
+from engine.plan.sample_checks import check_samples
 from engine.plan.saving_checks import check_saving
 from engine.plan.schedule_checks import check_schedule
 from engine.plan.settings import Settings
@@ -187,9 +187,4 @@ def _saving_and_samples(settings: Settings, project: Project) -> Iterator[Findin
             "The project has no trigger word, so there is no word to call the LoRA by.",
             'Write trigger = "…" under [project] in project.toml and put the word into every caption.',
         )
-    elif settings.sample_prompts and not any(has_word(p, project.trigger) for p in settings.sample_prompts):
-        yield Finding(
-            "sample-without-trigger",
-            f'No sample prompt contains the trigger word "{project.trigger}", so samples will not show what is learnt.',
-            f'Begin one with "{project.trigger}, ".',
-        )
+    yield from check_samples(settings, project)

@@ -54,6 +54,7 @@ _OTHER_NAMES = {
     "optimizer": "optimizer_type",
     "rank": "network_dim",
     "sample_prompt": "sample_prompts",
+    "sampler": "sample_sampler",
     "sdpa": "attention",
     "xformers": "attention",
 }
@@ -67,6 +68,7 @@ _OWN_WORDS = frozenset(
         "optimizer_args",
         "output_name",
         "resolution",
+        "sample_sampler",
         "text_encoder_lr",
         "unet_lr",
     }

@@ -27,6 +27,7 @@ CHANGEABLE = (
     "sample_every_n_steps",
     "sample_every_n_epochs",
     "sample_prompts",
+    "sample_sampler",
     "checkpoint_every_n_steps",
     "keep_last_n_checkpoints",
     "training_comment",

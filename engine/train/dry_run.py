@@ -16,6 +16,7 @@ import torch
 
 from engine.context import JobContext
 from engine.plan.sample_prompts import SamplePrompt
+from engine.plan.samplers import find
 from engine.plan.saving_times import sample_rounds
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
@@ -113,7 +114,7 @@ class DryRun:
 
 
 def _work(asked: SamplePrompt) -> int:
-    return asked.steps * asked.width * asked.height
+    return asked.steps * find(asked.sampler).calls * asked.width * asked.height
 
 
 def _exactly(seconds: float) -> str:

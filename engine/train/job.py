@@ -23,7 +23,7 @@ from engine.lora.start import start_from
 from engine.models.checkpoint import load
 from engine.models.refusals import refuse_what_cannot_be_had
 from engine.models.sdxl import SDXL
-from engine.plan import sample_prompts
+from engine.plan import prompt_files, sample_prompts
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.caption_checks import refused
 from engine.plan.dataset import Dataset, scan
@@ -95,7 +95,7 @@ def planned(context: JobContext, number: int = 0) -> Plan:
     check_precision(settings, device)
     refuse_what_cannot_be_had(settings, device, WEIGHT_DTYPES[settings.mixed_precision])
     refuse_captions(settings)
-    return Plan(settings, base, vae, device, prompts_to_draw(settings, base, job.trigger, job.class_name))
+    return Plan(settings, base, vae, device, prompts_to_draw(settings, base, job.trigger, job.class_name, job.project))
 
 
 def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         context,
         sampler,
         asked[:1] if job.dry_run else asked,
-        sample_prompts.default_prompt(base.size, *settings.size, settings.seed),
+        sample_prompts.default_prompt(base.size, *settings.size, settings.seed, settings.sample_sampler),
         encode,
         network.as_saved,
     )
@@ -278,11 +278,16 @@ def read_dataset(context: JobContext, settings: Settings) -> Dataset:
     return dataset
 
 
-def prompts_to_draw(settings: Settings, base: BaseModel, trigger: str, class_name: str) -> list[SamplePrompt]:
-    """What to draw while training; without own prompts the guide's "TRIGGER, a photo of a CLASS"."""
+def prompts_to_draw(
+    settings: Settings, base: BaseModel, trigger: str, class_name: str, folder: Path | None = None
+) -> list[SamplePrompt]:
+    """What to draw while training; without own prompts the guide's "TRIGGER, a photo of a CLASS". Files of prompts are
+    looked for in `folder`. Raises UserError."""
     width, height = settings.size
-    lines = settings.sample_prompts or (sample_prompts.guide_prompt(trigger, class_name),)
-    default = sample_prompts.default_prompt(base.size, width, height, settings.seed)
+    lines = prompt_files.expanded(settings.sample_prompts, folder) or (
+        sample_prompts.guide_prompt(trigger, class_name),
+    )
+    default = sample_prompts.default_prompt(base.size, width, height, settings.seed, settings.sample_sampler)
     return [sample_prompts.parse(line, default) for line in lines]
 
 

@@ -33,13 +33,14 @@ class SampleMaker:
     def make(self, step: int, again: bool = False) -> bool:
         """The sample pictures after `step`; with `again` only those that are not there yet. False where that failed,
         which is reported and never ends the training, or was stopped."""
-        names = [f"step{step:08d}_{number:02d}_{p.seed}.png" for number, p in enumerate(self.prompts)]
+        prompts = self._seeded(self.prompts, step)
+        names = [f"step{step:08d}_{number:02d}_{p.seed}.png" for number, p in enumerate(prompts)]
         paths = [self.context.run.samples_dir / name for name in names]
         there = [again and path.is_file() for path in paths]
-        missing = [prompt for prompt, known in zip(self.prompts, there, strict=True) if not known]
+        missing = [prompt for prompt, known in zip(prompts, there, strict=True) if not known]
         try:
             pictures = iter(self._pictures(missing) if missing else [])
-            for prompt, path, known in zip(self.prompts, paths, there, strict=True):
+            for prompt, path, known in zip(prompts, paths, there, strict=True):
                 self._keep(prompt, path, None if known else next(pictures), step)
         except Stopped:
             return False  # the loop sees the request itself; these pictures are made when the training goes on
@@ -63,12 +64,20 @@ class SampleMaker:
             wanted = [sample_prompts.with_seed(usual, seed) for usual in self.prompts]
         else:
             wanted = self.prompts
+        wanted = self._seeded(wanted, step, name)
         paths = []
         for number, (asked, picture) in enumerate(zip(wanted, self._pictures(wanted), strict=True)):
             suffix = f"_{number:02d}" if len(wanted) > 1 else ""
             paths.append(self.context.run.samples_dir / f"step{step:08d}_asked_{name}{suffix}.png")
             self._keep(asked, paths[-1], picture, step, asked=True)
         return paths
+
+    def _seeded(self, prompts: Sequence[SamplePrompt], step: int, purpose: str = "") -> list[SamplePrompt]:
+        """Those that want another seed each time have one now."""
+        return [
+            sample_prompts.seeded(prompt, self.default.seed, step, number, purpose)
+            for number, prompt in enumerate(prompts)
+        ]
 
     def _pictures(self, wanted: Sequence[SamplePrompt]) -> list[Image.Image]:
         with self.context.phase("sampling", unit="steps") as progress, self.as_saved():

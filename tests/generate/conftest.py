@@ -35,9 +35,15 @@ def asked(model: SDXL, tmp_path_factory: pytest.TempPathFactory) -> Encode:
     texts = Texts(tmp_path_factory.mktemp("cache"), model, CPU)
 
     def make(
-        prompt: str, seed: int = 1, negative: str = "", size: tuple[int, int] = (64, 64), guidance: float = 3.0
+        prompt: str,
+        seed: int = 1,
+        negative: str = "",
+        size: tuple[int, int] = (64, 64),
+        guidance: float = 3.0,
+        sampler: str = "euler",
+        steps: int = 3,
     ) -> EncodedPrompt:
-        whole = SamplePrompt(prompt, *size, seed, negative, 3, guidance)
+        whole = SamplePrompt(prompt, *size, seed, negative, steps, guidance, sampler)
         return encode(whole, texts.load([prompt, negative], lambda done, total: None))
 
     return make

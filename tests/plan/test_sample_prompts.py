@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from engine.plan.errors import UserError
-from engine.plan.sample_prompts import SamplePrompt, default_prompt, guide_prompt, parse
+from engine.plan.sample_prompts import ANY_SEED, SamplePrompt, default_prompt, guide_prompt, parse, seeded, with_seed
 
 DEFAULT = SamplePrompt("", 1024, 768, 42, steps=30, guidance=7.0)
 
@@ -17,8 +19,10 @@ def test_a_line_without_flags_is_a_prompt() -> None:
 
 
 def test_every_flag() -> None:
-    line = "a cat --n blurry, low - quality --w 512 --h 640 --d 7 --s 12 --l 3.5"
-    assert parse(line, DEFAULT) == SamplePrompt("a cat", 512, 640, 7, "blurry, low - quality", 12, 3.5)
+    line = "a cat --n blurry, low - quality --w 512 --h 640 --d 7 --s 12 --l 3.5 --ss Euler a"
+    whole = SamplePrompt("a cat", 512, 640, 7, "blurry, low - quality", 12, 3.5, "euler_a")
+    assert parse(line, DEFAULT) == whole
+    assert parse("a cat --N blurry, low - quality --W 512 --H 640 --D 7 --S 12 --L 3.5 --SS EULER_A") == whole
 
 
 @pytest.mark.parametrize(
@@ -37,13 +41,18 @@ def test_every_flag() -> None:
         ("--w 512", "prompt", ""),
         ("n is a letter", "prompt", "n is a letter"),  # sd-scripts would take it for a negative prompt
         ("a --n one --n two", "negative", "two"),
+        ("a --d -1", "seed", ANY_SEED),
+        ("a --d Random --s 3", "seed", ANY_SEED),
+        ("a --ss dpm++ 2m karras --s 3", "sampler", "DPM++ 2M Karras"),
+        ("n blurry --s 3", "negative", ""),
+        ("w 512 --s 3", "width", 1024),
     ],
 )
 def test_flags_are_read_with_care(line: str, field: str, value: object) -> None:
     assert getattr(parse(line, DEFAULT), field) == value
 
 
-@pytest.mark.parametrize("line", ["a --zoom 3", "a --ss euler", "a --x", "a --width 512", "a --am ddim"])
+@pytest.mark.parametrize("line", ["a --zoom 3", "a --x", "a --width 512", "a --am ddim"])
 def test_an_unknown_flag_is_named(line: str) -> None:
     flag = line.split()[1]
     with pytest.raises(UserError, match=flag) as error:
@@ -55,8 +64,9 @@ def test_an_unknown_flag_is_named(line: str) -> None:
 @pytest.mark.parametrize(
     "flag",
     [
-        "--d -1", "--d -5", "--d 1.5", "--d 9223372036854775808", "--d x", "--d", "--w 10", "--w 100000", "--w wide",
+        "--d -2", "--d -5", "--d 1.5", "--d 9223372036854775808", "--d x", "--d", "--w 10", "--w 100000", "--w wide",
         "--h -64", "--s ten", "--s 2.5", "--l nan", "--l inf", "--l -1", "--l 1e9", "--l x", "--l",
+        "--ss", "--ss eular q",
     ],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_what_would_do(flag: str) -> None:
@@ -67,6 +77,29 @@ def test_a_bad_value_is_named_with_what_would_do(flag: str) -> None:
     assert error.value.hint
     assert "literal" not in error.value.hint
     assert "convert" not in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("flag", "instead"),
+    [("--g 3.5", "--l"), ("--cn a.png", "words"), ("--fs 3", "--ss"), ("--CTR 1", "--l"), ("--rcfg 1", "--l")],
+)
+def test_a_flag_of_other_models_is_named_with_what_to_use(flag: str, instead: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse(f"a cat {flag} --s 3", DEFAULT)
+    assert error.value.code == "bad-prompt-line"
+    assert re.search(rf"{flag.split(maxsplit=1)[0]} is (the|where)", error.value.message)
+    assert instead in error.value.hint
+
+
+def test_another_seed_each_time_follows_from_the_training_alone() -> None:
+    asked = parse("a cat --d -1", DEFAULT)
+    seeds = {seeded(asked, 7, step, position).seed for step in (0, 2, 4) for position in (0, 1)}
+    assert len(seeds) == 6
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert seeded(asked, 7, 2, 1) == seeded(asked, 7, 2, 1)
+    assert seeded(asked, 8, 2, 1) != seeded(asked, 7, 2, 1) != seeded(asked, 7, 2, 1, "asked")
+    fixed = with_seed(asked, 3)
+    assert seeded(fixed, 7, 2, 1) == fixed
 
 
 def test_what_a_stranger_wrote_is_made_harmless() -> None:

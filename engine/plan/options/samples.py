@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pydantic import field_validator
 
+from engine.plan.errors import UserError
 from engine.plan.option import OptionGroup, option
 from engine.plan.sample_prompts import parse as parse_prompt
+from engine.plan.samplers import DEFAULT
+from engine.plan.samplers import find as find_sampler
+from engine.plan.samplers import names as sampler_names
 
 
 class SampleOptions(OptionGroup):
@@ -32,10 +36,19 @@ class SampleOptions(OptionGroup):
     )
     sample_prompts: tuple[str, ...] = option(
         (), "Prompts for samples", "Samples",
-        "What the samples show, with \" | \" between two prompts; --w, --h, --d (seed), --s (steps), --l (guidance) "
-        "and --n (negative prompt) may follow each. Left empty: TRIGGER, a photo of a CLASS.",
+        "What the samples show, with \" | \" between two prompts; --w, --h, --d (seed), --s (steps), --l (guidance), "
+        "--ss (sampler) and --n (negative prompt) may follow each. A path ending in .txt, .toml or .json is read as "
+        "sd-scripts' file of prompts. Left empty: TRIGGER, a photo of a CLASS.",
         usual="1 to 4 prompts", guide="your trigger word, a photo of a man.",
-        page="samples", words="preview pictures trigger",
+        page="samples", words="preview pictures trigger file txt toml json",
+    )
+    sample_sampler: str = option(
+        DEFAULT, "Sampler for samples", "Samples",
+        "How a sample gets from noise to a picture. It touches only what you see, never what is learnt; take the one "
+        "that you will draw with to see the same. Those with \"a\" or SDE add new noise at every step.",
+        usual="euler, euler_a or DPM++ 2M Karras", guide="not set",
+        page="samples", words="sampler scheduler euler ancestral dpm karras ddim preview",
+        known=sampler_names(), otherwise="another name of one of these, such as A1111's \"Euler a\"",
     )
     # fmt: on
 
@@ -47,6 +60,14 @@ class SampleOptions(OptionGroup):
         if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
             return tuple(line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
         return tuple(lines) if isinstance(lines, list) else lines
+
+    @field_validator("sample_sampler")
+    @classmethod
+    def _known_sampler(cls, value: str) -> str:
+        try:
+            return find_sampler(value).name
+        except UserError as error:
+            raise UserError("bad-value", f"sample_sampler: {error.message}", error.hint) from None
 
     @field_validator("sample_prompts")
     @classmethod
