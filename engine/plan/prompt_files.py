@@ -1,7 +1,8 @@
 """Files of sample prompts, as sd-scripts' `--sample_prompts` reads them (`train_util.load_prompts`).
 
 `.txt`: a prompt line a line, `#` before comments. `.json`: a list of lines or of tables. `.toml`: what all prompts
-share under `[prompt]`, and a `[[prompt.subset]]` for each. All become prompt lines, so that a run keeps them word for word.
+share under `[prompt]`, and a `[[prompt.subset]]` for each. All become prompt lines, which a run keeps word
+for word.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ Each is a scheduler of diffusers with a few arguments; this is the one place tha
 from __future__ import annotations
 
 import difflib
-import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from engine.plan.errors import UserError
 
@@ -30,12 +30,14 @@ class KnownSampler:
     calls: int = 1
 
 
-_KARRAS = {"use_karras_sigmas": True}
+_KARRAS: dict[str, object] = {"use_karras_sigmas": True}
 # Latents are not limited to ±1, as pixels are; DDIM's own default would cut them there.
-_UNCLIPPED = {"clip_sample": False, "set_alpha_to_one": False}
-_SDE = {"algorithm_type": "sde-dpmsolver++"}
+_UNCLIPPED: dict[str, object] = {"clip_sample": False, "set_alpha_to_one": False}
+_SDE: dict[str, object] = {"algorithm_type": "sde-dpmsolver++"}
 # diffusers refuses to walk this one down to no noise at all.
-_FIRST_DPM = {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}
+_FIRST_DPM: dict[str, object] = {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}
+_PLUS: dict[str, object] = {"algorithm_type": "dpmsolver++"}
+_WHOLE: dict[str, object] = {"lower_order_final": True}  # diffusers would do it all the same, and complain
 _LMS, _DPM2 = "LMSDiscreteScheduler", "KDPM2DiscreteScheduler"
 _DPM2_A = "KDPM2AncestralDiscreteScheduler"
 _MULTI, _SINGLE = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
@@ -50,13 +52,13 @@ SAMPLERS: tuple[KnownSampler, ...] = (
     KnownSampler("dpm_2", _DPM2, also=("k_dpm_2",), calls=2),
     KnownSampler("dpm_2_a", _DPM2_A, also=("k_dpm_2_a",), calls=2),
     KnownSampler("dpmsolver", _MULTI, _FIRST_DPM),
-    KnownSampler("dpmsolver++", _MULTI, {"algorithm_type": "dpmsolver++"}, ("DPM++ 2M",)),
-    KnownSampler("dpmsingle", _SINGLE, {"lower_order_final": True}),
-    KnownSampler("DPM++ 2M Karras", _MULTI, {"algorithm_type": "dpmsolver++"} | _KARRAS, ("dpmsolver++ karras",)),
+    KnownSampler("dpmsolver++", _MULTI, _PLUS, ("DPM++ 2M",)),
+    KnownSampler("dpmsingle", _SINGLE, _WHOLE),
+    KnownSampler("DPM++ 2M Karras", _MULTI, _PLUS | _KARRAS, ("dpmsolver++ karras",)),
     KnownSampler("DPM++ 2M SDE", _MULTI, _SDE),
     KnownSampler("DPM++ 2M SDE Karras", _MULTI, _SDE | _KARRAS),
-    KnownSampler("DPM++ SDE", _SINGLE, _SDE | {"lower_order_final": True}),
-    KnownSampler("DPM++ SDE Karras", _SINGLE, _SDE | {"lower_order_final": True} | _KARRAS),
+    KnownSampler("DPM++ SDE", _SINGLE, _SDE | _WHOLE),
+    KnownSampler("DPM++ SDE Karras", _SINGLE, _SDE | _WHOLE | _KARRAS),
     KnownSampler("DPM2 Karras", _DPM2, _KARRAS, calls=2),
     KnownSampler("DPM2 a Karras", _DPM2_A, _KARRAS, calls=2),
     KnownSampler("LMS Karras", _LMS, _KARRAS, needs="scipy"),
@@ -91,7 +93,7 @@ def names() -> tuple[str, ...]:
 
 def require(sampler: KnownSampler) -> None:
     """Raises UserError `sampler-needs-package` where the package that diffusers wants for it is not installed."""
-    if sampler.needs and importlib.util.find_spec(sampler.needs) is None:
+    if sampler.needs and find_spec(sampler.needs) is None:
         raise UserError(
             "sampler-needs-package",
             f"The sampler {sampler.name} needs the package {sampler.needs}, which is not installed.",

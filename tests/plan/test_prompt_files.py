@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -90,6 +89,6 @@ def test_the_checks_tell_of_a_file_and_look_into_it(project: Project, monkeypatc
     assert found(sample_prompts=["prompts.txt"]) == {"sample-without-trigger": "warning"}
     (project.path / "prompts.txt").write_text("ohwx man\n")
     assert found(sample_prompts=["prompts.txt"]) == {}
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("engine.plan.samplers.find_spec", lambda name: None)
     assert found(sample_sampler="lms") == {"sampler-needs-package": "warning"}
     assert found(sample_prompts=["ohwx man --ss lms"]) == {"sampler-needs-package": "warning"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from engine.plan.errors import UserError
@@ -67,12 +65,12 @@ def test_an_unknown_one_is_named_with_what_comes_near() -> None:
 
 
 def test_one_whose_package_is_missing_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("engine.plan.samplers.find_spec", lambda name: None)
     with pytest.raises(UserError, match="lms needs the package scipy") as error:
         require(find("LMS"))
     assert "euler" in error.value.hint
     require(find("euler"))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr("engine.plan.samplers.find_spec", lambda name: object())
     require(find("LMS"))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL, EulerAncestralDiscreteScheduler
 
 import engine.train.job as job_module
 import engine.train.loop as loop_module
@@ -175,6 +176,46 @@ def test_samples_that_fail_are_a_warning_and_training_goes_on(
     assert same(run.lora, plain.lora)
     assert not run.of("sample")
     assert [e["state"] for e in run.of("phase") if e["name"] == "sampling"][-1] == "end"
+
+
+def test_neither_a_full_graphics_card_nor_a_broken_sampler_ends_a_training(
+    train: Trainer, plain: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At first there is no memory to decode with, after one step the sampler breaks, and then all goes well."""
+    decode, step, calls = AutoencoderKL.decode, EulerAncestralDiscreteScheduler.step, {"decode": 0, "step": 0}
+
+    def decoding(vae: AutoencoderKL, *rest: Any, **options: Any) -> Any:
+        calls["decode"] += 1
+        if calls["decode"] == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 4.00 GiB.\nand many details")
+        return decode(vae, *rest, **options)
+
+    def stepping(scheduler: EulerAncestralDiscreteScheduler, *rest: Any, **options: Any) -> Any:
+        calls["step"] += 1
+        if calls["step"] == 2:
+            raise IndexError("index 3 is out of bounds")
+        return step(scheduler, *rest, **options)
+
+    monkeypatch.setattr(AutoencoderKL, "decode", decoding)
+    monkeypatch.setattr(EulerAncestralDiscreteScheduler, "step", stepping)
+    run = train(sample_at_first=True, sample_every_n_steps=1, sample_prompts=("a --s 1 --ss Euler a",))
+    assert (run.end["status"], run.code) == ("finished", 0)
+    messages = [event["message"] for event in run.of("warning") if event["code"] == "sample-failed"]
+    assert [re.sub(".*at step ", "", message)[:2] for message in messages] == ["0 ", "1 "]
+    assert "out of memory" in messages[0]
+    assert "out of bounds" in messages[1]
+    assert [event["step"] for event in run.of("sample")] == [2, 3]
+    assert same(run.lora, plain.lora)
+
+
+def test_a_sampler_without_its_package_is_a_warning(
+    train: Trainer, plain: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.plan.samplers.find_spec", lambda name: None)
+    run = train(sample_every_n_steps=3, sample_prompts=("a --s 1",), sample_sampler="LMS")
+    assert (run.end["status"], run.code) == ("finished", 0)
+    assert "scipy, which is not installed" in run.warnings["sample-failed"]
+    assert same(run.lora, plain.lora)
 
 
 # --------------------------------------------------------------------------------------------------------------- names

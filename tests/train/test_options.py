@@ -155,6 +155,26 @@ def test_option_sample_prompts(sampled: Trained) -> None:
     assert default == expected
 
 
+def test_prompts_of_a_file_are_drawn(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("# two\na cat --s 3\na dog --ss heun\n", encoding="utf-8")
+    values = settings(resolution="96,64", sample_prompts="prompts.txt", sample_sampler="ddim")
+    cat, dog = prompts_to_draw(values, base_of(tmp_path), "ohwx", "man", tmp_path)
+    assert (cat.prompt, cat.steps, cat.sampler, cat.width) == ("a cat", 3, "ddim", 96)
+    assert (dog.prompt, dog.sampler) == ("a dog", "heun")
+
+
+def test_option_sample_sampler(train: Trainer, sampled: Trained) -> None:
+    line = "a cat --s 2 --w 64 --h 96 --d 5"
+    prompts = (line, f"{line} --ss Euler", "a cat --s 1 --d -1")
+    run = train(sample_at_first=True, sample_every_n_steps=3, sample_prompts=prompts, sample_sampler="Euler a")
+    usual = (sampled.run.samples_dir / "step00000000_00_5.png").read_bytes()
+    assert (run.run.samples_dir / "step00000000_00_5.png").read_bytes() != usual
+    assert (run.run.samples_dir / "step00000000_01_5.png").read_bytes() == usual  # the line knows better
+    first, second = (event["seed"] for event in run.of("sample") if "_02_" in event["path"])
+    assert first != second
+    assert 0 <= first < 2**32
+
+
 def test_samples_change_nothing_in_the_training(train: Trainer, sampled: Trained) -> None:
     from tests.training import same
 
