@@ -51,7 +51,7 @@ def respelt(file: LoraFile, targets: Iterable[Target]) -> LoraFile:
             "Only LoRA and LoCon files can be used here; lora-tui inspect says what is in it.",
         )
     tensors, used = dict(file.tensors), dict[str, Tensor]()
-    alphas = _alphas(file.metadata)
+    alphas = _Alphas(file.metadata)
     for target in targets:
         for down, up, alpha in _spellings(target):
             if down in tensors and up in tensors:
@@ -59,7 +59,7 @@ def respelt(file: LoraFile, targets: Iterable[Target]) -> LoraFile:
                 used[f"{target.stem}.lora_down.weight"] = tensors.pop(down)
                 used[f"{target.stem}.lora_up.weight"] = tensors.pop(up)
                 own = tensors.pop(alpha, None)
-                whole = alphas.get(target.part)
+                whole = alphas.of(target.part, target.name)
                 if own is not None or whole is not None or not down.startswith(target.stem):
                     used[f"{target.stem}.alpha"] = (
                         own if own is not None else torch.tensor(float(whole if whole is not None else rank))
@@ -72,7 +72,7 @@ def plainly(file: LoraFile) -> LoraFile:
     """The layers of a file of PEFT or diffusers in sd-scripts' form, without knowing the models: dots become
     underscores, so these are not the names that programs look for. What has that form already stays as it is.
     """
-    tensors, alphas = dict(file.tensors), _alphas(file.metadata)
+    tensors, alphas = dict(file.tensors), _Alphas(file.metadata)
     for name in file.tensors:
         for down, up in _SIDES:
             if not name.endswith(down) or f"{name.removesuffix(down)}{up}" not in file.tensors:
@@ -83,8 +83,8 @@ def plainly(file: LoraFile) -> LoraFile:
             tensors[f"{stem}.lora_down.weight"] = tensors.pop(name)
             tensors[f"{stem}.lora_up.weight"] = tensors.pop(f"{layer}{up}")
             alpha = tensors.pop(f"{layer}.alpha", None)
-            if alpha is None and part in alphas:
-                alpha = torch.tensor(alphas[part])
+            if alpha is None and (whole := alphas.of(part, rest)) is not None:
+                alpha = torch.tensor(whole)
             if alpha is not None:
                 tensors[f"{stem}.alpha"] = alpha
     return LoraFile(tensors, file.metadata)
@@ -113,15 +113,23 @@ def _spellings(target: Target) -> Iterator[tuple[str, str, str]]:
                 yield f"{owner}{name}{down}", f"{owner}{name}{up}", f"{owner}{name}.alpha"
 
 
-def _alphas(metadata: Mapping[str, str]) -> dict[Part, float]:
-    """Alpha by part, as diffusers writes PEFT's configuration into the header (`lora_adapter_metadata`)."""
-    try:
-        said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except (ValueError, RecursionError):
-        return {}
-    found: dict[Part, float] = {}
-    for part, owners in _OWNERS.items():
-        value = said.get(f"{owners[0]}lora_alpha") if isinstance(said, dict) else None
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _GREATEST_ALPHA:
-            found[part] = float(value)
-    return found
+class _Alphas:
+    """Alpha by layer, as diffusers writes PEFT's configuration into the header (`lora_adapter_metadata`)."""
+
+    def __init__(self, metadata: Mapping[str, str]) -> None:
+        try:
+            said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+        except (ValueError, RecursionError):
+            said = {}
+        self._said: dict[str, object] = said if isinstance(said, dict) else {}
+
+    def of(self, part: Part, layer: str) -> float | None:
+        """Of one layer of a part; None where the header says nothing."""
+        owner = _OWNERS[part][0]
+        usual, others = self._said.get(f"{owner}lora_alpha"), self._said.get(f"{owner}alpha_pattern")
+        short = layer.removeprefix("text_model.")
+        if isinstance(others, dict):
+            usual = next((others[key] for key in (short, f"^{short}", layer, f"^{layer}") if key in others), usual)
+        if not isinstance(usual, int | float) or isinstance(usual, bool) or not abs(usual) < _GREATEST_ALPHA:
+            return None
+        return float(usual)
