@@ -12,6 +12,7 @@ from engine.plan.safetensors_header import read_header
 from engine.plan.sample_prompts import guide_prompt
 from engine.plan.sample_prompts import parse as parse_prompt
 from engine.runs.folder import RunFolder, create
+from lora_tui.conversion import FORMATS
 from lora_tui.draft import Draft
 from lora_tui.follow import project_job, start
 from lora_tui.readable import size
@@ -81,3 +82,10 @@ def start_comparison(draft: Draft, lora: Path, prompt: str, seed: int, weight: f
 def name_of_copy(text: str) -> str:
     """A name for the copy of a LoRA; "" for its own. Raises UserError where a file cannot be called so."""
     return file_stem(Path(text), text) if text else ""
+
+
+def format_of(text: str) -> str:
+    """A format that was typed. Raises UserError where there is none of the name."""
+    if text.strip().lower() in FORMATS:
+        return text.strip().lower()
+    raise UserError("bad-value", f"The format is {' or '.join(FORMATS)}.")

@@ -24,32 +24,39 @@ SHOWN = 6  # folders that were found, in one line
 @click.argument("what", metavar="RUN|LORA")
 @click.option("--to", "directory", default=None, metavar="DIR", help="Where to; without it you are told what there is.")
 @click.option("--name", default="", help="What it is called there, instead of its own name.")
+@click.option("--format", "form", type=click.Choice(["kohya", "diffusers"]), default="kohya", help="How it is written.")
 @click.option("--project", default=None, metavar="DIR", help="The project RUN is in, if not the folder you are in.")
 @json_option
 @click.pass_context
 def command(
-    context: click.Context, what: str, directory: str | None, name: str, project: str | None, as_json: bool
+    context: click.Context, what: str, directory: str | None, name: str, form: str, project: str | None, as_json: bool
 ) -> None:
     """Copy the LoRA of RUN, or the file LORA, into DIR, for example the LoRA folder of ComfyUI, Forge or A1111.
 
     RUN is a path, a run's name in the project, or `last`. Of a run that is not finished the newest LoRA is taken.
-    Nothing is overwritten: where another LoRA has the name, this one becomes NAME-2.
+    Nothing is overwritten: where another LoRA has the name, this one becomes NAME-2. The format kohya, in which it was
+    trained, is what those programs and sd-scripts read; diffusers reads it too, and has a format of its own.
     """
-    from engine.plan.export import export, file_stem, prompt_text
+    from engine.plan.export import file_stem, prompt_text
+    from lora_tui.conversion import export_as
+    from lora_tui.follow import run_job
 
     if not directory:
         output.fail(_where_to(), as_json)
         context.exit(USAGE)
     lora = _lora(what, project)
-    exported = export(lora, Path(directory), name)
+    exported = export_as(form, lora, Path(directory), name, lambda run: run_job(run, lora.name).done())
     if exported.stem != file_stem(lora, name):
         output.tell(f"Another {file_stem(lora, name)}.safetensors is there already, so this one is {exported.name}.")
-    prompt = prompt_text(exported.stem)
+    prompt = prompt_text(exported.stem) if form == "kohya" else None  # other programs do not read diffusers' format
     if as_json:
-        output.answer({"lora": exported, "name": exported.stem, "prompt": prompt})
+        output.answer({"lora": exported, "name": exported.stem, "prompt": prompt, "format": form})
         return
     output.say(f"LoRA    {exported}")
-    output.say(f"Prompt  {prompt}  (A1111 and Forge; in ComfyUI choose the file in a Load LoRA node)")
+    if prompt is not None:
+        output.say(f"Prompt  {prompt}  (A1111 and Forge; in ComfyUI choose the file in a Load LoRA node)")
+    else:
+        output.say("In Python  pipeline.load_lora_weights(FILE)  (A1111, Forge and ComfyUI read only the kohya format)")
 
 
 def _where_to() -> UserError:

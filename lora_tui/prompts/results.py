@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from engine.plan.errors import UserError
-from engine.plan.export import export, prompt_text, usual_folders
+from engine.plan.export import prompt_text, usual_folders
 from lora_tui.aside import or_error
+from lora_tui.conversion import FORMATS, export_as
 from lora_tui.fetch_home import connection, fetch_line
 from lora_tui.loras import (
     FIRST_SEED,
     facts_of,
     first_prompt,
+    format_of,
     loras_of,
     prompt_of,
     seed_of,
@@ -100,10 +102,14 @@ class ResultsStep(PlainStep):
         if (chosen := number_in(text)) is not None and 1 <= chosen <= len(places):
             self._export(lora, places[chosen - 1].folder, name)
         elif text:
-            self._export(lora, Path(clean(text)), name)
+            form = self._ask("Format, kohya or diffusers", FORMATS[0], format_of)
+            self._export(lora, Path(clean(text)), name, form)
 
-    def _export(self, lora: Path, folder: Path, name: str) -> None:
-        copied = or_error(partial(export, lora, folder, name), "It could not be copied")
+    def _export(self, lora: Path, folder: Path, name: str, form: str = FORMATS[0]) -> None:
+        if form != FORMATS[0]:
+            self.talk.say("Converting it, which takes some seconds.")
+        copying = partial(export_as, form, lora, folder, name)
+        copied = or_error(copying, "It could not be copied")
         if isinstance(copied, UserError) and copied.code == "no-such-folder":
             self.talk.say(f"There is no folder {folder}.")
             if not self.talk.sure("Make it, and copy the LoRA there?"):
@@ -113,12 +119,13 @@ class ResultsStep(PlainStep):
             except (OSError, ValueError) as error:
                 self.talk.say(f"Error: the folder could not be made: {error}")
                 return
-            copied = or_error(partial(export, lora, folder, name), "It could not be copied")
+            copied = or_error(copying, "It could not be copied")
         if isinstance(copied, UserError):
             self.talk.say(f"Error: {copied}")
             return
         self.talk.say(f"Copied: {copied}")
-        self.talk.say(f"In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
+        if form == FORMATS[0]:
+            self.talk.say(f"In a prompt of A1111 or Forge write {prompt_text(copied.stem)}")
 
     def do_home(self, rest: str) -> None:
         lora = self.chosen

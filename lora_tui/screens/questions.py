@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from engine.plan.errors import inert
 from lora_tui.screens.dialogs import Ask, Choice, Question
 
 MORE_EPOCHS = 2  # proposed for a run that is finished
@@ -28,6 +31,12 @@ def stop(dry_run: bool = False) -> Question:
         Choice("stop-after-epoch", "Stop after this epoch", "with a LoRA of the whole epoch"),
     ]
     return Question("Stop the training?", choices)
+
+
+def make_folder(folder: Path) -> Question:
+    """Answers "yes" to make the folder that the LoRA was to be copied to, or ""."""
+    choices = [Choice("", "No"), Choice("yes", "Make it, and copy the LoRA there")]
+    return Question(f"There is no folder {inert(folder)}", choices)
 
 
 def sample(prompt: str) -> Ask:

@@ -13,13 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from engine.plan.errors import UserError, inert
-from engine.plan.export import Destination, export, prompt_text, usual_folders
+from engine.plan.export import Destination, prompt_text, usual_folders
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.state import RunView
 from lora_tui.aside import aside, or_error
 from lora_tui.clipboard import copy
 from lora_tui.comparisons import Comparison, comparison, last_comparison
+from lora_tui.conversion import FOR_WHOM, FORMATS, export_as
 from lora_tui.fetch_home import FetchLine, connection, fetch_line
 from lora_tui.loras import (
     FIRST_SEED,
@@ -34,8 +35,9 @@ from lora_tui.loras import (
 )
 from lora_tui.paths import clean
 from lora_tui.progress import at_work
+from lora_tui.screens import questions
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
-from lora_tui.screens.sentences import Says
+from lora_tui.screens.sentences import Says, how_drawn
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
@@ -63,7 +65,7 @@ class ResultsPage(FormPage):
         super().__init__(pages)  # type: ignore[arg-type]
         self.chosen: Path | None = None
         self.prompt, self.seed, self.weight = "", FIRST_SEED, 1.0
-        self.export_name, self.export_to = "", ""
+        self.export_name, self.export_to, self.export_format = "", "", FORMATS[0]
         self._remembered()
         self.destinations: list[Destination] = []
         self._loras: list[Path] = []
@@ -137,6 +139,8 @@ class ResultsPage(FormPage):
         for number, place in enumerate(self.destinations):
             rows.append(Row(f"to {number}", f"Copy to {place.program}", aside=inert(place.folder), kind="action"))
         rows.append(Row("folder", "Copy to a folder", self.export_to, kind="path"))
+        form = self.export_format
+        rows.append(Row("format", "Format in that folder", form, aside=FOR_WHOM[form], kind="choice"))
         if self.chosen is not None:
             rows.append(Row("words", "Copy the words for a prompt", aside=inert(self._words()), kind="action"))
             if self._fetch is not None:
@@ -203,14 +207,7 @@ class ResultsPage(FormPage):
         seen = self._view.refresh()
         self._drawn = comparison(self._view.run, seen)
         if seen.over:
-            self._view = None
-            if seen.state == "finished":
-                self._news = ("ok", f"Drawn: {self.key('large')} shows without and with, large.")
-            end = seen.snapshot.end
-            if seen.state == "stopped":
-                self._news = ("!", "Stopped.")
-            elif seen.state != "finished":
-                self._news = ("x", f"{inert(end.message)} {inert(end.hint)}" if end is not None else "The engine died.")
+            self._view, self._news = None, how_drawn(seen, self.key("large"))
         if self.is_current:
             self.show_all()
 
@@ -287,12 +284,16 @@ class ResultsPage(FormPage):
             self._copy(self._fetch.command)
         elif what == "to":
             self._export(self.destinations[int(rest)].folder)
+        elif what == "format":
+            self.on_form_stepped(Form.Stepped(what, 1))
 
     def on_form_stepped(self, event: Form.Stepped) -> None:
         if event.key == "seed":
             self.seed = max(0, self.seed + event.by)
         elif event.key == "weight":
             self.weight = round(max(-2.0, min(2.0, self.weight + event.by * WEIGHT_STEP)), 2)
+        elif event.key == "format":
+            self.export_format = FORMATS[FORMATS.index(self.export_format) - 1]
         self._keep()
         self.show_all()
 
@@ -313,7 +314,7 @@ class ResultsPage(FormPage):
             self._keep()
             self.show_all()
             if self.export_to:
-                self._export(Path(self.export_to))
+                self._export(Path(self.export_to), self.export_format)
             return
         text = event.text.strip()
         try:
@@ -340,6 +341,7 @@ class ResultsPage(FormPage):
             "weight": f"{self.weight:g}",
             "as": self.export_name,
             "to": self.export_to,
+            "format": self.export_format,
         }
         self.draft.beside.remember("results", words)
 
@@ -347,6 +349,7 @@ class ResultsPage(FormPage):
         said = {name: text for name, text in self.draft.beside.remembered("results").items() if isinstance(text, str)}
         self.prompt, self.export_name = said.get("prompt", ""), said.get("as", "")
         self.export_to = said.get("to", "")
+        self.export_format = said.get("format", "") if said.get("format") in FORMATS else FORMATS[0]
         with contextlib.suppress(UserError):
             self.seed = seed_of(said.get("seed", ""))
         with contextlib.suppress(UserError):
@@ -358,20 +361,15 @@ class ResultsPage(FormPage):
         except UserError as error:
             self.say("x", f"The terminal was asked to copy it. {error}")
 
-    def _export(self, folder: Path) -> None:
+    def _export(self, folder: Path, form: str = FORMATS[0]) -> None:
         if self.chosen is None:
             self.say("!", "There is no LoRA yet.")
             return
-        lora, name = self.chosen, self._export_name()
-        self.say("ok", "Copying…")
-        aside(
-            lambda: or_error(lambda: export(lora, folder, name), "It could not be copied"),
-            partial(self._exported, folder),
-        )
+        copying = partial(export_as, form, self.chosen, folder, self._export_name())
+        self.say("ok", "Copying…" if form == FORMATS[0] else "Converting and copying, some seconds…")
+        aside(lambda: or_error(copying, "It could not be copied"), partial(self._exported, folder, form))
 
-    def _offer_to_make(self, folder: Path) -> None:
-        from lora_tui.screens.dialogs import Choice, Question
-
+    def _offer_to_make(self, folder: Path, form: str) -> None:
         def chosen(answer: str | None) -> None:
             if not answer:
                 if str(folder) == self.export_to:
@@ -382,17 +380,19 @@ class ResultsPage(FormPage):
             except (OSError, ValueError) as error:
                 self.say("x", f"The folder could not be made: {error}")
             else:
-                self._export(folder)
+                self._export(folder, form)
 
-        choices = [Choice("", "No"), Choice("yes", "Make it, and copy the LoRA there")]
-        self.app.push_screen(Question(f"There is no folder {inert(folder)}", choices), chosen)
+        self.app.push_screen(questions.make_folder(folder), chosen)
 
-    def _exported(self, folder: Path, copied: Path | UserError) -> None:
+    def _exported(self, folder: Path, form: str, copied: Path | UserError) -> None:
         if isinstance(copied, UserError):
             self.say("x", str(copied))
             if copied.code == "no-such-folder":
-                self._offer_to_make(folder)
+                self._offer_to_make(folder, form)
             return
-        self._copied = copied
-        self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {self._words(copied.stem)}")
+        if form == FORMATS[0]:
+            self._copied = copied
+            self._news = ("ok", f"Copied. In a prompt of A1111 or Forge write {self._words(copied.stem)}")
+        else:
+            self._copied, self._news = None, ("ok", f"Copied for diffusers: {inert(copied)}")
         self.show_all()

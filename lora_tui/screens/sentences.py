@@ -225,3 +225,13 @@ def _indented(text: Text) -> Text:
     moved = line(" ")
     moved.append_text(text)
     return moved
+
+
+def how_drawn(seen: Observation, key: str) -> Says:
+    """What came of a comparison that is over; `key` shows it large."""
+    end = seen.snapshot.end
+    if seen.state == "finished":
+        return "ok", f"Drawn: {key} shows without and with, large."
+    if seen.state == "stopped":
+        return "!", "Stopped."
+    return "x", f"{inert(end.message)} {inert(end.hint)}" if end is not None else "The engine died."

@@ -53,7 +53,12 @@ def finished(project: Path) -> RunFolder:
 def test_the_finished_lora_of_a_run(lora_tui, project, finished, place):
     answer = lora_tui("export", finished.path, "--to", place, "--json")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.json == {"lora": str(place / "zibo.safetensors"), "name": "zibo", "prompt": "<lora:zibo:1>"}
+    assert answer.json == {
+        "lora": str(place / "zibo.safetensors"),
+        "name": "zibo",
+        "prompt": "<lora:zibo:1>",
+        "format": "kohya",
+    }
     copied = place / "zibo.safetensors"
     assert copied.read_bytes() == (finished.output_dir / "zibo.safetensors").read_bytes()
 
@@ -88,6 +93,7 @@ def test_a_lora_file(lora_tui, tmp_path, place):
         "lora": str(place / "Größe 2.safetensors"),
         "name": "Größe 2",
         "prompt": "<lora:Größe 2:1>",
+        "format": "kohya",
     }
     assert answer.out.isascii()
 
@@ -151,7 +157,12 @@ def test_a_log_cannot_name_a_file_outside_the_run(lora_tui, project, tmp_path, p
 def test_another_lora_of_the_name_is_left_and_it_is_said(lora_tui, finished, place):
     there = lora_file(place / "zibo.safetensors").read_bytes()
     answer = lora_tui("export", finished.path, "--to", place, "--json")
-    assert answer.json == {"lora": str(place / "zibo-2.safetensors"), "name": "zibo-2", "prompt": "<lora:zibo-2:1>"}
+    assert answer.json == {
+        "lora": str(place / "zibo-2.safetensors"),
+        "name": "zibo-2",
+        "prompt": "<lora:zibo-2:1>",
+        "format": "kohya",
+    }
     assert "zibo-2.safetensors" in answer.err
     assert (place / "zibo.safetensors").read_bytes() == there
     again = lora_tui("export", finished.path, "--to", place, "--json")
@@ -260,3 +271,53 @@ def test_without_a_folder_and_without_any_it_says_where_they_usually_are(lora_tu
 def test_something_to_export_must_be_named(lora_tui, place):
     answer = lora_tui("export", "--to", place, "--json")
     assert (answer.code, answer.json["error"]["code"]) == (2, "usage")
+
+
+# ------------------------------------------------------------------------------------------------ diffusers' format
+def small_lora(path: Path) -> Path:
+    """One layer of SDXL, of rank 2 and alpha 1: (4, 2) ups of ones."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    stem = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    tensors = {
+        f"{stem}.lora_down.weight": np.ones((2, 4), np.float16),
+        f"{stem}.lora_up.weight": np.ones((4, 2), np.float16),
+        f"{stem}.alpha": np.array(1, np.float16),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, {"ss_output_name": "zibo"})
+    return path
+
+
+def test_in_diffusers_format_by_a_real_engine(lora_tui, tmp_path, place):
+    from safetensors.numpy import load_file
+
+    from engine.runs.places import cache_dir
+
+    lora = small_lora(tmp_path / "zibo.safetensors")
+    before = lora.read_bytes()
+    answer = lora_tui("export", lora, "--to", place, "--format", "diffusers", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json == {
+        "lora": str(place / "zibo.safetensors"),
+        "name": "zibo",
+        "prompt": None,
+        "format": "diffusers",
+    }
+    made = load_file(place / "zibo.safetensors")
+    layer = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    assert set(made) == {f"{layer}.lora_A.weight", f"{layer}.lora_B.weight"}
+    assert float(made[f"{layer}.lora_B.weight"].max()) == 0.5  # alpha is in it
+    assert lora.read_bytes() == before
+    assert not list((cache_dir() / "runs").glob("*/output/*"))  # nothing of its size stays behind
+
+
+def test_in_diffusers_format_what_cannot_be_done_is_said_before_an_engine_starts(
+    lora_tui, finished, place, monkeypatch
+):
+    monkeypatch.setattr("lora_tui.follow.run_job", lambda *_: pytest.fail("an engine was started"))
+    for arguments, code in ((["--to", place / "no"], "no-such-folder"), (["--to", place, "--name", "a/b"], "bad-name")):
+        answer = lora_tui("export", finished.path, *arguments, "--format", "diffusers", "--json")
+        assert (answer.code, answer.json["error"]["code"]) == (1, code)
+    assert lora_tui("export", finished.path, "--to", place, "--format", "peft").code == 2

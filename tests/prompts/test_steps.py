@@ -233,7 +233,7 @@ def test_a_lora_is_chosen_and_exported_to_a_program(
     program.mkdir(parents=True)
     monkeypatch.setattr("lora_tui.prompts.results.usual_folders", lambda: [Destination("ComfyUI", program)])
     monkeypatch.setenv("SSH_CONNECTION", "8.8.8.8 5 9.9.9.9 2222")
-    said = converse(folder, "g 9", "2", "export", "mine", "1", "export", "", str(tmp_path / "new"), "yes", "home")
+    said = converse(folder, "g 9", "2", "export", "mine", "1", "export", "", str(tmp_path / "new"), "", "yes", "home")
     assert (program / "mine.safetensors").read_bytes() == whole
     assert (tmp_path / "new" / "ohwx-000001.safetensors").read_bytes() == whole
     assert "<lora:mine:1>" in said

@@ -82,7 +82,8 @@ QUESTIONS = {
     "a weight": ("g 9", "compare", "a man", "7"),
     "a LoRA's name": ("g 9", "export"),
     "a place": ("g 9", "export", "mine"),
-    "a folder to make": ("g 9", "export", "mine", "/tmp/not/there"),
+    "a format": ("g 9", "export", "mine", "/tmp/not/there"),
+    "a folder to make": ("g 9", "export", "mine", "/tmp/not/there", "kohya"),
 }
 
 
