@@ -13,6 +13,9 @@ from PIL import Image
 from engine.plan import presets
 from engine.plan.export import Destination
 from engine.plan.project import Project
+from engine.runs.events import EventWriter
+from engine.runs.folder import RunFolder
+from engine.runs.lock import RunLock
 from lora_tui import wish as wishes
 from lora_tui.prompts import welcome
 from lora_tui.prompts.settings import FIRST, listed
@@ -238,6 +241,36 @@ def test_a_lora_is_chosen_and_exported_to_a_program(
     assert (tmp_path / "new" / "ohwx-000001.safetensors").read_bytes() == whole
     assert "<lora:mine:1>" in said
     assert "scp -P 2222 " in said
+
+
+def test_a_lora_is_exported_in_diffusers_format(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine is not a real one here: tests/cli has that."""
+    done: list[str] = []
+
+    def convert(run: RunFolder) -> None:
+        done.append(Path(run.job.arguments["lora"]).name)
+        run.output_dir.mkdir(exist_ok=True)
+        content = Path(run.job.arguments["lora"]).read_bytes()
+        (run.output_dir / done[-1]).write_bytes(content)
+        with RunLock.acquire(run), EventWriter(run.events_path) as events:
+            events.write("end", status="failed" if len(done) > 1 else "finished", message="No.", output=None)
+
+    from benchmarks.recorded import record
+
+    source = record(folder / "runs" / "2026-11-22_153012", 10, "finished", samples=False)
+    (folder / "model").mkdir(exist_ok=True)
+    whole = (source.output_dir / "zibo-portrait.safetensors").read_bytes()
+    (folder / "model" / "ohwx.safetensors").write_bytes(whole)
+    monkeypatch.setattr("lora_tui.conversion.start", convert)
+    monkeypatch.setattr("lora_tui.prompts.results.usual_folders", list)
+    said = converse(
+        folder, "g 9", "export", "mine", str(tmp_path), "peft", "Diffusers", "export", "", str(tmp_path), "diffusers"
+    )
+    assert "Error: The format is kohya or diffusers." in said
+    assert (tmp_path / "mine.safetensors").read_bytes() == whole
+    assert "<lora:" not in said
+    assert "Error: No." in said
+    assert done == ["ohwx.safetensors"] * 2
 
 
 def test_numbers_for_comparing_are_asked_again_until_they_are_some(folder: Path) -> None:

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from textual.pilot import Pilot
 
 from engine.plan.errors import UserError
+from engine.plan.export import Destination
 from lora_tui.fetch_home import FetchLine
 from lora_tui.widgets.form import Form, RowInput, RowPath
 from lora_tui.words import fetch_lines
@@ -97,6 +98,45 @@ def test_a_folder_that_is_not_there_is_made_after_a_question_or_typed_again(trai
 
     drive(trained, act, "small")
     drive(trained, once_more, "small")
+
+
+def test_diffusers_format_is_chosen_for_a_folder_and_never_for_a_program(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lora_tui.screens.results as results
+
+    asked: list[tuple[str, Path, str]] = []
+
+    def export_as(form: str, lora: Path, folder: Path, name: str) -> Path:
+        asked.append((form, folder, name))
+        return folder / f"{name}.safetensors"
+
+    program = Destination("ComfyUI", tmp_path / "ComfyUI")
+    monkeypatch.setattr(results, "usual_folders", lambda: [program])
+    monkeypatch.setattr(results, "export_as", export_as)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "9")
+        await until(pilot, "Copy to ComfyUI")
+        await choose(pilot, "format")
+        assert "kohya" in text(pilot)
+        await press(pilot, "enter")
+        await until(pilot, "for diffusers alone")
+        await press(pilot, "x")
+        await type_in(pilot, str(tmp_path))
+        await press(pilot, "enter")
+        await until(pilot, "Copied for diffusers")
+        await choose(pilot, "to 0")
+        await press(pilot, "enter")
+        await until(pilot, "<lora:zibo:1>")
+
+    async def remembered(pilot: Pilot[None]) -> None:
+        await press(pilot, "9")
+        await until(pilot, "for diffusers alone")
+
+    drive(trained, act)
+    assert asked == [("diffusers", tmp_path, "zibo"), ("kohya", program.folder, "zibo")]
+    drive(trained, remembered)
 
 
 def test_the_command_that_fetches_it_home(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
