@@ -24,6 +24,7 @@ from engine.lora.targets import Target, every_target
 from engine.lora.weights import LoraFile, shape_of
 from engine.models.checkpoint import configs_of
 from engine.plan.errors import UserError, few
+from engine.plan.files import atomic_write
 from engine.plan.trained_parts import Part
 
 OWNERS: dict[Part, str] = {"unet": "unet", "text_encoder_1": "text_encoder", "text_encoder_2": "text_encoder_2"}
@@ -41,7 +42,8 @@ def run(context: JobContext) -> dict[str, Any]:
     with context.phase("converting the LoRA"):
         path = context.run.output_dir / f"{given.stem}.safetensors"
         made = in_diffusers_format(file)
-        weights.write(path, dict(made.tensors), made.metadata)
+        # The same bytes each time, so that who exports it twice has it once.
+        atomic_write(path, weights.in_order(weights.with_hashes(dict(made.tensors), made.metadata)))
     return {"lora": str(path), "message": f"{given.name} in diffusers' format.", "complete": True}
 
 

@@ -66,6 +66,16 @@ def with_hashes(tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> byte
     return save(tensors, metadata={**metadata, **hashes})
 
 
+def in_order(content: bytes) -> bytes:
+    """The bytes of a safetensors file with its metadata sorted; the library writes them in another order each time."""
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    sorted_header = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    sorted_header += b" " * (-len(sorted_header) % 8)  # tensors begin at a multiple of 8
+    return struct.pack("<Q", len(sorted_header)) + sorted_header + content[8 + length :]
+
+
 def write(path: Path, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> int:
     """Write a LoRA file atomically; returns its size in bytes."""
     content = with_hashes(tensors, metadata)

@@ -11,6 +11,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
+from engine.__main__ import work
 from engine.lora import weights
 from engine.lora.attach import LoraShape, attach, detach
 from engine.lora.diffusers_format import in_diffusers_format
@@ -19,8 +20,11 @@ from engine.lora.targets import every_target
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.errors import UserError
+from engine.runs import folder as folders
+from engine.runs.job import Job
 from tests.lora.test_network import predict, randomise
 from tests.micro_model import base_of
+from tests.training import own_process
 
 RANK, ALPHA = 4, 2.0
 
@@ -38,10 +42,10 @@ def kohya(micro_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def converted(kohya: Path) -> Path:
-    made = in_diffusers_format(weights.read(kohya))
-    path = kohya.with_name("diffusers.safetensors")
-    weights.write(path, dict(made.tensors), made.metadata)
-    return path
+    run = folders.create(kohya.parent / "runs", Job("convert", arguments={"lora": str(kohya)}))
+    with own_process():
+        assert work(run) == 0
+    return Path(json.loads(run.result_path.read_text())["lora"])
 
 
 def worn_by_diffusers(micro_folder: Path, lora: Path) -> tuple[list[torch.Tensor], set[float], list[str]]:
@@ -125,6 +129,13 @@ def test_our_own_reader_takes_it_back(micro_folder: Path, kohya: Path, converted
     assert ranks == {1.0}
     again = in_diffusers_format(weights.read(converted))
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in weights.read(converted).tensors.items())
+
+
+def test_the_same_file_gives_the_same_bytes(kohya: Path, converted: Path) -> None:
+    made = in_diffusers_format(weights.read(kohya))
+    shuffled = dict(reversed(made.metadata.items()))
+    content = weights.in_order(weights.with_hashes(dict(made.tensors), shuffled))
+    assert content == converted.read_bytes()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

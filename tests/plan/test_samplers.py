@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from engine.plan.errors import UserError
@@ -54,6 +57,21 @@ def test_no_two_samplers_share_a_name() -> None:
     assert {sampler.name for sampler in map(find, names()) if sampler.calls == 2} == {
         "heun", "dpm_2", "dpm_2_a", "DPM2 Karras", "DPM2 a Karras"
     }  # fmt: skip
+
+
+def test_the_manual_names_them_all() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "samples.md").read_text(encoding="utf-8")
+    table = manual[manual.index("| name | also |") :]
+    written = re.findall(
+        r"`([^`]+)`", "".join(line.split("|")[1] for line in table.splitlines() if line.count("|") > 3)
+    )
+    assert sorted(written) == sorted(names())
+    assert all(
+        find(name)
+        for line in table.splitlines()
+        if line.count("|") > 3
+        for name in re.findall("`([^`]+)`", line.split("|")[2])
+    )
 
 
 def test_an_unknown_one_is_named_with_what_comes_near() -> None:
