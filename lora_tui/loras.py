@@ -9,7 +9,7 @@ from engine.plan.errors import UserError, inert
 from engine.plan.export import file_stem
 from engine.plan.prompt_files import expanded
 from engine.plan.safetensors_header import read_header
-from engine.plan.sample_prompts import guide_prompt
+from engine.plan.sample_prompts import guide_prompt, has_own_seed
 from engine.plan.sample_prompts import parse as parse_prompt
 from engine.runs.folder import RunFolder, create
 from lora_tui.conversion import FORMATS
@@ -71,8 +71,10 @@ def weight_of(text: str) -> float:
 
 
 def start_comparison(draft: Draft, lora: Path, prompt: str, seed: int, weight: float) -> RunFolder:
-    """Have an engine draw the prompt without and with the LoRA. Raises UserError as `follow.start` does."""
-    arguments = {"prompts": [prompt], "seeds": [seed], "weights": [0.0, weight], "lora": str(lora)}
+    """Have an engine draw the prompt without and with the LoRA; a seed that the prompt itself asks for goes before
+    `seed`. Raises UserError as `follow.start` does."""
+    seeds = None if has_own_seed(prompt) else [seed]
+    arguments = {"prompts": [prompt], "seeds": seeds, "weights": [0.0, weight], "lora": str(lora)}
     job = project_job("compare", draft.project, draft.settings(), "auto", **arguments)
     run = create(draft.project.runs_dir, job)
     start(run)

@@ -20,8 +20,6 @@ from engine.plan.objective import as_trained
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.vae import recognise_vae
 
-UNSAID = -2  # no line can ask for this seed
-
 
 def run(context: JobContext) -> dict[str, Any]:
     """Arguments of the job: `lora` (path), `prompts` (kohya lines; empty: one from trigger and class), `seeds`
@@ -34,7 +32,9 @@ def run(context: JobContext) -> dict[str, Any]:
     file = weights.read(lora_path)
     context.announce(devices.describe(device))
     width, height = job.settings.size
-    default = sample_prompts.default_prompt(base.size, width, height, UNSAID, job.settings.sample_sampler)
+    default = sample_prompts.default_prompt(
+        base.size, width, height, sample_prompts.UNSAID, job.settings.sample_sampler
+    )
     trigger = job.trigger or file.metadata.get("modelspec.trigger_phrase", "")
     lines = list(job.arguments.get("prompts") or []) or [sample_prompts.guide_prompt(trigger, job.class_name)]
     seeds = [int(s) for s in job.arguments.get("seeds") or [42, 43, 44, 45]]
@@ -78,7 +78,7 @@ def _asked(lines: list[str], default: SamplePrompt, seeds: list[int], *, given: 
     asked: list[SamplePrompt] = []
     for line in lines:
         prompt = sample_prompts.parse(line, default)
-        if prompt.seed == UNSAID:
+        if prompt.seed == sample_prompts.UNSAID:
             asked += [replace(prompt, seed=seed) for seed in seeds]
         elif given:
             raise UserError(

@@ -46,12 +46,19 @@ class SamplePrompt:
 
 
 _ANY = SamplePrompt("", 1024, 1024, 42)
+UNSAID = -2
+"""As the default's seed it tells the lines that say none: no line can ask for it."""
 
 
 def default_prompt(size: str, width: int, height: int, seed: int, sampler: str = DEFAULT) -> SamplePrompt:
     """An empty prompt with what a base model of `size` ("sdxl" or "micro") needs; sides down to multiples of 8 px."""
     steps, guidance = STEPS_AND_GUIDANCE[size]
     return SamplePrompt("", width // 8 * 8, height // 8 * 8, seed, steps=steps, guidance=guidance, sampler=sampler)
+
+
+def has_own_seed(line: str) -> bool:
+    """Whether the line says a seed, or asks for any. Raises UserError as `parse` does."""
+    return parse(line, replace(_ANY, seed=UNSAID)).seed != UNSAID
 
 
 def seeded(asked: SamplePrompt, seed: int, step: int, position: int, purpose: str = "") -> SamplePrompt:
