@@ -97,6 +97,8 @@ def summary(run: RunFolder, seen: Observation) -> str:
         parts.append(activity(seen)[0])
     if snapshot.loss_avg is not None:
         parts.append(f"loss {snapshot.loss_avg:.4f}")
+    if snapshot.validation_loss is not None:
+        parts.append(f"validation loss {snapshot.validation_loss:.4f}")
     counts = {"sample": len(snapshot.samples), "LoRA": len(snapshot.saved), "warning": len(snapshot.warnings)}
     parts += [f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count]
     return ", ".join(parts)
@@ -130,6 +132,11 @@ def _phase(event: Event, snapshot: Snapshot) -> str:
     return ""
 
 
+def _validation(event: Event, snapshot: Snapshot) -> str:
+    loss = number(event.get("loss"))
+    return f"validation loss {'no number' if loss is None else f'{loss:.4f}'} at step {event.get('step')}"
+
+
 def _command(event: Event, snapshot: Snapshot) -> str:
     return f"asked to {event.get('command')}: {event.get('result')}. {event.get('message') or ''}".rstrip()
 
@@ -138,7 +145,7 @@ _TELLERS: dict[str, Callable[[Event, Snapshot], str]] = {
     "step": _step,
     "phase": _phase,
     "command": _command,
-    "validation": lambda event, _: f"validation loss {event.get('loss')} at step {event.get('step')}",
+    "validation": _validation,
     "sample": lambda event, _: f"sample {event.get('path')}: {event.get('prompt')}",
     "saved": lambda event, _: f"saved {event.get('path')}",
     "checkpoint": lambda event, _: f"checkpoint {event.get('path')}",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.data.class_texts import ClassBatch, ClassTexts
 from engine.data.text_source import BatchTexts, TextSource
 from engine.plan.buckets import size_conditioning
 from engine.plan.draws import happens
@@ -49,7 +50,8 @@ class MicroBatch:
     int64, texts: encoded in the step or before; time_ids (B, 6), weights (B,). `positions`: the samples' places in the
     optimizer step `step`. masks (B, h, w): how much each place counts in the loss; None where all count alike.
     input_noise, of the noise's shape: what the U-Net's input is made with, where that is not the same noise. `share`:
-    how much its mean loss counts in the batch's, where other processes have the rest of it.
+    how much its mean loss counts in the batch's, where other processes have the rest of it. plain: the captions without
+    the trigger word, where what the model makes of them is to stay as it was.
     """
 
     step: int
@@ -64,11 +66,13 @@ class MicroBatch:
     masks: Tensor | None = None
     input_noise: Tensor | None = None
     share: float = 1.0
+    plain: ClassBatch | None = None
 
 
 class Samples:
     """All samples of a run, and what encodes their captions. With `mirror` half of all draws are mirrored (sd-scripts:
-    flip_aug), which ones is a function of `seed`, step and position."""
+    flip_aug), which ones is a function of `seed`, step and position. `class_texts`: their captions without the trigger
+    word, where the model is held to what it drew for those before."""
 
     def __init__(
         self,
@@ -79,8 +83,9 @@ class Samples:
         *,
         seed: int = 0,
         mirror: bool = False,
+        class_texts: ClassTexts | None = None,
     ) -> None:
-        self.pictures, self.texts = list(pictures), texts
+        self.pictures, self.texts, self.class_texts = list(pictures), texts, class_texts
         self._latents, self._prior_loss_weight = latents, prior_loss_weight
         self._seed, self._mirror = seed, mirror
         self._sizes = [

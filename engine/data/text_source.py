@@ -30,7 +30,7 @@ class BatchTexts(Protocol):
     """The texts of one batch."""
 
     def encoded(self) -> Encoded:
-        """On the training device. To be called once, outside of autocast."""
+        """On the training device. To be called outside of autocast."""
 
 
 class TextSource(Protocol):
@@ -39,6 +39,9 @@ class TextSource(Protocol):
     def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> BatchTexts:
         """The texts of the samples at `first_position` and following of optimizer step `step`; both ways draw the
         same words. `captions`: `Picture.words` of each."""
+
+    def of(self, words: Sequence[str]) -> BatchTexts:
+        """These very words; encoded ahead there are only those that were asked for then."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ class EncodedAhead:
     device: torch.device
 
     def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> EncodedBatch:
-        texts = [self.encodings[text] for text in self.rules.drawn_for(captions, epoch, step, first_position)]
+        return self.of(self.rules.drawn_for(captions, epoch, step, first_position))
+
+    def of(self, words: Sequence[str]) -> EncodedBatch:
+        texts = [self.encodings[text] for text in words]
         return EncodedBatch(
             context=send(torch.stack([context for context, _ in texts]), self.device),
             pooled=send(torch.stack([pooled for _, pooled in texts]), self.device),
@@ -104,8 +110,10 @@ class TrainedInStep:
     autocast: Callable[[], AbstractContextManager[Any]]
 
     def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> TrainedBatch:
-        texts = self.rules.drawn_for(captions, epoch, step, first_position)
-        return TrainedBatch(self.model, self.model.token_ids(texts, self.reading).to(self.device), self.autocast)
+        return self.of(self.rules.drawn_for(captions, epoch, step, first_position))
+
+    def of(self, words: Sequence[str]) -> TrainedBatch:
+        return TrainedBatch(self.model, self.model.token_ids(words, self.reading).to(self.device), self.autocast)
 
 
 @dataclass(frozen=True)
@@ -118,5 +126,7 @@ class EncodedInStep:
     device: torch.device
 
     def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> TokenisedBatch:
-        texts = self.rules.drawn_for(captions, epoch, step, first_position)
-        return TokenisedBatch(self.model, self.model.token_ids(texts, self.reading).to(self.device))
+        return self.of(self.rules.drawn_for(captions, epoch, step, first_position))
+
+    def of(self, words: Sequence[str]) -> TokenisedBatch:
+        return TokenisedBatch(self.model, self.model.token_ids(words, self.reading).to(self.device))

@@ -7,6 +7,7 @@ cheaper to launch, and gives the same numbers (more exact ones in bf16, where th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,15 +20,23 @@ from engine.lora.dropout import LayerDropout
 ADAPTER = "default"
 
 
+@dataclass
+class Switch:
+    """One for all layers of a network. While it is off they are the base model's own, at the cost of one look each."""
+
+    off: bool = False
+
+
 class LoraLinear(Linear):
     """y = W·x + b + scale · up(drop(down(x))), for the one adapter that training has. x: (..., in), y: (..., out)."""
 
     drop: LayerDropout | None = None
+    switch: Switch = Switch()
 
     def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
         result = self.base_layer(x)
         scale = self.scaling[ADAPTER]
-        if scale == 0:
+        if scale == 0 or self.switch.off:
             return result
         low = F.linear(x, self.lora_A[ADAPTER].weight)
         if self.drop is not None and self.training:
@@ -41,11 +50,12 @@ class LoraConv2d(Conv2d):
     """The same for a convolution: down has the layer's own kernel and stride, up is 1x1. x: (B, in, h, w)."""
 
     drop: LayerDropout | None = None
+    switch: Switch = Switch()
 
     def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
         result = self.base_layer(x)
         scale = self.scaling[ADAPTER]
-        if scale == 0:
+        if scale == 0 or self.switch.off:
             return result
         layer = self.base_layer
         low = F.conv2d(x, self.lora_A[ADAPTER].weight, None, layer.stride, layer.padding, layer.dilation)

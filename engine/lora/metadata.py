@@ -46,7 +46,8 @@ def _folders(pictures: list[Picture]) -> dict[str, list[Picture]]:
 
 def _dirs(dataset: Dataset, kind: str) -> dict[str, dict[str, int]]:
     """By folder its repeats, as they are before balancing, and its usable pictures, as sd-scripts counts them."""
-    counts = Counter(p.folder for p in dataset.pictures if p.kind == kind and not p.left_out)
+    there = [p for p in dataset.pictures if p.kind == kind and not (p.left_out or p.validates)]
+    counts = Counter(p.folder for p in there)
     return {
         folder.name: {"n_repeats": folder.repeats, "img_count": counts[folder.name]}
         for folder in dataset.folders
@@ -123,12 +124,12 @@ def build(
         "ss_max_grad_norm": settings.max_grad_norm,
         "ss_num_train_images": steps.num_train_images,
         "ss_num_reg_images": steps.num_reg_images,
-        "ss_num_validation_images": 0,
-        "ss_validation_split": 0.0,
-        "ss_validation_seed": None,
+        "ss_num_validation_images": len(dataset.validation),
+        "ss_validation_split": settings.validation_split,
+        "ss_validation_seed": settings.validation_seed if settings.validation_split else None,
         "ss_max_validation_steps": None,
-        "ss_validate_every_n_epochs": None,
-        "ss_validate_every_n_steps": None,
+        "ss_validate_every_n_epochs": (settings.validation_split and settings.validate_every_n_epochs) or None,
+        "ss_validate_every_n_steps": (settings.validation_split and settings.validate_every_n_steps) or None,
         "ss_dataset_dirs": _dirs(dataset, "train"),
         "ss_reg_dataset_dirs": _dirs(dataset, "reg"),
         "ss_tag_frequency": _tag_frequency(list(dataset.used)),

@@ -9,10 +9,10 @@ of an all-zero tensor (the ups) as a single number.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft.tuners.lora import LoraLayer
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from engine.lora.average import Average
 from engine.lora.dropout import Dropout
-from engine.lora.layer import ADAPTER
+from engine.lora.layer import ADAPTER, LoraConv2d, LoraLinear, Switch
 from engine.lora.targets import Target
 from engine.plan.trained_parts import Part
 
@@ -98,6 +98,9 @@ class LoraNetwork:
         self.parts = list(parts)
         self.dropout: Dropout | None = None
         self.average: Average | None = None
+        self._switch = Switch()
+        for module in self.modules:
+            cast(LoraLinear | LoraConv2d, module.layer).switch = self._switch
 
     @property
     def modules(self) -> list[LoraModule]:
@@ -120,6 +123,15 @@ class LoraNetwork:
         """Strength of the LoRA when pictures are made: 1 as trained, 0 exactly the base model."""
         for module in self.modules:
             module.layer.scaling[ADAPTER] = module.scale * multiplier
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """Meanwhile the models are exactly the base models; nothing is copied or moved."""
+        self._switch.off = True
+        try:
+            yield
+        finally:
+            self._switch.off = False
 
     def as_saved(self) -> AbstractContextManager[None]:
         """Meanwhile the weights are those that are saved and drawn with."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.plan.draws import draw, happens
 from engine.plan.settings import Settings
@@ -55,6 +55,16 @@ class CaptionRules:
             "enable_wildcard": self.enable_wildcard,
         }
         return next((name for name, on in by.items() if on), "")
+
+    @property
+    def without_dropout(self) -> CaptionRules:
+        """The same draws, of which none is empty."""
+        return replace(self, caption_dropout_rate=0.0, caption_dropout_every_n_epochs=0)
+
+    @property
+    def settled(self) -> CaptionRules:
+        """Nothing is dropped or mixed; only a wildcard is still drawn."""
+        return replace(self.without_dropout, shuffle_caption=False, caption_tag_dropout_rate=0.0)
 
     def possible(self, caption: str) -> tuple[str, ...]:
         """All words that `caption` can become, where they do not vary."""

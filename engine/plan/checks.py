@@ -17,6 +17,7 @@ from engine.plan.learning_checks import check_learning
 from engine.plan.model_checks import check_model_options
 from engine.plan.network_checks import check_network
 from engine.plan.objective_checks import check_objective
+from engine.plan.preservation_checks import check_preservation
 from engine.plan.project import Project
 from engine.plan.remedy import set_line
 from engine.plan.sample_checks import check_samples
@@ -25,6 +26,7 @@ from engine.plan.schedule_checks import check_schedule
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import check_parts
 from engine.plan.vae import check_vae
+from engine.plan.validation_checks import check_validation
 
 
 def check_settings(settings: Settings, dataset: Dataset | None, project: Project) -> list[Finding]:
@@ -47,6 +49,8 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += _noise_and_loss(settings)
     findings += check_objective(settings, base)
     findings += check_captions(settings)
+    findings += check_preservation(settings, project.trigger, project.class_name)
+    findings += check_validation(settings, dataset)
     findings += _sizes(settings, base)
     findings += _saving_and_samples(settings, project)
     if dataset is not None:

@@ -21,6 +21,7 @@ from engine.plan.pictures import Size, measure, picture_files
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 from engine.plan.steps import Amounts, Steps, balance, count_steps
+from engine.plan.validation_split import kept_out
 
 Progress = Callable[[int, int], None]
 
@@ -31,7 +32,8 @@ class Picture:
 
     repeats: how often it is seen in an epoch, after balancing; 0 where it is not used. left_out: by the user, or
     because it cannot be trained. caption_path: None where there is no caption file. lines: all that its caption may
-    be, with enable_wildcard; else none. alpha: the file says how opaque each pixel is.
+    be, with enable_wildcard; else none. alpha: the file says how opaque each pixel is. validates: it is kept out of the
+    training to validate it, so repeats are 0.
     """
 
     path: Path
@@ -48,11 +50,17 @@ class Picture:
     problems: tuple[Finding, ...] = ()
     lines: tuple[str, ...] = ()
     alpha: bool = False
+    validates: bool = False
 
     @property
     def words(self) -> str:
         """What its caption is drawn from (`caption_draws`): the caption, or all its lines."""
         return "\n".join(self.lines) or self.caption
+
+    @property
+    def name(self) -> str:
+        """Its folder and file, by which a run knows it again."""
+        return f"{self.folder}/{self.path.name}"
 
     @property
     def used(self) -> bool:
@@ -77,6 +85,11 @@ class Dataset:
     def used(self) -> tuple[Picture, ...]:
         """The pictures that are trained."""
         return tuple(picture for picture in self.pictures if picture.used)
+
+    @cached_property
+    def validation(self) -> tuple[Picture, ...]:
+        """The pictures that are kept out of the training, to validate it."""
+        return tuple(picture for picture in self.pictures if picture.validates)
 
     def used_of(self, kind: Kind) -> tuple[Picture, ...]:
         """The training pictures, or the regularisation pictures, that are trained."""
@@ -139,7 +152,7 @@ def scan(
         looked_at.append(_look_at(folder, path, caption, rules, path in left_out, measure))
         if progress is not None:
             progress(number, len(entries))
-    pictures = _balanced(looked_at)
+    pictures = _balanced(_split(looked_at, settings))
     used = [picture for picture in pictures if picture.used]
     if not used:
         raise problems.no_usable_picture(
@@ -261,6 +274,15 @@ def _look_at(
     )
 
 
+def _split(pictures: Sequence[Picture], settings: Settings) -> Sequence[Picture]:
+    """The pictures with some of those that would be trained kept out for validation; never regularisation pictures."""
+    if not settings.validation_split:
+        return pictures
+    names = {picture.path: picture.name for picture in pictures if picture.used and picture.kind == "train"}
+    kept = kept_out(sorted(names.values()), settings.validation_split, settings.validation_seed)
+    return [replace(p, repeats=0, validates=True) if names.get(p.path) in kept else p for p in pictures]
+
+
 def _balanced(pictures: Sequence[Picture]) -> list[Picture]:
     """The pictures with regularisation pictures repeated, or left unused, until they are as many as the others."""
     target = sum(picture.repeats for picture in pictures if picture.kind == "train")
@@ -286,6 +308,7 @@ def _steps(pictures: Sequence[Picture], buckets: dict[tuple[int, int], int], set
             train=[(count, repeats) for (_, repeats), count in by_folder.items()],
             reg_repeats=[p.repeats for p in pictures if p.kind == "reg" and not p.left_out],
             bucket_counts=buckets,
+            validated=sum(p.validates for p in pictures),
         ),
         batch_size=settings.train_batch_size,
         processes=settings.num_processes,

@@ -27,7 +27,7 @@ def check_dataset(settings: Settings, dataset: Dataset, project: Project) -> Ite
     yield from check_pictures(settings, dataset)
     yield from _small_pictures(settings, dataset)
     yield from _captions(settings, dataset, project)
-    yield from _regularisation(dataset, project)
+    yield from _regularisation(settings, dataset, project)
     yield from _batches(settings, dataset)
 
 
@@ -92,9 +92,12 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
         )
 
 
-def _regularisation(dataset: Dataset, project: Project) -> Iterator[Finding]:
+def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> Iterator[Finding]:
     reg = [p for p in dataset.pictures if p.kind == "reg" and not p.left_out]
     kind = f'"{project.class_name}"' if project.class_name else "of its class"
+    kept = settings.diff_output_preservation_multiplier > 0
+    if not reg and kept:
+        return
     if not reg:
         yield Finding(
             "no-regularisation",
@@ -103,6 +106,16 @@ def _regularisation(dataset: Dataset, project: Project) -> Iterator[Finding]:
             level="note",
         )
         return
+    if kept:
+        yield Finding(
+            "preserved-twice",
+            "diff_output_preservation_multiplier keeps the class as it was, and so do the regularisation pictures: one "
+            "of the two is enough, and both take their time.",
+            "Leave the regularisation pictures out, or set the option to 0.",
+            level="note",
+            option="diff_output_preservation_multiplier",
+            value=0.0,
+        )
     unused = sum(p.repeats == 0 for p in reg)
     if unused:
         yield Finding(

@@ -19,7 +19,7 @@ def check_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
 
 
 def _duplicates(dataset: Dataset) -> Iterator[Finding]:
-    names = {picture.path: f"{picture.folder}/{picture.path.name}" for picture in dataset.used}
+    names = {picture.path: picture.name for picture in dataset.used}
     groups = same_files(names)
     if not groups:
         return

@@ -1,4 +1,5 @@
-"""When a LoRA is saved and a sample is drawn, and which saved LoRAs go again; after sd-scripts, step by step.
+"""When a LoRA is saved, a sample is drawn and the validation loss is measured, and which saved LoRAs go again; after
+sd-scripts, step by step.
 
 Everything here is a function of the step, so a run that goes on does what an undisturbed one does.
 """
@@ -17,13 +18,14 @@ class Due:
     """What is due after a step. step_lora: a LoRA under the step's own name. lora: of a finished epoch, or the last."""
 
     checkpoint: bool
+    validation: bool
     sample: bool
     step_lora: bool
     lora: bool
 
     @property
     def anything(self) -> bool:
-        return self.checkpoint or self.sample or self.step_lora or self.lora
+        return self.checkpoint or self.validation or self.sample or self.step_lora or self.lora
 
 
 def due_after(settings: Settings, step: int, per_epoch: int, total: int) -> Due:
@@ -31,6 +33,7 @@ def due_after(settings: Settings, step: int, per_epoch: int, total: int) -> Due:
     last, (epoch, rest) = step == total, divmod(step, per_epoch)
     return Due(
         checkpoint=last or _every(step, settings.checkpoint_every_n_steps),
+        validation=validation_due(settings, step, per_epoch),
         sample=sample_due(settings, step, per_epoch),
         step_lora=_every(step, settings.save_every_n_steps),
         lora=last or (rest == 0 and _every(epoch, settings.save_every_n_epochs)),
@@ -49,6 +52,20 @@ def sample_rounds(settings: Settings, per_epoch: int, total: int) -> int:
     """How often pictures are drawn in a whole training, those before its first step included."""
     every = settings.sample_every_n_epochs * per_epoch or settings.sample_every_n_steps
     return int(settings.sample_at_first) + (total // every if every else 0)
+
+
+def validation_due(settings: Settings, step: int, per_epoch: int) -> bool:
+    """Whether the validation loss is measured after `step`. As in sd-scripts that of steps comes on top of that of
+    epochs; where both fall on one step it is measured once."""
+    if not settings.validation_split:
+        return False
+    of_epoch = step % per_epoch == 0 and _every(step // per_epoch, settings.validate_every_n_epochs)
+    return of_epoch or _every(step, settings.validate_every_n_steps)
+
+
+def validation_rounds(settings: Settings, per_epoch: int, total: int) -> int:
+    """How often the validation loss is measured in a whole training."""
+    return sum(validation_due(settings, step, per_epoch) for step in range(1, total + 1))
 
 
 def newest_epoch_to_go(settings: Settings, epoch: int) -> int:

@@ -36,12 +36,14 @@ class Amounts:
     """What the arithmetic starts from.
 
     train: (pictures, repeats) of each folder. reg_repeats: how often each regularisation picture is used after
-    balancing, 0 for those that are not. bucket_counts: pictures in an epoch by bucket, repeats counted.
+    balancing, 0 for those that are not. bucket_counts: pictures in an epoch by bucket, repeats counted. validated:
+    pictures that are kept out of the training, and are not among the others.
     """
 
     train: Sequence[tuple[int, int]]
     bucket_counts: Mapping[tuple[int, int], int]
     reg_repeats: Sequence[int] = field(default_factory=tuple)
+    validated: int = 0
 
 
 def balance(repeats: Sequence[int], target: int) -> list[int]:
@@ -87,6 +89,9 @@ def count_steps(amounts: Amounts, *, batch_size: int, accumulation: int, epochs:
         explanation="",
     )
     lines = [_train_line(amounts, steps)]
+    if amounts.validated:
+        kept = "1 more is" if amounts.validated == 1 else f"{amounts.validated:,} more are"
+        lines.append(f"{kept} kept for validation and not trained.")
     if amounts.reg_repeats:
         lines.append(_reg_line(amounts, steps))
     lines.append(_batch_line(amounts, steps, batch_size))

@@ -133,7 +133,10 @@ def _newest_step(s: Snapshot, e: Event) -> None:
 
 
 def _validation(s: Snapshot, e: Event, when: float) -> None:
-    s.validation.append((_integer(e.get("step")), _number(e.get("loss"))))
+    step = _integer(e.get("step"))
+    if s.validation and s.validation[-1][0] == step:  # told again
+        s.validation.pop()
+    s.validation.append((step, _number(e.get("loss"))))
 
 
 def _gpu(s: Snapshot, e: Event, when: float) -> None:

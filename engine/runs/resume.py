@@ -31,6 +31,8 @@ CHANGEABLE = (
     "checkpoint_every_n_steps",
     "keep_last_n_checkpoints",
     "training_comment",
+    "validate_every_n_epochs",
+    "validate_every_n_steps",
 )
 """Options that do not touch what a step computes. All others belong to the state of the training: with another rank the
 saved weights do not fit, with another batch size the epochs do not add up."""

@@ -164,6 +164,11 @@ class Snapshot:
     first_step: tuple[int, float] | None = None  # step and `worked_seconds` of the first since it began or resumed
 
     @property
+    def validation_loss(self) -> float | None:
+        """The newest one; None before the first, and where it was no number."""
+        return self.validation[-1][1] if self.validation else None
+
+    @property
     def phase(self) -> Phase | None:
         """The phase the engine is in: the one begun last that has not ended."""
         return next((phase for phase in reversed(self.phases.values()) if phase.open), None)

@@ -105,10 +105,11 @@ def _set_aside(context: JobContext, checkpoint: checkpoints.Checkpoint, reason: 
 
 
 def pictures_of(dataset: Dataset) -> dict[str, list[object]]:
-    """What a run must find again to go on: each used picture with its repeats, its bucket and its caption."""
+    """What a run must find again to go on: each picture that is trained or validated (with 0 repeats), its repeats, its
+    bucket and its caption."""
     return {
-        f"{picture.folder}/{picture.path.name}": [picture.repeats, *picture.bucket, picture.words]
-        for picture in dataset.used
+        picture.name: [picture.repeats, *picture.bucket, picture.words]
+        for picture in (*dataset.used, *dataset.validation)
     }
 
 

@@ -17,7 +17,7 @@ import torch
 from engine.context import JobContext
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.samplers import find
-from engine.plan.saving_times import sample_rounds
+from engine.plan.saving_times import sample_rounds, validation_rounds
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
 from engine.train.meter import Meter
@@ -46,6 +46,7 @@ class DryRun:
     asked: Sequence[SamplePrompt]
     device: torch.device
     _moments: list[float] = field(default_factory=lambda: [time.monotonic()])  # the beginning, and each step's end
+    _validation_seconds: float = 0.0
     _sample_seconds: float | None = None
     _sample_failed: bool = False
 
@@ -53,13 +54,20 @@ class DryRun:
         return step >= self.steps
 
     def after_step(self, t: Training, meter: Meter, step: int) -> None:
-        """Wait for the step, to know how long it took; a picture after the last one."""
+        """Wait for the step, to know how long it took; validation and a picture after the last one."""
         meter.flush()
         self._moments.append(time.monotonic())
-        if self.over(step) and self._sampling:
+        if not self.over(step):
+            return
+        if self._validations and t.validation is not None:
+            began = time.monotonic()
+            t.validation.measure(step, t.predict)
+            self._validation_seconds = time.monotonic() - began
+        if self._sampling:
+            began = time.monotonic()
             self._sample_failed = not t.sample(step, False)
             if not self._sample_failed:
-                self._sample_seconds = time.monotonic() - self._moments[-1]
+                self._sample_seconds = time.monotonic() - began
 
     def result(self, outcome: Outcome) -> dict[str, Any]:
         """The job's result; seconds are None where it was stopped before it knew them."""
@@ -86,10 +94,15 @@ class DryRun:
 
     @property
     def estimated_seconds(self) -> float:
-        """Of the whole training with its samples. What a picture takes goes by its steps and its size."""
+        """Of the whole training with its samples and validations. What a picture takes goes by its steps and size."""
         rounds = sample_rounds(self.settings, self.whole.steps_per_epoch, self.whole.total)
         pictures = sum(_work(prompt) for prompt in self.asked) / _work(self.asked[0])
-        return self.whole.total * self.seconds_per_step + rounds * pictures * (self._sample_seconds or 0.0)
+        drawing = rounds * pictures * (self._sample_seconds or 0.0)
+        return self.whole.total * self.seconds_per_step + drawing + self._validations * self._validation_seconds
+
+    @property
+    def _validations(self) -> int:
+        return validation_rounds(self.settings, self.whole.steps_per_epoch, self.whole.total)
 
     @property
     def _sampling(self) -> bool:

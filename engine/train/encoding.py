@@ -10,6 +10,7 @@ import torch
 
 from engine.context import JobContext
 from engine.data.cache import Latents, Texts
+from engine.data.class_texts import ClassTexts, class_captions
 from engine.data.latent_source import LatentsAhead, LatentsInStep, LatentSource
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead, EncodedInStep, TextSource, TrainedInStep
@@ -23,6 +24,7 @@ from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead, trains_text
+from engine.train.validation import words_of
 
 
 def encode_everything(
@@ -33,14 +35,17 @@ def encode_everything(
     asked: list[SamplePrompt],
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]],
-) -> tuple[Samples, Encode]:
-    """Latents and texts through the caches, and what encodes the prompts `asked` and others later.
+) -> tuple[Samples, Samples | None, Encode]:
+    """Latents and texts through the caches: what is trained, what is validated (None where nothing is), and what
+    encodes the prompts `asked` and others later.
 
     Afterwards VAE and text encoders leave the GPU, unless every step needs them.
     """
     assert context.job.project is not None
     cache = Project.open(context.job.project).cache_dir
     pictures, rules = list(dataset.used), CaptionRules.from_settings(settings)
+    kept_out, preserved = list(dataset.validation), settings.diff_output_preservation_multiplier
+    trigger, class_name = context.job.trigger, context.job.class_name
     as_caption = Reading(settings.max_token_length, settings.weighted_captions)
     as_prompt = prompt_reading(settings)
 
@@ -56,21 +61,37 @@ def encode_everything(
         ahead = encodes_ahead(settings)
         with context.phase("encoding captions", unit="captions") as progress:
             wanted = [text for p in pictures for text in rules.possible(p.words)] if ahead else []
+            if ahead and preserved:
+                wanted += class_captions(rules, [p.words for p in pictures], trigger, class_name)
+            if ahead:
+                wanted += [words_of(p, settings) for p in kept_out]
             encodings = Texts(cache, model, device, as_caption).load(wanted, progress)
             prompts = Texts(cache, model, device, as_prompt)
             known = prompts.load(texts_of(asked), progress)
         texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, as_caption, model, device)
         encode = FromCache(prompts, known, home, context.raise_if_stopped)
     home()
-    latents = _latents(context, settings, pictures, Latents(cache, model, device, settings.alpha_mask))
+    encoder = Latents(cache, model, device, settings.alpha_mask)
+    latents = _latents(context, settings, pictures, encoder)
+    validation = None
+    if kept_out:
+        upright = settings.model_copy(update={"flip_aug": False})
+        validation = Samples(kept_out, _latents(context, upright, kept_out, encoder), texts, 1.0)
     if settings.cache_latents:
         model.vae.to("cpu")
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    class_texts = ClassTexts(rules.without_dropout, trigger, class_name, preserved, texts, device)
     samples = Samples(
-        pictures, latents, texts, settings.prior_loss_weight, seed=settings.seed, mirror=settings.flip_aug
+        pictures,
+        latents,
+        texts,
+        settings.prior_loss_weight,
+        seed=settings.seed,
+        mirror=settings.flip_aug,
+        class_texts=class_texts if preserved else None,
     )
-    return samples, encode
+    return samples, validation, encode
 
 
 def _latents(context: JobContext, settings: Settings, pictures: Sequence[Picture], latents: Latents) -> LatentSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,17 @@ from engine.models.refusals import refuse_what_cannot_be_had
 from engine.models.sdxl import SDXL
 from engine.plan import prompt_files, sample_prompts
 from engine.plan.base_model import BaseModel, recognise
-from engine.plan.caption_checks import refused
+from engine.plan.caption_checks import refused as refused_captions
 from engine.plan.dataset import Dataset, scan
-from engine.plan.errors import UserError
+from engine.plan.errors import Finding, UserError
 from engine.plan.objective import settled
+from engine.plan.preservation_checks import check_preservation
 from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import trains_text
 from engine.plan.vae import VaeFile, recognise_vae
+from engine.plan.validation_checks import refused as refused_split
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
 from engine.train.companions import together
 from engine.train.dry_run import DryRun, shortened
@@ -48,6 +50,7 @@ from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
 from engine.train.schedule import Schedule, factor, tell_of_another_length
 from engine.train.state import Position
+from engine.train.validation import Validation
 
 WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -94,7 +97,8 @@ def planned(context: JobContext, number: int = 0) -> Plan:
     device = device_of(devices.choose(job.device, full_size=base.size == "sdxl"), number, settings.num_processes)
     check_precision(settings, device)
     refuse_what_cannot_be_had(settings, device, WEIGHT_DTYPES[settings.mixed_precision])
-    refuse_captions(settings)
+    refuse(check_preservation(settings, job.trigger, job.class_name))
+    refuse(refused_captions(settings))
     return Plan(settings, base, vae, device, prompts_to_draw(settings, base, job.trigger, job.class_name, job.project))
 
 
@@ -121,7 +125,9 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
     begun = beginning(context, settings, dataset, fingerprint(base, model), earlier)
     accelerator = make_accelerator(settings, device)
     with processes.first_goes_first():
-        samples, encode = encode_everything(context, settings, dataset, model, asked, device, accelerator.autocast)
+        samples, kept_out, encode = encode_everything(
+            context, settings, dataset, model, asked, device, accelerator.autocast
+        )
 
     with context.phase("attaching the LoRA"):
         network = make_network(settings, model, device)
@@ -172,6 +178,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         sample_asked=samples_maker.make_asked,
         parked=lambda: all_but_the_lora(model, network, optimizer),
         dry_run=dry_run,
+        validation=Validation.of(context, settings, kept_out, network, model, dataset.steps.steps_per_epoch, device),
     )
     with context.phase("training", steps.total, "steps") as progress:
         progress.done = start.step
@@ -256,9 +263,9 @@ def check_precision(settings: Settings, device: torch.device) -> None:
         )
 
 
-def refuse_captions(settings: Settings) -> None:
-    """Raises UserError for options of captions that do not go together."""
-    for finding in refused(settings):
+def refuse(findings: Iterable[Finding]) -> None:
+    """Raises UserError for the first of them: options that do not go together."""
+    for finding in findings:
         raise finding.as_error()
 
 
@@ -272,6 +279,7 @@ def read_dataset(context: JobContext, settings: Settings) -> Dataset:
         project.left_out += [project.relative(path) for path in sorted(project.reg_dir.glob("*/*"))]
     with context.phase("reading pictures", unit="pictures") as progress:
         dataset = scan(project, settings, progress)
+    refuse(refused_split(settings, dataset))
     for finding in dataset.findings:
         if finding.level != "note":
             context.warn(finding.code, str(finding))

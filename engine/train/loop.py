@@ -20,6 +20,7 @@ from torch import Tensor
 from engine.context import JobContext
 from engine.data.order import epoch_batches, optimizer_steps
 from engine.data.samples import MicroBatch, Samples
+from engine.data.text_source import BatchTexts
 from engine.lora.network import LoraNetwork
 from engine.lora.norms import apply_max_norm_
 from engine.plan.saving_times import due_after
@@ -33,8 +34,10 @@ from engine.train.noise import Randomness, micro_batch
 from engine.train.objective import Objective
 from engine.train.optimizers import effective_rates
 from engine.train.processes import Processes, ProcessLost
+from engine.train.preservation import preservation_loss
 from engine.train.schedule import Schedule
 from engine.train.state import Position
+from engine.train.validation import Validation
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Training:
     whole state; all do nothing where that is done already. `sample(step, again)` makes the sample pictures (`again`:
     those that are not there yet) and tells whether they are there, `sample_asked(step, prompt, seed, name)` makes one
     that somebody wants now. `parked()` gives the tensors that a long pause can do without. With `dry_run` it ends early
-    and saves nothing.
+    and saves nothing. `validation`: the pictures that are kept out, where there are any.
     """
 
     context: JobContext
@@ -69,6 +72,20 @@ class Training:
     sample_asked: Callable[[int, str | None, int | None, str], list[Path]]
     parked: Callable[[], Iterable[Tensor]]
     dry_run: DryRun | None = None
+    validation: Validation | None = None
+
+    def predict(self, noisy: Tensor, batch: MicroBatch, texts: BatchTexts) -> Tensor:
+        """What the U-Net predicts from `noisy`, both (B, 4, h, w), and these texts."""
+        context, pooled = texts.encoded()
+        with self.accelerator.autocast():
+            predicted: Tensor = self.unet(
+                noisy.to(self.dtype),
+                batch.timesteps,
+                encoder_hidden_states=context.to(self.dtype),
+                added_cond_kwargs={"text_embeds": pooled.to(self.dtype), "time_ids": batch.time_ids},
+                return_dict=False,
+            )[0]
+            return predicted
 
 
 @dataclass(frozen=True)
@@ -90,20 +107,9 @@ def train_step(t: Training, batches: list[MicroBatch], objective: Objective) -> 
         if t.network.dropout is not None:
             t.network.dropout.begin(batch.step, batch.positions, batch.latents.device)
         noisy = objective.noisy(batch)
-        context, pooled = batch.texts.encoded()
-        with t.accelerator.autocast():
-            predicted = t.unet(
-                noisy.to(t.dtype),
-                batch.timesteps,
-                encoder_hidden_states=context.to(t.dtype),
-                added_cond_kwargs={"text_embeds": pooled.to(t.dtype), "time_ids": batch.time_ids},
-                return_dict=False,
-            )[0]
-        loss = denoising_loss(predicted, batch, objective)
-        if batch.share != 1.0:
-            loss = loss * batch.share
-        t.accelerator.backward(loss / t.settings.gradient_accumulation_steps)
-        losses.append(loss.detach())
+        loss = backward(t, batch, denoising_loss(t.predict(noisy, batch, batch.texts), batch, objective))
+        kept = preservation_loss(t.predict, t.network, noisy, batch, objective)
+        losses.append(loss if kept is None else loss + backward(t, batch, kept))
     mean = torch.stack(losses).mean()
     t.processes.add_up_([mean, *(flat.grad for flat in t.network.parameters if flat.grad is not None)])
     # a limit of infinity only measures, so that the norm is always known
@@ -113,6 +119,14 @@ def train_step(t: Training, batches: list[MicroBatch], objective: Objective) -> 
     if t.settings.scale_weight_norms:
         apply_max_norm_(t.network, t.settings.scale_weight_norms)
     return torch.stack([mean, norm])
+
+
+def backward(t: Training, batch: MicroBatch, loss: Tensor) -> Tensor:
+    """Add the gradients of `loss`, a mean over `batch`. Returns it as it counts in the whole batch."""
+    if batch.share != 1.0:
+        loss = loss * batch.share
+    t.accelerator.backward(loss / t.settings.gradient_accumulation_steps)
+    return loss.detach()
 
 
 def train(t: Training) -> Outcome:
@@ -159,6 +173,7 @@ def train(t: Training) -> Outcome:
                         scaling_factor=t.scaling_factor,
                         device=device,
                         share=share,
+                        class_texts=t.samples.class_texts,
                     )
                 )
                 position += len(indices)
@@ -180,7 +195,7 @@ def train(t: Training) -> Outcome:
 
 
 def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> None:
-    """What is due after `step`: the checkpoint, the sample pictures, the LoRA of a step or a finished epoch.
+    """What is due after `step`: the checkpoint, the validation, the sample pictures, the LoRA of a step or an epoch.
 
     The checkpoint comes first: an engine that goes on from it does the rest again, as far as it is not there (`again`).
     Of several processes the first does it, while the others wait for its word before the next step.
@@ -197,6 +212,8 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
     meter.flush()
     if due.checkpoint:
         t.checkpoint(step, meter)
+    if due.validation and t.validation is not None:
+        t.validation.measure(step, t.predict, again)
     if due.sample:
         t.sample(step, again)
     if due.step_lora:

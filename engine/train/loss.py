@@ -15,11 +15,24 @@ def denoising_loss(predicted: Tensor, batch: MicroBatch, objective: Objective) -
     (`train_network.process_batch`) the mean is not renormalised by them, nor by the timesteps' weights,
     nor by `batch.masks`, which multiply each place's error (`apply_masked_loss`).
     """
+    return weighted(predicted, objective.target(batch), batch, objective, batch.weights, batch.masks)
+
+
+def weighted(
+    predicted: Tensor,
+    target: Tensor,
+    batch: MicroBatch,
+    objective: Objective,
+    weights: Tensor,
+    masks: Tensor | None = None,
+) -> Tensor:
+    """Scalar: the error of `predicted` against `target`, both (B, 4, h, w), as `denoising_loss` judges it; `weights`
+    (B,) of the samples, `masks` (B, h, w) of their places."""
     bounds = None if objective.bounds is None else objective.bounds[batch.timesteps][:, None, None, None]
-    errors = judged(predicted.float() - objective.target(batch).float(), objective.loss_type, bounds)
-    if batch.masks is not None:
-        errors = errors * batch.masks[:, None]
-    error = errors.mean(dim=(1, 2, 3)) * batch.weights
+    errors = judged(predicted.float() - target.float(), objective.loss_type, bounds)
+    if masks is not None:
+        errors = errors * masks[:, None]
+    error = errors.mean(dim=(1, 2, 3)) * weights
     if objective.weights is not None:
         error = error * objective.weights[batch.timesteps]
     return error.mean()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from engine.data.class_texts import ClassTexts
 from engine.data.samples import MicroBatch, Sample
 from engine.data.text_source import TextSource
 from engine.device import send
@@ -106,8 +107,10 @@ def micro_batch(
     scaling_factor: float,
     device: torch.device,
     share: float = 1.0,
+    class_texts: ClassTexts | None = None,
 ) -> MicroBatch:
     """Put `samples` (of one bucket) together for one forward pass; nothing here waits for the device."""
+    captions, place = [s.caption for s in samples], {"epoch": epoch, "step": step, "first_position": first_position}
     pinned = device.type == "cuda"
     shape = (len(samples), *samples[0].mean.shape)
     latents, noise = torch.empty(shape, pin_memory=pinned), torch.empty(shape, pin_memory=pinned)
@@ -127,16 +130,17 @@ def micro_batch(
         latents=latents.to(device, non_blocking=True),
         noise=noise.to(device, non_blocking=True),
         timesteps=send(torch.tensor(timesteps), device),
-        texts=texts.batch([s.caption for s in samples], epoch=epoch, step=step, first_position=first_position),
+        texts=texts.batch(captions, **place),
         time_ids=send(torch.stack([s.time_ids for s in samples]), device),
         weights=send(torch.tensor([s.weight for s in samples]), device),
-        masks=_masks(samples, device),
+        masks=masks_of(samples, device),
         input_noise=None if input_noise is None else input_noise.to(device, non_blocking=True),
         share=share,
+        plain=None if class_texts is None else class_texts.batch(captions, **place),
     )
 
 
-def _masks(samples: Sequence[Sample], device: torch.device) -> Tensor | None:
+def masks_of(samples: Sequence[Sample], device: torch.device) -> Tensor | None:
     """(B, h, w), 1 all over for a picture without a mask; None where none has one."""
     if all(sample.mask is None for sample in samples):
         return None

@@ -62,6 +62,7 @@ def as_object(dataset: Dataset, found: Sequence[Finding], use: DiskUse | None = 
                 "caption": picture.caption,
                 "caption_path": picture.caption_path,
                 "left_out": picture.left_out,
+                "validation": picture.validates,
                 "problems": [{"code": p.code, "message": p.message, "hint": p.hint} for p in picture.problems],
             }
             for picture in dataset.pictures
@@ -88,7 +89,9 @@ def _print(name: str, dataset: Dataset) -> None:
         mine = [p for p in dataset.pictures if p.folder == folder.name and p.kind == folder.kind]
         used = sum(picture.used for picture in mine)
         parent = "img" if folder.kind == "train" else "reg"
-        output.say(f"  {parent}/{folder.name}: {used} of {len(mine)} pictures used")
+        kept = sum(picture.validates for picture in mine)
+        validated = f", {kept} kept for validation" if kept else ""
+        output.say(f"  {parent}/{folder.name}: {used} of {len(mine)} pictures used{validated}")
     output.say()
     for line in dataset.steps.explanation.splitlines():
         output.say(line)

@@ -245,6 +245,7 @@ def _as_object(run: RunFolder, seen: Observation) -> dict[str, object]:
         "epoch": snapshot.epoch,
         "total_epochs": snapshot.total_epochs,
         "loss_avg": snapshot.loss_avg,
+        "validation_loss": snapshot.validation_loss,
         "started": snapshot.first_event_time or None,
         "last_event": snapshot.last_event_time or None,
         "bytes": run.bytes,

@@ -106,7 +106,7 @@ class PicturesPage(ListPage):
         broken = bool(entry.problems) and not entry.bucket[0]
         left_out = not broken and self.draft.project.relative(entry.path) in self._left_out
         style = BAD if broken else DIM if left_out else PLAIN
-        note = "left out" if left_out else short(entry) if entry.problems else ""
+        note = "left out" if left_out else short(entry) if entry.problems else "validation" if entry.validates else ""
         return line((f"{name} ", style), (f"{size:<12}", DIM), (f"{bucket:<14}", DIM), (note, WARN))
 
     def sentence(self, standing: Standing) -> Says:

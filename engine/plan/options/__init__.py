@@ -19,6 +19,7 @@ from engine.plan.options.parts import PartOptions
 from engine.plan.options.pictures import PictureOptions
 from engine.plan.options.samples import SampleOptions
 from engine.plan.options.training import TrainingOptions
+from engine.plan.options.validation import ValidationOptions
 
 __all__ = ["Settings", "by_name", "options"]
 
@@ -31,6 +32,7 @@ GROUPS: tuple[type[OptionGroup], ...] = (
     PictureOptions,
     NetworkOptions,
     NoiseOptions,
+    ValidationOptions,
     SampleOptions,
 )
 """In the order of a form."""
@@ -38,6 +40,7 @@ GROUPS: tuple[type[OptionGroup], ...] = (
 
 class Settings(
     SampleOptions,
+    ValidationOptions,
     NoiseOptions,
     NetworkOptions,
     PictureOptions,
