@@ -41,12 +41,9 @@ class ClassTexts:
         plain = [class_words(words, self.trigger, self.class_name) for words in drawn]
         if not any(plain):
             return None
-        # what counts nothing must still be there; words of the class are known to have been encoded
-        instead = next(words for words in plain if words)
-        weights = [self.weight if words else 0.0 for words in plain]
-        return ClassBatch(
-            self.texts.of([words or instead for words in plain]), send(torch.tensor(weights), self.device)
-        )
+        words = [text or own for text, own in zip(plain, drawn, strict=True)]
+        weights = [self.weight if text else 0.0 for text in plain]
+        return ClassBatch(self.texts.of(words), send(torch.tensor(weights), self.device))
 
 
 def class_captions(rules: CaptionRules, captions: Sequence[str], trigger: str, class_name: str) -> list[str]:

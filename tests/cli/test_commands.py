@@ -83,6 +83,7 @@ def test_check_as_json(lora_tui, project: Path):
         "caption": "zibo, a photo of a man",
         "caption_path": str(project / "img" / "2_zibo man" / "0.txt"),
         "left_out": False,
+        "validation": False,
         "problems": [],
     }
     assert {picture["kind"] for picture in answer.json["pictures"]} == {"train", "reg"}
@@ -94,6 +95,9 @@ def test_check_for_people(lora_tui, project: Path):
     assert answer.code == 0
     assert "img/2_zibo man: 4 of 4 pictures used" in answer.out
     assert "= 16 steps" in answer.out
+    split = lora_tui("check", project, "--set", "validation_split=0.25")
+    assert "img/2_zibo man: 3 of 4 pictures used, 1 kept for validation" in split.out
+    assert "1 more is kept for validation and not trained." in split.out
     assert "96 × 96: 16 in an epoch" in answer.out
 
 
@@ -164,6 +168,7 @@ def test_runs(lora_tui, project: Path):
     with RunLock.acquire(run), EventWriter(run.events_path, clock=lambda: 99.5) as events:
         events.write("job", job="train", total_steps=16, total_epochs=2)
         events.write("step", step=1, epoch=1, loss=0.5, loss_avg=0.5)
+        events.write("validation", step=1, loss=0.25)
         events.write("sample", step=1, path=run.samples_dir / "a.png")
     died, queued = lora_tui("runs", project, "--json").json["runs"][0], create(project / "runs", Job("train"))
     assert died["bytes"] > 0
@@ -177,6 +182,7 @@ def test_runs(lora_tui, project: Path):
         "epoch": 1,
         "total_epochs": 2,
         "loss_avg": 0.5,
+        "validation_loss": 0.25,
         "started": 99.5,
         "last_event": 99.5,
         "bytes": died["bytes"],

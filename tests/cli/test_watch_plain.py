@@ -76,6 +76,8 @@ def test_everything_that_happens_is_a_line(tmp_path):
                 events.write("phase", name="encoding pictures", state="progress", done=2, total=4, unit="pictures")
                 events.write("step", step=31, epoch=1, epoch_step=31, loss=0.5, loss_avg=0.25, seconds=0.7, lr={})
                 events.write("step", step=32, epoch=1, epoch_step=32, loss=None, loss_avg=None, seconds=None, lr={})
+                events.write("validation", step=32, loss=0.123456)
+                events.write("validation", step=33, loss=None)
                 events.write("warning", code="x", message="Look out\x1b[2J.", change=None)
                 events.write("sample", step=32, path="samples/a.png", prompt="zibo", seed=1, weight=1.0)
                 events.write("checkpoint", step=32, path="checkpoints/step-00000032", bytes=1)
@@ -90,7 +92,8 @@ def test_everything_that_happens_is_a_line(tmp_path):
     assert without_clock[0] == "encoding pictures, 4 pictures"
     assert without_clock[1].startswith("step 31 of 3000, epoch 1, loss 0.5000, average 0.2500, 0.70 s")
     assert without_clock[2].startswith("step 32 of 3000, epoch 1")
-    assert [line.split(" ")[0] for line in without_clock[3:]] == ["warning:", "sample", "checkpoint"]
+    assert without_clock[3:5] == ["validation loss 0.1235 at step 32", "validation loss no number at step 33"]
+    assert [line.split(" ")[0] for line in without_clock[5:]] == ["warning:", "sample", "checkpoint"]
     assert said[-1] == "finished at step 32 of 3000: Trained 32 steps."
 
 

@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
-from engine.lora.layer import ADAPTER, LoraLinear
+from engine.lora.layer import ADAPTER, LoraLinear, Switch
 
 
 def pair(rank: int = 4, alpha: float = 3.0) -> tuple[nn.Module, nn.Module]:
@@ -63,3 +63,15 @@ def test_scale_zero_is_exactly_the_base_layer() -> None:
     ours[0].scaling[ADAPTER] = 0.0  # type: ignore[index]
     x = torch.randn(3, 12)
     assert torch.equal(ours(x), ours[0].base_layer(x))  # type: ignore[index]
+
+
+def test_switched_off_is_exactly_the_base_layer_and_on_again_as_before() -> None:
+    _, ours = pair()
+    layer = ours[0]  # type: ignore[index]
+    layer.switch = Switch()
+    x = torch.randn(3, 12)
+    before = ours(x)
+    layer.switch.off = True
+    assert torch.equal(ours(x), layer.base_layer(x))
+    layer.switch.off = False
+    assert torch.equal(ours(x), before)

@@ -72,6 +72,17 @@ def test_a_whole_run() -> None:
     assert (snapshot.first_event_time, snapshot.last_event_time) == (1.0, 12.0)
 
 
+def test_a_validation_told_again_counts_once_and_one_of_a_step_taken_back_not_at_all() -> None:
+    told = [{"kind": "validation", "step": number, "loss": loss} for number, loss in ((2, 0.5), (4, 0.25), (4, 0.375))]
+    snapshot = fold(log(step(1), *told))
+    assert snapshot.validation == [(2, 0.5), (4, 0.375)]
+    assert snapshot.validation_loss == 0.375
+    fold(log({"kind": "resumed", "from_step": 3}), snapshot)
+    assert (snapshot.validation, snapshot.validation_loss) == ([(2, 0.5)], 0.5)
+    fold(log({"kind": "validation", "step": 4, "loss": None}), snapshot)
+    assert snapshot.validation_loss is None
+
+
 def test_resumed_drops_the_steps_that_will_be_done_again() -> None:
     snapshot = fold(
         log(
