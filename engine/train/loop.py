@@ -33,8 +33,8 @@ from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
 from engine.train.objective import Objective
 from engine.train.optimizers import effective_rates
-from engine.train.processes import Processes, ProcessLost
 from engine.train.preservation import preservation_loss
+from engine.train.processes import Processes, ProcessLost
 from engine.train.schedule import Schedule
 from engine.train.state import Position
 from engine.train.validation import Validation

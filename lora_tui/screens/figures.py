@@ -104,9 +104,9 @@ def learning(seen: Observation, width: int) -> list[Text]:
     if snapshot.loss_avg is not None:
         lines.append(labelled("loss", (f"{snapshot.loss_avg:.4f}", STRONG), (" average of 100", DIM)))
     if snapshot.validation_loss is not None:
-        best = min((loss, step) for step, loss in snapshot.validation if loss is not None)
-        lowest = "lowest so far" if best[0] == snapshot.validation_loss else f"lowest {best[0]:.4f}, step {best[1]:,}"
-        lines.append(labelled("validation", (f"{snapshot.validation_loss:.4f}", STRONG), (f"  {lowest}", DIM)))
+        least = min(loss for _, loss in snapshot.validation if loss is not None)
+        among = "the lowest yet" if least == snapshot.validation_loss else f"lowest {least:.4f}"
+        lines.append(labelled("validated", (f"{snapshot.validation_loss:.4f}", STRONG), (f"  {among}", DIM)))
     for group, rate in list(snapshot.lr.items())[:3]:
         lines.append(labelled("rate", f"{rate:.3g}", (f"  {inert(group, 20)}", DIM)))
     if snapshot.d is not None:

@@ -138,6 +138,16 @@ def test_new_steps_appear_and_a_run_that_ends_says_so(running):
     assert "Stopped at step 301, saved." in seen[1]
 
 
+def test_the_validation_loss_stands_among_the_figures_and_in_the_chart(running):
+    with EventWriter(running.events_path) as events:
+        for step, loss in ((100, 0.2), (200, 0.25)):
+            events.write("validation", step=step, loss=loss)
+    screen = shown(running, "running", "wide")
+    assert "validated 0.2500  lowest 0.2000" in screen
+    assert "◆ validation" in screen
+    assert screen.count("◆") == 3  # two rounds, and the legend
+
+
 def test_loss_that_is_no_number_is_told_and_breaks_nothing(running):
     with EventWriter(running.events_path) as events:
         events.write("step", step=301, epoch=1, epoch_step=301, loss=float("nan"), loss_avg=float("nan"), lr={})

@@ -269,6 +269,20 @@ def test_samples_count_as_often_and_as_large_as_they_are_drawn() -> None:
     assert told([1, 2, 3, 4, 5], sample=6.0, at_first=True).estimated_seconds == pytest.approx(3000 + 13 * 2 * 6)
 
 
+def test_validations_count_as_often_as_they_are_due() -> None:
+    """After each of four epochs of 750 steps, and after every 500th step, which once is the same."""
+    run = told([1, 2, 3, 4, 5], sample=None, every=0)
+    run.settings = settings(validation_split=0.1, validate_every_n_steps=500)
+    run._validation_seconds = 20.0
+    assert run.estimated_seconds == pytest.approx(3000 + (4 + 6 - 2) * 20)
+
+
+def test_it_validates_once_to_know_how_long_that_takes(train: Trainer) -> None:
+    run = train(arguments={"dry_run": 5}, validation_split=0.5, max_train_epochs=9)
+    assert [event["step"] for event in run.of("validation")] == [5]
+    assert run.end["status"] == "finished"
+
+
 def test_where_there_is_only_one_step_it_counts() -> None:
     run = told([1.5], sample=2.0, steps=1)
     assert run._message(11 * 2**30) == (

@@ -1,4 +1,4 @@
-"""Prior preservation without regularisation pictures: what the model draws for the class stays nearer to what it was."""
+"""Prior preservation without regularisation pictures: what the model draws for the class stays near what it was."""
 
 from __future__ import annotations
 
