@@ -48,6 +48,7 @@ def _place(step: str) -> str:
 # By what was found, where a step of the wizard does what the engine can only tell people to do with their files.
 _TAKES_OVER = f"Step {_place('pictures')}, takes pictures over from any folder."
 _CAPTIONS = f"Step {_place('captions')}, is where it is written."
+_KEEPS = by_name()["diff_output_preservation_multiplier"].title
 _REMEDIES = {
     "no-base-model": f"Step {_place('model')}, chooses one.",
     "no-picture-folder": _TAKES_OVER,
@@ -57,7 +58,8 @@ _REMEDIES = {
     "picture-too-small": f"Replace it with a larger copy, or leave it out at step {_place('pictures')}.",
     "small-pictures": f"Look for larger copies, or leave them out at step {_place('pictures')}.",
     "no-usable-picture": f"Add pictures at step {_place('pictures')}, or take some back in that are left out.",
-    "no-regularisation": f"Step {_place('regularisation')}, takes some over; many people do without.",
+    "no-regularisation": f"Step {_place('regularisation')}, takes some over; {_KEEPS} at step {_place('settings')}, "
+    "does it without pictures; many people do without either.",
     "reg-often": f"Step {_place('regularisation')}, takes more over.",
     "caption-missing": _CAPTIONS,
     "caption-empty": _CAPTIONS,

@@ -16,7 +16,7 @@ StepName = Literal[
 Mark = Literal["done", "attention", "todo", "on"]
 
 _PICTURES = {"small-pictures", "few-pictures", "unfamiliar-bucket", "short-batches", "few-steps"}
-_REGULARISATION = {"no-regularisation", "reg-unused", "reg-often", "reg-other-class"}
+_REGULARISATION = {"no-regularisation", "preserved-twice", "reg-unused", "reg-often", "reg-other-class"}
 _CAPTIONS = {"caption-without-trigger", "reg-caption-with-trigger", "caption-not-utf8"}
 
 

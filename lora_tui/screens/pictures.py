@@ -97,7 +97,8 @@ class PicturesPage(ListPage):
             how = line((f" {self.key('add')}", STRONG), (" takes them from a folder.", DIM))
             return [line((f" {words}", DIM)), how]
         said = [part for problem in entry.problems[:2] for part in textwrap.wrap(str(problem), self.room - 2)]
-        return [line((f" {part}", WARN)) for part in said] or [line((" nothing to remark on this picture", DIM))]
+        fine = "kept for validation, not trained" if entry.validates else "nothing to remark on this picture"
+        return [line((f" {part}", WARN)) for part in said] or [line((f" {fine}", DIM))]
 
     def row_of(self, entry: Entry) -> Text:
         name = fitted(entry.path.name, NAME_CELLS - 1)

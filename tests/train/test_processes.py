@@ -35,6 +35,8 @@ EVERYTHING: dict[str, Any] = {
     "gradient_accumulation_steps": 2,
     "scale_weight_norms": 1.0,
     "use_ema": True,
+    "diff_output_preservation_multiplier": 1.0,
+    "validation_split": 0.25,
 }
 
 
@@ -52,6 +54,9 @@ def test_option_num_processes(train: Trainer) -> None:
     assert two.lora.metadata["ss_total_batch_size"] == one.lora.metadata["ss_total_batch_size"] == "4"
     assert told(two) == told(one)
     assert made(two) == made(one)
+    validated = [[event["loss"] for event in run.of("validation")] for run in (two, one)]
+    assert len(validated[0]) == 2
+    assert validated[0] == pytest.approx(validated[1], rel=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,7 @@ class NoiseOptions(OptionGroup):
         0.0, "Keep the class as it was", "Noise and loss",
         "Does what regularisation pictures do, without any: while it learns, the model is held to what it drew before "
         "for the same caption without your trigger word. 0 is off, 1 holds as strongly as it learns; a step then takes "
-        "two to two and a half times as long.",
+        "about two and a half times as long.",
         usual="0, or 0.5 to 1 where there are no regularisation pictures", guide="not there", limits=(0.0, 100.0),
         words="prior preservation prediction dop regularisation reg class leak forget", step=0.1,
     )
