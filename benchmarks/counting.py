@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,10 +31,11 @@ from engine.lora.network import LoraModule, LoraNetwork, LoraPart
 from engine.lora.targets import Target, unet_targets
 from engine.plan.caption_draws import CaptionRules
 from engine.plan.settings import resolve
-from engine.train.loop import train_step
+from engine.train.loop import Training, train_step
 from engine.train.noise import Randomness, micro_batch
 from engine.train.objective import Objective
 from engine.train.optimizers import make_optimizer
+from engine.train.processes import ALONE
 
 RANK = 4
 SYNCS = {"aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::equal", "aten::nonzero"}
@@ -139,8 +141,15 @@ def count_ours(steps: int = 4) -> Count:
     accelerator.backward = backward  # type: ignore[method-assign]
     optimizer = accelerator.prepare(make_optimizer(settings, network.parameters))
     training: Any = SimpleNamespace(
-        dtype=torch.float32, accelerator=accelerator, unet=unet, network=network, optimizer=optimizer, settings=settings
+        dtype=torch.float32,
+        accelerator=accelerator,
+        unet=unet,
+        network=network,
+        optimizer=optimizer,
+        settings=settings,
+        processes=ALONE,
     )
+    training.predict = partial(Training.predict, training)
     objective = Objective.of(settings, torch.device("cpu"))
     randomness = Randomness(1, settings.noise_offset)
     with counting:

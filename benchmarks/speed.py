@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,12 +37,13 @@ from engine.plan.caption_draws import CaptionRules
 from engine.plan.dataset import Picture, scan
 from engine.plan.project import Project
 from engine.plan.settings import Settings
-from engine.train.loop import train_step
+from engine.train.loop import Training, train_step
 from engine.train.loss import denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, generator, micro_batch
 from engine.train.objective import Objective
 from engine.train.optimizers import effective_rates, make_optimizer
+from engine.train.processes import ALONE
 
 CPU = torch.device("cpu")
 BLOCK = 4
@@ -100,7 +102,9 @@ class Ours:
             network=self.network,
             optimizer=self.optimizer,
             settings=s,
+            processes=ALONE,
         )
+        self.training.predict = partial(Training.predict, self.training)
         self.unet.train()
         self.objective = Objective.of(s, CPU)
         self.plain_objective = Objective.of(s.model_copy(update={"min_snr_gamma": 0.0}), CPU)
