@@ -28,6 +28,9 @@ from engine.models.sdxl import SDXL
 from engine.plan.dataset import Picture
 from engine.plan.settings import Settings
 
+Start = tuple[str, Tensor, Tensor]
+"""A layer's name in the U-Net, its down and its up."""
+
 PRODIGY = {"lr": 1.0, "weight_decay": 0.01, "decouple": True, "d0": 1e-4, "use_bias_correction": True}
 
 
@@ -42,11 +45,12 @@ class RawBatch:
 
 
 class PlainLoop:
-    """`cached`: latents and text embeddings are taken from the batch instead of being encoded in every step."""
+    """`cached`: latents and text embeddings are taken from the batch instead of being encoded in every step. `start`:
+    what the LoRA begins with."""
 
-    def __init__(self, model: SDXL, start: LoraNetwork, settings: Settings, *, cached: bool) -> None:
+    def __init__(self, model: SDXL, start: Iterable[Start], settings: Settings, *, cached: bool) -> None:
         self.model, self.cached = model, cached
-        self.accelerator = Accelerator(cpu=True)
+        self.accelerator = Accelerator(cpu=True, mixed_precision=settings.mixed_precision)
         unet = model.unet.to(memory_format=torch.contiguous_format)
         model.vae.to(memory_format=torch.contiguous_format)
         unet.requires_grad_(False)
@@ -56,10 +60,15 @@ class PlainLoop:
         names = [target.name for target in unet_targets(unet)]
         unet.set_attn_processor(AttnProcessor2_0())  # the library's own
         unet.add_adapter(LoraConfig(r=settings.network_dim, lora_alpha=settings.network_alpha, target_modules=names))
-        for name, module in zip(names, _in_order(start, names), strict=True):
+        self.pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
+        for name, down, up in start:
             layer = unet.get_submodule(name)
-            layer.lora_A["default"].weight.data.copy_(module.down.data)
-            layer.lora_B["default"].weight.data.copy_(module.up.data)
+            for own, value in ((layer.lora_A["default"].weight, down), (layer.lora_B["default"].weight, up)):
+                own.data = own.data.float()  # diffusers: cast_training_params
+                own.data.copy_(value)
+            self.pairs.append((layer.lora_A["default"].weight, layer.lora_B["default"].weight))
+        if settings.gradient_checkpointing:
+            unet.enable_gradient_checkpointing()
         self.parameters = [p for p in unet.parameters() if p.requires_grad]
         optimizer = Prodigy(self.parameters, lr=settings.learning_rate, **settings.optimizer_kwargs)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
@@ -78,8 +87,9 @@ class PlainLoop:
                 latents = posterior.mean + posterior.std * batch.latent_noise
                 latents = latents * self.model.vae.config["scaling_factor"]
                 context, pooled = self.model.encode_text([p.caption for p in batch.pictures])
+            latents, context, pooled = (t.to(self.model.unet.dtype) for t in (latents, context, pooled))
             noise, timesteps = batch.ours.noise, batch.ours.timesteps
-            noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
+            noisy = self.noise_scheduler.add_noise(latents, noise.to(latents.dtype), timesteps)
             condition = {"time_ids": batch.ours.time_ids, "text_embeds": pooled}
             predicted = self.unet(noisy, timesteps, context, added_cond_kwargs=condition, return_dict=False)[0]
             alphas = self.noise_scheduler.alphas_cumprod[timesteps]
@@ -102,13 +112,9 @@ class PlainLoop:
         )
 
 
-def _in_order(network: LoraNetwork, names: Sequence[str]) -> Iterable:
-    """The network's modules in the order of the U-Net's layers."""
-    from engine.lora.targets import unet_stem
-
-    layers_per_block = 1 if len(names) < 722 else 2
-    by_stem = {m.stem: m for m in network.modules}
-    return [by_stem[unet_stem(name, layers_per_block)] for name in names]
+def start_of(network: LoraNetwork) -> Iterable[Start]:
+    """What a network holds, for the plain loop to begin with."""
+    return [(module.target.name, module.down.data, module.up.data) for module in network.modules]
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from benchmarks.reference import PlainLoop, RawBatch
+from benchmarks.reference import PlainLoop, RawBatch, start_of
 from engine.data.cache import Latents, Texts
 from engine.data.latent_source import LatentsAhead
 from engine.data.order import epoch_batches
@@ -165,8 +165,8 @@ def measure(data: Data) -> Speed:
     ours = Ours(data)
     s = data.settings
     plain_model, cached_model = copy.deepcopy(data.model), copy.deepcopy(data.model)
-    plain = PlainLoop(plain_model, ours.network, s, cached=False)
-    plain_cached = PlainLoop(cached_model, ours.network, s, cached=True)
+    plain = PlainLoop(plain_model, start_of(ours.network), s, cached=False)
+    plain_cached = PlainLoop(cached_model, start_of(ours.network), s, cached=True)
 
     steps = BLOCK * (ROUNDS + 1)
     raws = [ours.raw(step) for step in range(steps)]

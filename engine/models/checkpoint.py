@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,34 @@ def load(
         model.vae_identity = identity(model.vae)
     use_sdxl_attention(model.unet, attention)
     store(model.unet, weights)
+    if base.kind != "pickle":  # which is read as a whole or not at all
+        model.text_encoders_again = partial(text_encoders, base, dtype, model.text_identity)
     return model
+
+
+def text_encoders(
+    base: BaseModel, dtype: torch.dtype, known_as: str
+) -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
+    """Both text encoders once more, on the CPU, of a model that was loaded already and whose `text_identity` is
+    `known_as`. Raises UserError where its files are not the same any more.
+    """
+    with quiet():
+        configs = configs_of(base.size) if base.path.is_file() else base.path
+        first, second = (
+            _file_part(base.path, part, configs, dtype)
+            if base.path.is_file()
+            else _folder_part(base.path, part, PARTS[part], dtype)
+            for part in ("text_encoder", "text_encoder_2")
+        )
+        for encoder in (first, second):
+            encoder.requires_grad_(False).eval()
+        if text_identity(first, second, _tokenizer(configs, first.config.vocab_size)) != known_as:
+            raise UserError(
+                "base-model-changed",
+                f"The base model {base.path} is not the one any more that was loaded from there.",
+                "Put the old file back.",
+            )
+    return first, second
 
 
 def configs_of(size: str) -> Path:
@@ -100,20 +128,28 @@ def load_single_file(
     file's tensors where it is no safetensors file.
     """
     with quiet():
-        modules = {}
-        for part, kind in PARTS.items():
-            with _one_sentence(f"{part} of {path}"):
-                try:
-                    module = load_part(weights or path, path, part, kind, configs, _precision(part, dtype))
-                except NotImplementedError as error:
-                    raise _lacking(part, path) from error
-            if missing := [name for name, weight in module.state_dict().items() if weight.is_meta]:
-                raise _lacking(part, path, missing)
-            modules[part] = module
+        modules = {part: _file_part(path, part, configs, dtype, weights) for part in PARTS}
         return _assembled(modules, path, configs, base)
 
 
-def _folder_part(folder: Path, part: str, kind: type[Any], dtype: torch.dtype) -> nn.Module:
+def _file_part(
+    path: Path,
+    part: str,
+    configs: Path,
+    dtype: torch.dtype,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> Any:
+    with _one_sentence(f"{part} of {path}"):
+        try:
+            module = load_part(weights or path, path, part, PARTS[part], configs, _precision(part, dtype))
+        except NotImplementedError as error:
+            raise _lacking(part, path) from error
+    if missing := [name for name, weight in module.state_dict().items() if weight.is_meta]:
+        raise _lacking(part, path, missing)
+    return module
+
+
+def _folder_part(folder: Path, part: str, kind: type[Any], dtype: torch.dtype) -> Any:
     source = folder / part
     if not (source / "config.json").is_file():
         raise UserError("incomplete", f"The base model {folder} has no {part}/config.json.", DOWNLOAD_AGAIN)
@@ -164,8 +200,13 @@ def _assembled(modules: dict[str, Any], source: Path, configs: Path, base: BaseM
         size=base.size,
         bucket_reso_steps=base.bucket_reso_steps,
         vae_identity=identity(vae),
-        text_identity=identity(first, second, also=json.dumps(tokenizer.get_vocab(), sort_keys=True)),
+        text_identity=text_identity(first, second, tokenizer),
     )
+
+
+def text_identity(first: nn.Module, second: nn.Module, tokenizer: CLIPTokenizer) -> str:
+    """Of all that turns a text into numbers."""
+    return identity(first, second, also=json.dumps(tokenizer.get_vocab(), sort_keys=True))
 
 
 def scheduler_config(configs: Path, base: BaseModel) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ class SDXL:
     bucket_reso_steps: int  # bucket sides are multiples of this many pixels
     vae_identity: str  # sha256 of the weights as loaded: keys of the caches
     text_identity: str
+    text_encoders_again: Callable[[], tuple[CLIPTextModel, CLIPTextModelWithProjection]] | None = None
 
     def token_ids(self, texts: Sequence[str], reading: Reading = USUAL) -> TokenIds:
         """What the encoders are given for `texts`, on the CPU."""
@@ -44,9 +45,17 @@ class SDXL:
         return {"unet": self.unet, "text_encoder_1": self.text_encoder, "text_encoder_2": self.text_encoder_2}
 
     def text_encoders_to(self, device: torch.device | str) -> None:
-        """Both of them; they are always needed together."""
+        """Both of them; they are always needed together. Those that were let go are read again."""
+        if self.text_encoders_again is not None and self.text_encoder.device.type == "meta":
+            self.text_encoder, self.text_encoder_2 = self.text_encoders_again()
         self.text_encoder.to(device)
         self.text_encoder_2.to(device)
+
+    def let_text_encoders_go(self) -> None:
+        """Give their memory back, where they can be read again: 1.6 GB, and who needs them once more waits seconds."""
+        if self.text_encoders_again is not None:
+            self.text_encoder.to("meta")
+            self.text_encoder_2.to("meta")
 
     def encode_text(self, texts: Sequence[str], reading: Reading = USUAL) -> tuple[Tensor, Tensor]:
         """`encode_ids` of `texts`."""

@@ -110,5 +110,8 @@ def _latents(context: JobContext, settings: Settings, pictures: Sequence[Picture
 
 
 def place_text_encoders(model: SDXL, settings: Settings, device: torch.device) -> None:
-    """On the training device where every step needs them, else off the GPU."""
-    model.text_encoders_to("cpu" if encodes_ahead(settings) else device)
+    """On the training device where every step needs them, else off the GPU; and where the CPU trains, out of memory."""
+    if encodes_ahead(settings) and device.type == "cpu":
+        model.let_text_encoders_go()
+    else:
+        model.text_encoders_to("cpu" if encodes_ahead(settings) else device)
