@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -104,3 +106,16 @@ def _driver_says(ask: Callable[[torch.device], int], device: torch.device) -> in
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """`tensor` on `device`; on a GPU the copy runs beside the computation that was queued before."""
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
+def give_back(device: torch.device) -> None:
+    """Return memory that nothing uses any more to the system: the GPU's, or, where the CPU trains, the program's own.
+
+    PyTorch takes the latter from the C library, which keeps what is freed between two things that stay: with
+    full-size SDXL that came to 3 GB. Elsewhere than with glibc nothing happens.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "cpu":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

@@ -104,10 +104,10 @@ class Surveyor:
 
     def __init__(self, then: Callable[[Survey], None], told: Callable[[int, int], None]) -> None:
         from engine.plan.captions import CaptionsRead
-        from engine.plan.pictures import Measures
 
         self._then, self._told = then, told
-        self._measures, self._captions = Measures(), CaptionsRead()  # what the next one need not read again
+        self._measures: Measures | None = None  # what the next one need not read again, and captions as well
+        self._captions = CaptionsRead()
         self._asked = threading.Condition()
         self._wanted: Project | None = None
         self._rest = 0.0  # seconds, before the next one begins
@@ -133,11 +133,16 @@ class Surveyor:
         threading.Thread(target=self._work, name="survey", daemon=True).start()
 
     def _work(self) -> None:
+        from engine.plan.measured import keep_measures, kept_measures
+
         while (project := self._next()) is not None:
             began = time.monotonic()
             self._tell_at = began + TOLD_SECONDS
             try:
+                if self._measures is None:
+                    self._measures = kept_measures(project)
                 found = survey(project, self._measures, self._progress, self._captions)
+                keep_measures(project, self._measures)
             except _OutdatedError:
                 continue
             except Exception as error:  # nobody else would tell it, and the screens would wait for ever

@@ -10,7 +10,7 @@ import logging
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +37,9 @@ _ORIENTATION = 0x0112
 _TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_CHUNKS_WITH_EXIF = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
+_PNG_TEXTS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
+# Other texts, such as the prompt that A1111 writes into every picture, say nothing of its orientation.
+_PNG_TEXTS_WITH_EXIF = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 _JPEG_END = b"\xff\xd9"
 # Cameras put some bytes after the end of a JPEG; where the end is further away, decoding decides.
 _JPEG_TAIL_BYTES = 4096
@@ -110,18 +112,23 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
 
 
 class Measures:
-    """`measure` with a memory: a file that has kept its size and its times is not read again."""
+    """`measure` with a memory: a file that has kept its size and its times is not read again.
 
-    def __init__(self) -> None:
-        self._known: dict[Path, tuple[Stamp, Size]] = {}
+    known: what it begins with, by path. read: how many files it had to read.
+    """
+
+    def __init__(self, known: Mapping[Path, tuple[Stamp, Size]] | None = None) -> None:
+        self.known = dict(known or {})
+        self.read = 0
 
     def __call__(self, path: Path) -> Size:
         stamp = stamp_of(path)
         if stamp is None:
             return measure(path)
-        known = self._known.get(path)
+        known = self.known.get(path)
         if known is None or known[0] != stamp:
-            known = self._known[path] = (stamp, measure(path))
+            known = self.known[path] = (stamp, measure(path))
+            self.read += 1
         return known[1]
 
 
@@ -214,7 +221,7 @@ def _check_whole_and_read_orientation(path: Path, image: Image.Image) -> int:
     """EXIF orientation, 1 to 8. Raises anything where the file is not whole."""
     if image.format == "PNG":
         # Asking Pillow for a PNG's EXIF decodes all of it, since it may stand at the end.
-        if not _check_png(path) & _PNG_CHUNKS_WITH_EXIF:
+        if not _check_png(path):
             return 1
     elif image.format != "JPEG" or not _ends_as_jpeg(path):
         image.load()
@@ -227,9 +234,9 @@ def _is_animated(image: Image.Image) -> bool:
     return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 
-def _check_png(path: Path) -> set[bytes]:
-    """The kinds of chunks in a PNG whose checksums are all right. Raises _BrokenError."""
-    kinds: set[bytes] = set()
+def _check_png(path: Path) -> bool:
+    """Whether a PNG whose checksums are all right holds EXIF in any of its ways. Raises _BrokenError."""
+    pixels = exif = False
     with open(path, "rb") as file:
         if file.read(8) != _PNG_SIGNATURE:
             raise _BrokenError("its first bytes are not those of a PNG")
@@ -239,8 +246,11 @@ def _check_png(path: Path) -> set[bytes]:
                 raise _BrokenError("the file ends too early")
             length, kind = struct.unpack(">I4s", header)
             checksum = zlib.crc32(kind)
+            pixels, exif = pixels or kind == b"IDAT", exif or kind == b"eXIf"
+            keyword = kind in _PNG_TEXTS
             while length:
                 block = file.read(min(length, _CRC_BLOCK_BYTES))
+                exif, keyword = exif or (keyword and block.startswith(_PNG_TEXTS_WITH_EXIF)), False
                 if not block:
                     raise _BrokenError("the file ends too early")
                 checksum = zlib.crc32(block, checksum)
@@ -252,10 +262,9 @@ def _check_png(path: Path) -> set[bytes]:
                 raise _BrokenError("the file ends too early")
             if int.from_bytes(stored, "big") != checksum:
                 raise _BrokenError("a checksum inside it is wrong, so the file was damaged")
-            kinds.add(kind)
-    if b"IDAT" not in kinds:
+    if not pixels:
         raise _BrokenError("it holds no pixels")
-    return kinds
+    return exif
 
 
 def _ends_as_jpeg(path: Path) -> bool:

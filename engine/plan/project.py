@@ -165,7 +165,7 @@ class Project:
 
     @property
     def cache_dir(self) -> Path:
-        """Latents and text embeddings; may be deleted at any time."""
+        """Latents, text embeddings, sizes of pictures; may be deleted at any time."""
         return self.path / "cache"
 
     def relative(self, path: Path) -> str:

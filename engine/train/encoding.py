@@ -14,6 +14,7 @@ from engine.data.class_texts import ClassTexts, class_captions
 from engine.data.latent_source import LatentsAhead, LatentsInStep, LatentSource
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead, EncodedInStep, TextSource, TrainedInStep
+from engine.device import give_back
 from engine.generate.prompts import Encode, FromCache, WithTrained, prompt_reading, texts_of
 from engine.models.reading import Reading
 from engine.models.sdxl import SDXL
@@ -79,8 +80,7 @@ def encode_everything(
         validation = Samples(kept_out, _latents(context, upright, kept_out, encoder), texts, 1.0)
     if settings.cache_latents:
         model.vae.to("cpu")
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    give_back(device)
     class_texts = ClassTexts(rules.without_dropout, trigger, class_name, preserved, texts, device)
     samples = Samples(
         pictures,

@@ -21,6 +21,7 @@ from engine.context import JobContext
 from engine.data.order import epoch_batches, optimizer_steps
 from engine.data.samples import MicroBatch, Samples
 from engine.data.text_source import BatchTexts
+from engine.device import give_back
 from engine.lora.network import LoraNetwork
 from engine.lora.norms import apply_max_norm_
 from engine.plan.saving_times import due_after
@@ -210,6 +211,8 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
     if not due.anything:
         return
     meter.flush()
+    if t.accelerator.device.type == "cpu":
+        give_back(t.accelerator.device)  # saving and sampling need other pieces of memory than the steps
     if due.checkpoint:
         t.checkpoint(step, meter)
     if due.validation and t.validation is not None:

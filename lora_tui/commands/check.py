@@ -27,12 +27,15 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) ->
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from engine.plan.disk import disk_use, size
+    from engine.plan.measured import keep_measures, kept_measures
 
     project, settings = open_project(directory, sets)
     base = None
     if settings.pretrained_model_name_or_path:  # one that is not chosen yet is a finding, one that is wrong an error
         base = recognise(settings.pretrained_model_name_or_path, project.path)
-    dataset = scan(project, settings)
+    measures = kept_measures(project)
+    dataset = scan(project, settings, measure=measures)
+    keep_measures(project, measures)
     use = disk_use(settings, dataset, base) if base is not None else None
     found = [*dataset.findings, *check_settings(settings, dataset, project)]
     if as_json:
