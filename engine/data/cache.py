@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from PIL import Image, ImageOps
@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from engine.data import pixels
+from engine.data.ahead import ahead
 from engine.models.reading import Reading
 from engine.models.sdxl import SDXL, USUAL
 from engine.plan import pictures
@@ -58,53 +59,67 @@ class Latent(NamedTuple):
     mask: Tensor | None = None
 
 
-class Latents:
-    """Latents of pictures, cached or encoded anew; with `masks` also what their alpha channels say."""
+class Pixels(NamedTuple):
+    """A picture as the VAE is given it: `values` (3, H, W) in -1..1, and `mask` (H, W) in 0..1 where it has one."""
 
-    def __init__(self, folder: Path, model: SDXL, device: torch.device, masks: bool = False) -> None:
-        self.folder, self.model, self.device, self.masks = folder / "latents", model, device, masks
+    path: Path
+    values: Tensor
+    mask: Tensor | None
+
+
+class Latents:
+    """Latents of pictures, cached or encoded anew; with `masks` also what their alpha channels say. `workers` threads
+    read pictures while others are encoded, one at a time, so that their number changes nothing."""
+
+    def __init__(self, folder: Path, model: SDXL, device: torch.device, masks: bool = False, workers: int = 0) -> None:
+        self.folder, self.model, self.device = folder / "latents", model, device
+        self.masks, self.workers = masks, workers
 
     def load(self, wanted: Sequence[Picture], progress: Progress, mirrored: bool = False) -> list[Latent]:
         """Each picture in order, encoding what is missing; `mirrored`: left and right exchanged before that."""
         entries = []
-        for number, picture in enumerate(wanted, start=1):
-            entries.append(self._entry(picture, mirrored))
+        prepared = ahead(lambda picture: self._prepared(picture, mirrored), wanted, self.workers)
+        for number, (path, found) in enumerate(prepared, start=1):
+            entry = found if isinstance(found, dict) else _read(path)  # a copy of it may have been encoded meanwhile
+            if entry is None:
+                entry = self._encode(cast(Pixels, found))
+                _write(path, entry)
+            entries.append(_latent(entry))
             progress(number, len(wanted))
         return entries
 
     def encode(self, picture: Picture, mirrored: bool = False) -> Latent:
         """The same, encoded now and not kept."""
-        return _latent(self._encode(picture, mirrored))
+        return _latent(self._encode(self._pixels(picture, mirrored)))
 
-    def _entry(self, picture: Picture, mirrored: bool) -> Latent:
-        vae = self.model.vae
+    def _prepared(self, picture: Picture, mirrored: bool) -> tuple[Path, dict[str, Tensor] | Pixels]:
+        """Where the picture's entry is, and the entry or what it has to be made from. May run in any thread."""
         also = [word for word, on in (("mirrored", mirrored), ("mask", self.masks)) if on]
+        model = self.model
         key = _key(
-            sha256_file(picture.path), picture.resized, picture.bucket, self.model.vae_identity, vae.dtype, *also
+            sha256_file(picture.path), picture.resized, picture.bucket, model.vae_identity, model.vae.dtype, *also
         )
         path = self.folder / f"{key}.safetensors"
-        entry = _read(path)
-        if entry is None:
-            entry = self._encode(picture, mirrored)
-            _write(path, entry)
-        return _latent(entry)
+        return path, _read(path) or self._pixels(picture, mirrored)
+
+    def _pixels(self, picture: Picture, mirrored: bool) -> Pixels:
+        image, alpha = pictures.load_with_alpha(picture.path) if self.masks else (pictures.load(picture.path), None)
+        mask = None if alpha is None else pixels.opacity(self._placed(alpha, picture, mirrored))
+        return Pixels(picture.path, pixels.to_tensor(self._placed(image, picture, mirrored)), mask)
 
     @torch.inference_mode()
-    def _encode(self, picture: Picture, mirrored: bool) -> dict[str, Tensor]:
-        image, alpha = pictures.load_with_alpha(picture.path) if self.masks else (pictures.load(picture.path), None)
+    def _encode(self, read: Pixels) -> dict[str, Tensor]:
         vae = self.model.vae.to(self.device)
-        batch = pixels.to_tensor(self._placed(image, picture, mirrored))[None].to(self.device, vae.dtype)
-        posterior = vae.encode(batch).latent_dist
+        posterior = vae.encode(read.values[None].to(self.device, vae.dtype)).latent_dist
         entry = {"mean": posterior.mean[0].float().cpu(), "logvar": posterior.logvar[0].float().cpu()}
         if not all(bool(torch.isfinite(t).all()) for t in entry.values()):
             raise UserError(
                 "broken-latent",
-                f"The VAE turned {inert(picture.path)} into values that are not numbers.",
+                f"The VAE turned {inert(read.path)} into values that are not numbers.",
                 "Leave this picture out, or use a base model whose VAE is whole.",
             )
-        if alpha is not None:
-            mask = pixels.opacity(self._placed(alpha, picture, mirrored))
-            entry["mask"] = interpolate(mask[None, None], size=entry["mean"].shape[1:], mode="area")[0, 0]
+        if read.mask is not None:
+            entry["mask"] = interpolate(read.mask[None, None], size=entry["mean"].shape[1:], mode="area")[0, 0]
         return entry
 
     def _placed(self, image: Image.Image, picture: Picture, mirrored: bool) -> Image.Image:

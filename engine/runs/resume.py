@@ -33,6 +33,7 @@ CHANGEABLE = (
     "training_comment",
     "validate_every_n_epochs",
     "validate_every_n_steps",
+    "max_data_loader_n_workers",
 )
 """Options that do not touch what a step computes. All others belong to the state of the training: with another rank the
 saved weights do not fit, with another batch size the epochs do not add up."""

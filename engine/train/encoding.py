@@ -72,7 +72,7 @@ def encode_everything(
         texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, as_caption, model, device)
         encode = FromCache(prompts, known, home, context.raise_if_stopped)
     home()
-    encoder = Latents(cache, model, device, settings.alpha_mask)
+    encoder = Latents(cache, model, device, settings.alpha_mask, settings.max_data_loader_n_workers)
     latents = _latents(context, settings, pictures, encoder)
     validation = None
     if kept_out:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from engine.data.cache import Latents, Texts
+from engine.data.cache import Latents, Pixels, Texts
 from engine.data.pixels import fit, to_tensor
 from engine.models.checkpoint import load
 from engine.models.reading import Reading
@@ -53,9 +53,9 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Encoded:
     seen: Encoded = []
     original = Latents._encode
 
-    def spy(self: Latents, picture: Picture, mirrored: bool) -> dict[str, torch.Tensor]:
-        seen.append(picture.path)
-        return original(self, picture, mirrored)
+    def spy(self: Latents, read: Pixels) -> dict[str, torch.Tensor]:
+        seen.append(read.path)
+        return original(self, read)
 
     monkeypatch.setattr(Latents, "_encode", spy)
     return seen

@@ -72,6 +72,21 @@ def test_a_broken_picture_is_said_before_the_training_also_where_none_is_kept(
     assert not run.of("step")
 
 
+def test_option_max_data_loader_n_workers(train: Trainer, plain: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    original = encoding_module.Latents
+
+    def spy(*arguments: Any) -> Any:
+        given.append(arguments[-1])
+        return original(*arguments)
+
+    monkeypatch.setattr(encoding_module, "Latents", spy)
+    alone, four = train(max_data_loader_n_workers=0), train(max_data_loader_n_workers=4)
+    assert given == [0, 4]
+    assert same(alone.lora, plain.lora)
+    assert same(four.lora, plain.lora)
+
+
 # ----------------------------------------------------------------------------------------------------------- mirrored
 def test_option_flip_aug(train: Trainer, one_by_one: Trained) -> None:
     run = train(**ONE, max_train_epochs=4, flip_aug=True)

@@ -71,6 +71,13 @@ class PictureOptions(OptionGroup):
         usual="on", guide="off (which is slower; it says the opposite)",
         words="memory vram speed cache latents vae",
     )
+    max_data_loader_n_workers: int = option(
+        2, "Pictures read ahead by", "Pictures",
+        "How many threads read and scale pictures while the model turns others into its own form, before the training "
+        "begins. It only changes how long that takes; with 0 each picture is read when its turn comes.",
+        usual="2 to 8, no more than the processor has cores", guide="0", limits=(0, 64),
+        words="workers threads speed loader cores",
+    )
     # fmt: on
 
     @field_validator("resolution", mode="before")
