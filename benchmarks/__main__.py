@@ -9,14 +9,18 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import counting, speed
+from benchmarks import counting, peer, speed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--model", default="micro")
+    parser.add_argument("--peer", type=Path, help="diffusers' train_text_to_image_lora_sdxl.py, to be run beside ours")
     args = parser.parse_args()
+    if args.peer is not None:
+        beside_peer(args.peer)
+        return
 
     measured = speed.measure(speed.prepare(args.model))
     ours, plain = counting.count_ours(), counting.count_plain()
@@ -42,6 +46,17 @@ def main() -> None:
     result["counts"] = {"ours": asdict(ours), "plain": asdict(plain)}
     args.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
     print(f"\nwritten to {args.json}")
+
+
+def beside_peer(script: Path) -> None:
+    """The diffusers example and ours, a line each; a sentence where it cannot run."""
+    try:
+        found = peer.measure(script)
+    except peer.PeerCannotRunError as reason:
+        raise SystemExit(str(reason)) from None
+    print(f"{'seconds a step, ours':<58} {found.ours:>10.4f}")
+    print(f"{'  ' + script.name:<58} {found.peer:>10.4f}")
+    print(f"{'times as fast':<58} {found.peer / found.ours:>10.2f}")
 
 
 if __name__ == "__main__":

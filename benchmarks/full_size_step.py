@@ -1,6 +1,6 @@
 """What a step costs at full size beside the U-Net itself, and where its memory goes. For `full_size`'s project:
 
-    python -m benchmarks.full_size_step PROJECT [--rounds 3]
+    python -m benchmarks.full_size_step PROJECT [--steps 4]
 
 Bare passes through the U-Net with its LoRA attached (forward, loss, backward) take turns with whole steps, in one
 process and on the same batches. In a whole step the seconds of the U-Net's forward pass, of the backward pass and of
@@ -15,7 +15,7 @@ import os
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +25,7 @@ from torch import Tensor
 from benchmarks.full_size_batches import CPU, Batches
 from benchmarks.memory_watch import MemoryWatch, anonymous_bytes
 from engine.data.samples import MicroBatch
+from engine.device import give_back
 from engine.models.checkpoint import load
 from engine.plan.base_model import recognise
 from engine.plan.project import Project
@@ -67,6 +68,7 @@ class Contestant:
         model = self.model = load(recognise(s.pretrained_model_name_or_path), dtype=dtype)
         self.batches = Batches(project, s, model)
         model.let_text_encoders_go()
+        give_back(CPU)
         self.accelerator = make_accelerator(s, CPU)
         self.network = make_network(s, model, CPU)
         self.optimizer = self.accelerator.prepare(make_optimizer(s, to_optimize(s, self.network)))
@@ -87,15 +89,15 @@ class Contestant:
             settings=s,
         )
 
-    def whole(self, epoch: int) -> Iterable[float]:
-        """The steps of an epoch, as the loop does them; the seconds of each."""
+    def whole(self) -> Iterator[float]:
+        """The steps of the first epoch, as the loop does them, each when it is asked for; its seconds."""
         began = time.perf_counter()
-        for _, batch in self.batches.epoch(epoch):
+        for _, batch in self.batches.epoch():
             self.schedule.set(batch.step)
             rates, d = effective_rates(self.optimizer)
             figures = train_step(self.training, [batch], self.objective)
             rate = {"unet": rates[0]}
-            self.meter.add(StepFacts(batch.step, epoch, 1, rate, d, len(batch.latents), figures))
+            self.meter.add(StepFacts(batch.step, 1, batch.step, rate, d, len(batch.latents), figures))
             yield time.perf_counter() - began
             began = time.perf_counter()
 
@@ -135,26 +137,26 @@ def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
 
 
-def measure(project: Project, rounds: int) -> dict[str, Any]:
-    """Ratios and medians over the rounds, after one that warms up."""
+def measure(project: Project, most: int) -> dict[str, Any]:
+    """Ratios and means over at most `most` steps of the project's first epoch, after one that warms up."""
     c = Contestant(project)
     whole: list[float] = []
     bare: list[float] = []
     ratios: list[float] = []
+    steps = iter(c.whole())
     with MemoryWatch(os.getpid()) as watch:
-        for turn in range(rounds + 1):
-            if turn == 1:
+        for number, (_, batch) in enumerate(c.batches.epoch()):
+            if number > most:
+                break
+            alone = c.bare(batch)
+            c.network.zero_grad()
+            if number == 1:
                 c.clock.seconds.clear()
-            steps = iter(c.whole(turn + 1))
-            for _, batch in c.batches.epoch(turn + 1):
-                alone = c.bare(batch)
-                c.network.zero_grad()
-                optimizer = c.clock.seconds["optimizer"]
-                seconds = next(steps)
-                optimizer = c.clock.seconds["optimizer"] - optimizer
-                print(f"bare {alone:.2f} s, whole {seconds:.2f} s, of it optimizer {optimizer:.2f} s", flush=True)
-                if turn == 0:
-                    break
+            optimizer = c.clock.seconds["optimizer"]
+            seconds = next(steps)
+            optimizer = c.clock.seconds["optimizer"] - optimizer
+            print(f"bare {alone:.2f} s, whole {seconds:.2f} s, of it optimizer {optimizer:.2f} s", flush=True)
+            if number:
                 bare.append(alone)
                 whole.append(seconds)
                 ratios.append((seconds - optimizer) / alone)
@@ -175,10 +177,10 @@ def measure(project: Project, rounds: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("project", type=Path)
-    parser.add_argument("--rounds", type=int, default=1, help="epochs of the project, after one step that warms up")
+    parser.add_argument("--steps", type=int, default=4, help="at most, after one that warms up")
     parser.add_argument("--json", type=Path, default=Path("build/full-size-step.json"))
     args = parser.parse_args()
-    told = measure(Project.open(args.project), args.rounds)
+    told = measure(Project.open(args.project), args.steps)
     for name, value in told["seconds"].items():
         print(f"{name:<42} {value:8.2f} s")
     print(f"{'rest over forward and backward':<42} {told['rest_over_passes']:8.2%}   at most 3 %")
