@@ -174,3 +174,30 @@ def test_loading_says_nothing_and_stays_offline(micro_folder: Path, micro_file: 
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# ------------------------------------------------------------------------------------------- text encoders let go
+@pytest.mark.parametrize("source", ["micro_folder", "micro_file"])
+def test_text_encoders_that_were_let_go_come_back_as_they_were(source: str, request: pytest.FixtureRequest):
+    path = request.getfixturevalue(source)
+    model = load(base_of(path))
+    before = model.encode_text(["a man in a red coat"])
+    model.let_text_encoders_go()
+    model.let_text_encoders_go()
+    for encoder in (model.text_encoder, model.text_encoder_2):
+        assert all(weight.is_meta for weight in encoder.parameters())
+    model.text_encoders_to("cpu")
+    for encoder in (model.text_encoder, model.text_encoder_2):
+        assert not encoder.training
+        assert not any(weight.requires_grad for weight in encoder.parameters())
+    for one, other in zip(before, model.encode_text(["a man in a red coat"]), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_text_encoders_do_not_come_back_from_another_model(copy: Path):
+    model = load(base_of(copy))
+    model.let_text_encoders_go()
+    file = next((copy / "text_encoder").glob("*.safetensors"))
+    save_file({name: weight + 1 for name, weight in load_file(file).items()}, file, metadata={"format": "pt"})
+    with pytest.raises(UserError, match="is not the one any more"):
+        model.text_encoders_to("cpu")
