@@ -16,6 +16,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,12 +31,13 @@ from engine.models.checkpoint import load
 from engine.plan.base_model import recognise
 from engine.plan.project import Project
 from engine.train.job import WEIGHT_DTYPES, make_accelerator
-from engine.train.loop import train_step
+from engine.train.loop import Training, train_step
 from engine.train.loss import denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.objective import Objective
 from engine.train.optimizers import effective_rates, make_optimizer, to_optimize
 from engine.train.parts import make_network
+from engine.train.processes import ALONE
 from engine.train.schedule import Schedule
 
 GB = 1e9
@@ -87,7 +89,9 @@ class Contestant:
             network=self.network,
             optimizer=SimpleNamespace(step=self.clock.around("optimizer", self.optimizer.step)),
             settings=s,
+            processes=ALONE,
         )
+        self.training.predict = partial(Training.predict, self.training)
 
     def whole(self) -> Iterator[float]:
         """The steps of the first epoch, as the loop does them, each when it is asked for; its seconds."""
