@@ -26,21 +26,40 @@ small ones would. bitsandbytes' 8-bit averages have one scale for 256 elements, 
 layers' sizes are multiples of it, as SDXL's are; and it waits for the GPU after every tensor, here only twice.
 Adafactor keeps rows and columns of each matrix, and of other classes nothing is known: they get the single tensors."""
 
+PIECE = 2**25
+"""Elements of a flat buffer that an optimizer is given as one tensor, 128 MiB. While it works it holds some tensors of
+that size beside its state: of a buffer of rank 96 as a whole that would be a gigabyte."""
+
 
 def to_optimize(settings: Settings, network: LoraNetwork) -> list[dict[str, Any]]:
-    """A group for each part of the network, with its rate: the two flat buffers, or the downs and ups, which are views
-    of them, gradients too.
+    """A group for each part of the network, with its rate: the two flat buffers, large ones in pieces, or the downs and
+    ups. Pieces, downs and ups are views of the buffers, gradients too.
 
     Clipping, the max-norm and checkpoints work on the flat buffers either way.
     """
     flat, own = settings.optimizer_type in ON_FLAT_BUFFERS, rates(settings)
     return [
         {
-            "params": part.parameters if flat else [weight for m in part.modules for weight in (m.down, m.up)],
+            "params": [piece for buffer in part.parameters for piece in _pieces(buffer)]
+            if flat
+            else [weight for m in part.modules for weight in (m.down, m.up)],
             "lr": None if settings.finds_its_own_rate else own[part.name],
         }
         for part in network.parts
     ]
+
+
+def _pieces(buffer: nn.Parameter) -> list[nn.Parameter]:
+    """The buffer itself, or views of it one after the other."""
+    if len(buffer) <= PIECE:
+        return [buffer]
+    assert buffer.grad is not None
+    pieces = []
+    for values, grad in zip(buffer.detach().split(PIECE), buffer.grad.split(PIECE), strict=True):
+        piece = nn.Parameter(values)
+        piece.grad = grad
+        pieces.append(piece)
+    return pieces
 
 
 def make_optimizer(

@@ -22,6 +22,7 @@ from engine.optimizer_class import find
 from engine.plan.errors import UserError
 from engine.runs import control
 from engine.runs.checkpoints import list_checkpoints
+from engine.train import optimizers
 from engine.train.lion import Lion
 from engine.train.optimizers import effective_rates, make_optimizer, to_optimize, try_out
 from engine.train.parking import Parking
@@ -91,6 +92,25 @@ def test_lion_is_the_papers_formula() -> None:
         m = 0.95 * m + 0.05 * g
     torch.testing.assert_close(parameter.data, theta)
     torch.testing.assert_close(optimizer.state[parameter]["exp_avg"], m)
+
+
+@pytest.mark.parametrize("kind", ["Prodigy", "AdamW", "Lion"])
+def test_large_buffers_are_optimized_in_pieces_with_the_same_result(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = settings(optimizer_type=kind, learning_rate=1.0 if kind == "Prodigy" else 1e-3)
+    whole, cut = small_network(), small_network()
+    together = make_optimizer(chosen, to_optimize(chosen, whole))
+    monkeypatch.setattr(optimizers, "PIECE", 100)
+    (group,) = to_optimize(chosen, cut)
+    assert {len(piece) for piece in group["params"]} <= set(range(1, 101))
+    assert sum(map(len, group["params"])) == sum(map(len, cut.parameters))
+    in_pieces = make_optimizer(chosen, [group])
+    for step in range(5):
+        for network, optimizer in ((whole, together), (cut, in_pieces)):
+            give_gradients(network, step)
+            optimizer.step()
+    for one, other in zip(whole.parameters, cut.parameters, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+    assert effective_rates(together)[1] == pytest.approx(effective_rates(in_pieces)[1])
 
 
 def test_lion_on_the_flat_buffers_is_lion_on_each_tensor() -> None:

@@ -3,13 +3,15 @@ trained and however (`test_resume` does it at every moment, with the usual setti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from engine.runs.resume import prepare
+from engine.train import loop, optimizers
 from tests.train.test_resume import MOMENTS, WHOLE, killed, steps_as_read
-from tests.training import Trainer, same
+from tests.training import Trainer, ask_to_stop, same
 
 ADAMW = {"optimizer_type": "AdamW", "optimizer_args": (), "learning_rate": 1e-3}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -58,3 +60,16 @@ def test_killed_and_resumed_is_equal_to_the_bit(train: Trainer, settings: str) -
     assert steps_as_read(run) == steps_as_read(undisturbed.run)
     pictures = [[(r.run.path / e["path"]).read_bytes() for e in r.of("sample")] for r in (resumed, undisturbed)]
     assert set(pictures[0]) == set(pictures[1])
+
+
+def test_stopped_and_resumed_with_buffers_in_pieces(
+    train: Trainer, before_call: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimizers, "PIECE", 5000)
+    undisturbed = train(**WHOLE)
+    project = train.project()
+    run = train.prepare(project, **WHOLE)
+    before_call(loop, "train_step", {3: ask_to_stop})
+    assert train.do(run, project).end["status"] == "stopped"
+    prepare(run)
+    assert same(train.do(run, project).lora, undisturbed.lora)
