@@ -144,11 +144,12 @@ class Ours:
         return RawBatch(chosen, torch.stack(noises), ours)
 
     def unet_alone(self, batch: Any) -> None:
+        context, pooled = batch.texts.encoded()  # there already: nothing is computed
         predicted = self.unet(
             batch.latents,
             batch.timesteps,
-            encoder_hidden_states=batch.context,
-            added_cond_kwargs={"text_embeds": batch.pooled, "time_ids": batch.time_ids},
+            encoder_hidden_states=context,
+            added_cond_kwargs={"text_embeds": pooled, "time_ids": batch.time_ids},
             return_dict=False,
         )[0]
         denoising_loss(predicted, batch, self.plain_objective).backward()
