@@ -188,7 +188,7 @@ def test_nonsense_never_raises(machine, safetensors_file, sdxl_folder, monkeypat
     (models / "list" / "model_index.json").write_text(json.dumps([1]), encoding="utf-8")
     found = {model.path.name: (model.kind, model.trouble) for model in listed(Path("x\0y"), (Path("/" + "x" * 5000),))}
     assert found.keys() == {"sdxl", hostile, "list"}
-    assert found["sdxl"][0] == "damaged"
+    assert found["sdxl"][0] == "not SDXL"
     assert found[hostile][0] == "Stable Diffusion 1.5"
     assert found["list"][0] == "damaged"
     assert all("\x1b" not in trouble for _, trouble in found.values())

@@ -26,7 +26,7 @@ def test_from_nothing_to_an_exported_lora_through_a_pipe(
         *("new", "ohwx", "man", "", f"'{my_pictures}'", "", "4", ""),
         *("n", "n", "n", "m", "ohwx, face", "n"),
         *("path micro", "n", "/ epochs", "4", "1", "n", "try", "start", "n"),
-        *("compare", "", "7", "0.8", "export", "mine", str(target), "yes", "q"),
+        *("compare", "", "7", "0.8", "export", "mine", str(target), "", "yes", "q"),
     ]
     done = subprocess.run(
         small_run.command("--plain"), input="\n".join(answers) + "\n", env=own, cwd=home, capture_output=True,

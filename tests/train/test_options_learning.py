@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,10 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
     from engine.models.checkpoint import load
     from engine.plan.caption_draws import CaptionRules
     from engine.train.job import make_accelerator
-    from engine.train.loop import train_step
+    from engine.train.loop import Training, train_step
     from engine.train.noise import Randomness, micro_batch
     from engine.train.objective import Objective
+    from engine.train.processes import ALONE
     from tests.micro_model import base_of
     from tests.training import own_process, settings
 
@@ -240,7 +242,9 @@ def test_accumulating_two_batches_of_one_is_a_batch_of_two(micro_folder: Path) -
                 unet=unet.train(),
                 network=network,
                 optimizer=optimizer,
+                processes=ALONE,
             )
+            training.predict = partial(Training.predict, training)
             figures = train_step(training, batches, Objective.of(values, cpu))
         return torch.cat(seen), figures
 

@@ -175,7 +175,15 @@ def pause_and_stop(run: RunFolder) -> None:
 
 
 def others() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "engine.train.companion" in " ".join(p.cmdline())]
+    return [p for p in psutil.Process().children() if "engine.train.companion" in command_of(p)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """ "" for one that has ended: other tests of this process leave some."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def kill_the_second() -> None:
