@@ -13,14 +13,13 @@ import json
 import math
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from benchmarks.full_size_batches import Batches
 from benchmarks.reference import PlainLoop, RawBatch, Start, apply_max_norm_directly
 from engine.lora.targets import unet_targets
@@ -42,23 +41,6 @@ def start(model: SDXL, rank: int, seed: int) -> Iterable[Start]:
         return torch.empty(rank, inputs).uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=chance)
 
     return ((name, down(inputs), torch.zeros(outputs, rank)) for name, inputs, outputs in sizes)
-
-
-class Clock:
-    """Seconds spent in some calls, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-
-    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            began = time.perf_counter()
-            try:
-                return call(*args, **kwargs)
-            finally:
-                self.seconds[name] += time.perf_counter() - began
-
-        return timed
 
 
 def main() -> None:

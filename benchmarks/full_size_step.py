@@ -14,8 +14,7 @@ import json
 import os
 import statistics
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +22,7 @@ from typing import Any
 
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from benchmarks.full_size_batches import CPU, Batches
 from benchmarks.memory_watch import MemoryWatch, anonymous_bytes
 from engine.data.samples import MicroBatch
@@ -41,23 +41,6 @@ from engine.train.processes import ALONE
 from engine.train.schedule import Schedule
 
 GB = 1e9
-
-
-class Clock:
-    """Seconds by name, of the calls that it is put around."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-
-    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            began = time.perf_counter()
-            try:
-                return call(*args, **kwargs)
-            finally:
-                self.seconds[name] += time.perf_counter() - began
-
-        return timed
 
 
 class Contestant:

@@ -31,40 +31,31 @@ class SdxlAttention:
     ) -> Tensor:
         batch, tokens, channels = hidden_states.shape
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query = attn.to_q(hidden_states).view(batch, tokens, attn.heads, -1).transpose(1, 2)
-        key = attn.to_k(context).view(batch, context.shape[1], attn.heads, -1).transpose(1, 2)
-        value = attn.to_v(context).view(batch, context.shape[1], attn.heads, -1).transpose(1, 2)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
-        return attn.to_out[0](mixed.transpose(1, 2).reshape(batch, tokens, channels))
+        query = attn.to_q(hidden_states).view(batch, tokens, attn.heads, -1)
+        key = attn.to_k(context).view(batch, context.shape[1], attn.heads, -1)
+        value = attn.to_v(context).view(batch, context.shape[1], attn.heads, -1)
+        return attn.to_out[0](self.mixed(query, key, value, attention_mask).reshape(batch, tokens, channels))
+
+    def mixed(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """All of them, and the result: (B, tokens, heads, channels of one head)."""
+        query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
 
 
-class XformersAttention:
-    """The same by xformers' `memory_efficient_attention`, which takes (B, tokens, heads, channels of one head)."""
+class XformersAttention(SdxlAttention):
+    """The same by xformers' `memory_efficient_attention`."""
 
     def __init__(self) -> None:
         from xformers.ops import memory_efficient_attention
 
-        self.mixed = memory_efficient_attention
+        self.attend = memory_efficient_attention
 
-    def __call__(
-        self,
-        attn: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-    ) -> Tensor:
-        batch, tokens, channels = hidden_states.shape
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query = attn.to_q(hidden_states).view(batch, tokens, attn.heads, -1)
-        key = attn.to_k(context).view(batch, context.shape[1], attn.heads, -1)
-        value = attn.to_v(context).view(batch, context.shape[1], attn.heads, -1)
-        mixed = self.mixed(query, key, value, attn_bias=attention_mask)
-        return attn.to_out[0](mixed.reshape(batch, tokens, channels))
+    def mixed(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        return self.attend(query, key, value, attn_bias=mask)
 
 
-# diffusers asks inspect for these signatures in every single call; found here, they need not be worked out again.
+# diffusers asks inspect for this signature in every single call; found here, it need not be worked out again.
 SdxlAttention.__call__.__signature__ = inspect.signature(SdxlAttention.__call__)  # type: ignore[attr-defined]
-XformersAttention.__call__.__signature__ = inspect.signature(SdxlAttention.__call__)  # type: ignore[attr-defined]
 
 
 def use_sdxl_attention(unet: UNet2DConditionModel, by: Attention = "sdpa") -> None:

@@ -41,4 +41,4 @@ def refuse_what_cannot_be_had(settings: Settings, device: torch.device, dtype: t
 def _attend(device: torch.device, dtype: torch.dtype) -> None:
     """A small attention there and back."""
     tokens = torch.zeros(1, 16, 2, 64, device=device, dtype=dtype, requires_grad=True)
-    XformersAttention().mixed(tokens, tokens, tokens).sum().backward()
+    XformersAttention().mixed(tokens, tokens, tokens, None).sum().backward()
