@@ -132,7 +132,12 @@ def _refuse_other_formats(path: Path | str, start: bytes, size: int) -> None:
 
 
 def is_pickle(start: bytes) -> bool:
-    """Whether a file that begins so is one that torch.save has written: a zip archive, or a bare pickle."""
+    """Whether a file that begins so is one that torch.save has written: a zip archive, or a bare pickle.
+
+    A safetensors file begins with the length of its header, whose low bytes may be a pickle's; its JSON begins at byte 8.
+    """
+    if start[8:9] == b"{":
+        return False
     return start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04"))
 
 

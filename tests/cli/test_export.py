@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,30 @@ def test_a_lora_file(lora_tui, tmp_path, place):
         "format": "kohya",
     }
     assert answer.out.isascii()
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0380, 0x0480, 0x00040280])
+def test_a_header_whose_length_looks_like_a_pickle(lora_tui, tmp_path, place, length):
+    """The first bytes of the file are then those that a pickle of protocol 2, 3 or 4 begins with."""
+    from engine.plan.safetensors_header import read_header
+
+    lora = lora_file(tmp_path / "unlucky.safetensors")
+    content = lora.read_bytes()
+    header = content[8:-8].ljust(length)
+    lora.write_bytes(length.to_bytes(8, "little") + header + content[-8:])
+    assert list(read_header(lora)[0]) == ["lora_unet_x.lora_down.weight"]
+    answer = lora_tui("export", lora, "--to", place, "--json")
+    assert answer.code == 0, answer.err
+    assert (place / "unlucky.safetensors").read_bytes() == lora.read_bytes()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_real_pickle_is_refused(lora_tui, tmp_path, place, protocol):
+    lora = tmp_path / "a.safetensors"
+    lora.write_bytes(pickle.dumps({"{": ["{"] * 8}, protocol))
+    answer = lora_tui("export", lora, "--to", place, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "is-a-pickle" if protocol < 5 else "not-safetensors")
+    assert not list(place.iterdir())
 
 
 @pytest.mark.parametrize("end", ["", "stopped", "failed"])
