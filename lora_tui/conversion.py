@@ -1,4 +1,4 @@
-"""Copying a LoRA to where it is used, as it is or written anew in diffusers' format, which takes an engine."""
+"""Copying a LoRA to where it is used: as it is, or written anew under other programs' names, which takes an engine."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.plan.errors import UserError
-from engine.plan.export import export, file_stem
+from engine.plan.export import export, file_stem, tensor_names
 from engine.plan.files import absolute_path
 from engine.plan.folders import require_folder
+from engine.plan.lora_formats import is_of_diffusers
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
 from engine.runs.state import RunView
@@ -38,11 +39,11 @@ def export_as(
 
     Raises UserError as `export` does, and as the conversion's engine does.
     """
-    if form == FORMATS[0]:
-        return export(lora, folder, name)
     wanted = file_stem(lora, name)
+    if form == FORMATS[0] and not is_of_diffusers(tensor_names(absolute_path(lora))):
+        return export(lora, folder, name)
     require_folder(absolute_path(folder), "the place for a LoRA")
-    job = Job("convert", name=lora.stem, device="cpu", arguments={"lora": str(absolute_path(lora))})
+    job = Job("convert", name=lora.stem, device="cpu", arguments={"lora": str(absolute_path(lora)), "format": form})
     run = create(cached_runs_dir(), job)
     follow(run)
     made = next(run.output_dir.glob("*.safetensors"), None)

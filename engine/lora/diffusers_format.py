@@ -8,43 +8,39 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
-from diffusers import UNet2DConditionModel
-from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from torch import Tensor
 
 from engine.context import JobContext
 from engine.lora import weights
-from engine.lora.spellings import respelt
-from engine.lora.targets import Target, every_target
+from engine.lora.kohya_format import in_kohya_format
+from engine.lora.sdxl_layers import OWNERS, under_stems
+from engine.lora.targets import Target
 from engine.lora.weights import LoraFile, shape_of
-from engine.models.checkpoint import configs_of
-from engine.plan.errors import UserError, few
 from engine.plan.files import atomic_write
 from engine.plan.trained_parts import Part
-
-OWNERS: dict[Part, str] = {"unet": "unet", "text_encoder_1": "text_encoder", "text_encoder_2": "text_encoder_2"}
-"""What diffusers calls the parts of its pipeline, and the folders of their configurations."""
 
 _OF_ANOTHER_FILE = ("sshs_", "modelspec.hash_sha256", "lora_adapter_metadata")
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Arguments of the job: `lora`, the path of the file. The result names the new one in the run's output/."""
+    """Arguments of the job: `lora`, the path of the file; `format`, kohya or diffusers (the default).
+
+    The result names the new file in the run's output/.
+    """
     context.announce("CPU")
-    given = Path(context.job.arguments["lora"])
+    given, form = Path(context.job.arguments["lora"]), context.job.arguments.get("format", "diffusers")
     with context.phase("reading the LoRA"):
         file = weights.read(given)
     with context.phase("converting the LoRA"):
         path = context.run.output_dir / f"{given.stem}.safetensors"
-        made = in_diffusers_format(file)
+        made = in_kohya_format(file) if form == "kohya" else in_diffusers_format(file)
         # The same bytes each time, so that who exports it twice has it once.
         atomic_write(path, weights.in_order(weights.with_hashes(dict(made.tensors), made.metadata)))
-    return {"lora": str(path), "message": f"{given.name} in diffusers' format.", "complete": True}
+    return {"lora": str(path), "message": f"{given.name} in the format of {form}.", "complete": True}
 
 
 def in_diffusers_format(file: LoraFile) -> LoraFile:
@@ -52,7 +48,7 @@ def in_diffusers_format(file: LoraFile) -> LoraFile:
 
     Raises UserError `other-kind` for what is no plain LoRA, `not-a-lora`, `lora-does-not-fit` for one of no SDXL model.
     """
-    plain, targets = _with_names(file)
+    plain, targets = under_stems(file)
     strength = shape_of(plain)
     tensors: dict[str, Tensor] = {}
     ranks: dict[Part, dict[str, int]] = {part: {} for part in OWNERS}
@@ -84,44 +80,3 @@ def _adapters(ranks: Mapping[Part, Mapping[str, int]]) -> dict[str, object]:
             config |= {"target_modules": sorted(layers), "bias": "none"}
             about |= {f"{OWNERS[part]}.{key}": value for key, value in config.items()}
     return about
-
-
-def _with_names(file: LoraFile) -> tuple[LoraFile, list[Target]]:
-    """The file under sd-scripts' names, and the layers that it is for: of SDXL, or else of the practice model."""
-    missing: Sequence[str] = ()
-    for size in ("sdxl", "micro"):
-        targets = {target.stem: target for target in every_target(_models(size))}
-        plain = respelt(file, targets.values())
-        weights.rank_of(plain)
-        if not (unknown := sorted(name for name in plain.tensors if name.split(".", 1)[0] not in targets)):
-            _require_pairs(plain)
-            return plain, [targets[stem] for stem in plain.stems]
-        missing = missing or unknown
-    raise UserError(
-        "lora-does-not-fit",
-        f"This LoRA changes what SDXL does not have: {few(missing)}.",
-        "Only a LoRA for SDXL can be written in diffusers' format here.",
-    )
-
-
-def _require_pairs(plain: LoraFile) -> None:
-    """Raises UserError `not-a-lora` for a layer of which a half is missing."""
-    for stem in plain.stems:
-        down, up = (plain.tensors.get(f"{stem}.lora_{side}.weight") for side in ("down", "up"))
-        if down is None or up is None or min(down.ndim, up.ndim) < 2 or up.shape[1] != down.shape[0]:
-            raise UserError("not-a-lora", f"The halves of {stem} do not belong together.", "Copy the file again.")
-
-
-def _models(size: str) -> dict[Part, nn.Module]:
-    """The parts without their weights, for the names of their layers."""
-
-    def config(part: Part) -> dict[str, Any]:
-        found = json.loads((configs_of(size) / OWNERS[part] / "config.json").read_text(encoding="utf-8"))
-        return cast(dict[str, Any], found)
-
-    with torch.device("meta"):
-        return {
-            "unet": cast(nn.Module, UNet2DConditionModel.from_config(config("unet"))),
-            "text_encoder_1": CLIPTextModel(CLIPTextConfig(**config("text_encoder_1"))),
-            "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**config("text_encoder_2"))),
-        }

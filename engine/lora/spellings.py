@@ -7,6 +7,7 @@ can be gone on from, looked at and compared. What is no plain LoRA (LoHa, LoKr, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import torch
@@ -28,8 +29,17 @@ _SIDES = (
     (".lora.down.weight", ".lora.up.weight"),
     (".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"),
 )
+_OLDEST = re.compile(r"(.+)\.to_([qkv]|out)_lora(\..+)")
+"""diffusers of before PEFT kept a LoRA in attention processors: `….attn1.processor.to_out_lora.down.weight`."""
 _GREATEST_ALPHA = 1e30  # what is larger, or no number, is damage
-_OTHER_KINDS = {".hada_": "LoHa", ".lokr_": "LoKr", ".oft_": "OFT", ".dora_scale": "DoRA", ".lora_mid": "a CP-LoCon"}
+_OTHER_KINDS = {
+    ".hada_": "LoHa",
+    ".lokr_": "LoKr",
+    ".oft_": "OFT",
+    ".dora_scale": "DoRA",
+    ".lora_magnitude_vector": "DoRA",  # PEFT's
+    ".lora_mid": "a CP-LoCon",
+}
 
 
 def kind_of(names: Iterable[str]) -> str:
@@ -50,7 +60,7 @@ def respelt(file: LoraFile, targets: Iterable[Target]) -> LoraFile:
             f"This file holds {kind}, not a plain LoRA.",
             "Only LoRA and LoCon files can be used here; lora-tui inspect says what is in it.",
         )
-    tensors, used = dict(file.tensors), dict[str, Tensor]()
+    tensors, used = _of_today(file.tensors), dict[str, Tensor]()
     alphas = _Alphas(file.metadata)
     for target in targets:
         for down, up, alpha in _spellings(target):
@@ -72,10 +82,10 @@ def plainly(file: LoraFile) -> LoraFile:
     """The layers of a file of PEFT or diffusers in sd-scripts' form, without knowing the models: dots become
     underscores, so these are not the names that programs look for. What has that form already stays as it is.
     """
-    tensors, alphas = dict(file.tensors), _Alphas(file.metadata)
-    for name in file.tensors:
+    tensors, alphas = _of_today(file.tensors), _Alphas(file.metadata)
+    for name in list(tensors):
         for down, up in _SIDES:
-            if not name.endswith(down) or f"{name.removesuffix(down)}{up}" not in file.tensors:
+            if not name.endswith(down) or f"{name.removesuffix(down)}{up}" not in tensors:
                 continue
             layer = name.removesuffix(down)
             part, rest = _part_of(layer)
@@ -88,6 +98,23 @@ def plainly(file: LoraFile) -> LoraFile:
             if alpha is not None:
                 tensors[f"{stem}.alpha"] = alpha
     return LoraFile(tensors, file.metadata)
+
+
+def _of_today(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with the oldest names of diffusers brought up to date: `….attn1.to_out.0.lora.down.weight`."""
+    made: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        now = name
+        if found := _OLDEST.fullmatch(name):
+            place, side, rest = found[1].removesuffix(".processor"), found[2], found[3]
+            if place.endswith(".self_attn"):  # of a text encoder
+                layer = "out_proj" if side == "out" else f"{side}_proj"
+            else:
+                layer = "to_out.0" if side == "out" else f"to_{side}"
+            rest = rest if rest == ".alpha" else f".lora{rest}"
+            now = f"{place}.{layer}{rest}"
+        made[name if now in tensors or now in made else now] = tensor
+    return made
 
 
 def _part_of(layer: str) -> tuple[Part, str]:

@@ -50,7 +50,7 @@ def export(lora: Path, folder: Path, name: str = "") -> Path:
     """
     wanted = file_stem(lora, name)
     source, place = absolute_path(lora), absolute_path(folder)
-    _require_whole(source)
+    tensor_names(source)
     where = place / f"{wanted}{SUFFIX}"
     try:
         with disk_errors(where):
@@ -71,6 +71,21 @@ def file_stem(lora: Path, name: str = "") -> str:
     if not is_plain_name(wanted) or "=" in wanted:
         raise UserError("bad-name", f'A LoRA cannot be called "{name}".', "Use letters, digits and spaces.")
     return wanted
+
+
+def tensor_names(lora: Path) -> list[str]:
+    """What is in the safetensors file `lora`, of which all bytes are there.
+
+    Raises UserError: `no-such-file`, `not-a-file`, `not-readable` and as `read_header`.
+    """
+    with reading_errors(lora):
+        try:
+            os.stat(lora)
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError("no-such-file", f"{lora} does not exist.", "Check the spelling of the path.") from None
+    if not os.path.isfile(lora):  # opening a pipe would wait for ever
+        raise UserError("not-a-file", f"{lora} is not a file.", "Name a .safetensors file.")
+    return list(read_header(lora)[0])
 
 
 def prompt_text(lora_name: str, weight: float = 1) -> str:
@@ -96,18 +111,6 @@ def usual_folders(home: Path | None = None, roots: Sequence[Path] | None = None)
 
 def _without_suffix(name: str) -> str:
     return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
-
-
-def _require_whole(lora: Path) -> None:
-    """Raises UserError unless `lora` is a safetensors file with all its bytes."""
-    with reading_errors(lora):
-        try:
-            os.stat(lora)
-        except (FileNotFoundError, NotADirectoryError):
-            raise UserError("no-such-file", f"{lora} does not exist.", "Check the spelling of the path.") from None
-    if not os.path.isfile(lora):  # opening a pipe would wait for ever
-        raise UserError("not-a-file", f"{lora} is not a file.", "Name a .safetensors file.")
-    read_header(lora)
 
 
 def _copy_to_free_name(source: Path, where: Path) -> Path:

@@ -134,7 +134,7 @@ def _refuse_other_formats(path: Path | str, start: bytes, size: int) -> None:
 def is_pickle(start: bytes) -> bool:
     """Whether a file that begins so is one that torch.save has written: a zip archive, or a bare pickle.
 
-    A safetensors file begins with the length of its header, whose low bytes may be a pickle's; its JSON begins at byte 8.
+    A safetensors file begins with the length of its header, whose low bytes may be a pickle's; byte 8 begins its JSON.
     """
     if start[8:9] == b"{":
         return False

@@ -35,7 +35,8 @@ def command(
 
     RUN is a path, a run's name in the project, or `last`. Of a run that is not finished the newest LoRA is taken.
     Nothing is overwritten: where another LoRA has the name, this one becomes NAME-2. The format kohya, in which it was
-    trained, is what those programs and sd-scripts read; diffusers reads it too, and has a format of its own.
+    trained, is what those programs and sd-scripts read; diffusers reads it too, and has a format of its own. A file of
+    diffusers or PEFT is converted to it.
     """
     from engine.plan.export import file_stem, prompt_text
     from lora_tui.conversion import export_as

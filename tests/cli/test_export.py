@@ -338,6 +338,25 @@ def test_in_diffusers_format_by_a_real_engine(lora_tui, tmp_path, place):
     assert not list((cache_dir() / "runs").glob("*/output/*"))  # nothing of its size stays behind
 
 
+def test_a_file_of_diffusers_gets_the_names_that_the_programs_read(lora_tui, tmp_path, place):
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    layer = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    halves = {f"{layer}.lora_A.weight": np.ones((2, 640)), f"{layer}.lora_B.weight": np.ones((640, 2))}
+    save_file(halves, tmp_path / "theirs.safetensors")
+    answer = lora_tui("export", tmp_path / "theirs.safetensors", "--to", place, "--json")
+    assert (answer.code, answer.json["prompt"]) == (0, "<lora:theirs:1>"), answer.err
+    made = load_file(place / "theirs.safetensors")
+    stem = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    assert set(made) == {f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"}
+    assert float(made[f"{stem}.alpha"]) == 2
+    lora_file(tmp_path / "flux.safetensors", "transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight")
+    answer = lora_tui("export", tmp_path / "flux.safetensors", "--to", place, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "not-a-lora")
+    assert [path.name for path in place.iterdir()] == ["theirs.safetensors"]
+
+
 def test_in_diffusers_format_what_cannot_be_done_is_said_before_an_engine_starts(
     lora_tui, finished, place, monkeypatch
 ):

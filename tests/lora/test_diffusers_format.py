@@ -15,6 +15,7 @@ from engine.__main__ import work
 from engine.lora import weights
 from engine.lora.attach import LoraShape, attach, detach
 from engine.lora.diffusers_format import in_diffusers_format
+from engine.lora.kohya_format import in_kohya_format
 from engine.lora.spellings import plainly, respelt
 from engine.lora.targets import every_target
 from engine.lora.weights import LoraFile
@@ -131,6 +132,38 @@ def test_our_own_reader_takes_it_back(micro_folder: Path, kohya: Path, converted
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in weights.read(converted).tensors.items())
 
 
+def test_back_in_kohyas_format_it_draws_the_same(micro_folder: Path, kohya: Path, converted: Path) -> None:
+    job = Job("convert", arguments={"lora": str(converted), "format": "kohya"})
+    run = folders.create(kohya.parent / "runs", job)
+    with own_process():
+        assert work(run) == 0
+    back = Path(json.loads(run.result_path.read_text())["lora"])
+    file, old = weights.read(back), weights.read(kohya)
+    assert set(file.tensors) == set(old.tensors)
+    for name, tensor in old.tensors.items():
+        if name.endswith("lora_down.weight"):
+            assert torch.equal(file.tensors[name], tensor)
+    assert file.metadata["ss_base_model_version"] == "sdxl_base_v1-0"
+    assert (file.metadata["ss_network_dim"], file.metadata["ss_network_alpha"]) == ("4", "4.0")
+    assert "lora_adapter_metadata" not in file.metadata
+    with torch.no_grad():
+        wanted, _, _ = worn_by_diffusers(micro_folder, kohya)
+        found, _, said = worn_by_diffusers(micro_folder, back)
+    assert not said
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_kohyas_format_has_the_alpha_that_pefts_header_says() -> None:
+    layer = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    tensors = {f"{layer}.lora_A.weight": torch.ones(4, 640), f"{layer}.lora_B.weight": torch.ones(640, 4)}
+    made = in_kohya_format(LoraFile(tensors, {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 2})}))
+    stem = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    assert set(made.tensors) == {f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"}
+    assert float(made.tensors[f"{stem}.alpha"]) == 2
+    assert float(in_kohya_format(LoraFile(tensors)).tensors[f"{stem}.alpha"]) == 4
+
+
 def test_the_same_file_gives_the_same_bytes(kohya: Path, converted: Path) -> None:
     made = in_diffusers_format(weights.read(kohya))
     shuffled = dict(reversed(made.metadata.items()))
@@ -169,7 +202,8 @@ def test_full_size_names_and_half_precision(dtype: torch.dtype) -> None:
     ],
 )
 def test_what_cannot_be_converted_is_said_in_one_sentence(tensors: dict[str, tuple[int, ...]], code: str) -> None:
-    with pytest.raises(UserError) as error:
-        in_diffusers_format(LoraFile({name: torch.zeros(shape) for name, shape in tensors.items()}))
-    assert error.value.code == code
-    assert error.value.hint
+    for change in (in_diffusers_format, in_kohya_format):
+        with pytest.raises(UserError) as error:
+            change(LoraFile({name: torch.zeros(shape) for name, shape in tensors.items()}))
+        assert error.value.code == code
+        assert error.value.hint

@@ -15,6 +15,7 @@ from engine.lora.attach import LoraShape, attach
 from engine.lora.network import LoraNetwork
 from engine.lora.spellings import respelt
 from engine.lora.start import start_from
+from engine.lora.targets import Target
 from engine.lora.weights import LoraFile
 from engine.plan.errors import UserError
 from tests.lora.test_network import predict, randomise
@@ -46,7 +47,22 @@ def peft(network: LoraNetwork, unet: UNet2DConditionModel) -> LoraFile:
     return LoraFile(tensors, {"lora_adapter_metadata": json.dumps(about)})
 
 
-@pytest.mark.parametrize("spelt", [kohya, underscored, peft])
+def oldest(network: LoraNetwork, unet: UNet2DConditionModel) -> LoraFile:
+    """As diffusers saved them in its attention processors, without any alpha; other layers had no LoRA then."""
+    tensors = {}
+    for module in network.modules:
+        up = module.up.detach() * module.scale
+        stem = f"unet.{module.target.name}"
+        if ".attn" in stem:
+            place, _, layer = stem.replace(".to_out.0", ".to_out").rpartition(".")
+            stem = f"{place}.processor.{layer}_lora"
+        else:
+            stem += ".lora"
+        tensors |= {f"{stem}.down.weight": module.down.detach().clone(), f"{stem}.up.weight": up}
+    return LoraFile(tensors)
+
+
+@pytest.mark.parametrize("spelt", [kohya, underscored, peft, oldest])
 def test_the_first_prediction_is_the_files(unet: UNet2DConditionModel, spelt) -> None:
     fresh = copy.deepcopy(unet)
     before = predict(unet)
@@ -88,7 +104,21 @@ def test_what_would_be_lost_is_refused(
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.hada_w1_a", "LoHa"), ("a.lokr_w1", "LoKr"), ("a.dora_scale", "DoRA")])
+def test_the_oldest_names_of_text_encoders() -> None:
+    place = "text_encoder.text_model.encoder.layers.0.self_attn"
+    sides = {"down": torch.ones(2, 3), "up": torch.ones(3, 2)}
+    file = LoraFile({f"{place}.to_{x}_lora.{side}.weight": t for x in ("q", "out") for side, t in sides.items()})
+    targets = [
+        Target("text_encoder_1", f"encoder.layers.0.self_attn.{x}_proj", f"lora_te1_text_model_encoder_layers_0_{x}")
+        for x in ("q", "out")
+    ]
+    assert respelt(file, targets).stems == sorted(target.stem for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.hada_w1_a", "LoHa"), ("a.lokr_w1", "LoKr"), ("a.dora_scale", "DoRA"), ("a.lora_magnitude_vector", "DoRA")],
+)
 def test_other_kinds_are_named(name: str, kind: str) -> None:
     with pytest.raises(UserError, match=kind):
         respelt(LoraFile({name: torch.zeros(1)}), [])
