@@ -34,7 +34,10 @@ def run(context: JobContext) -> dict[str, Any]:
             norms.append({"module": stem, "norm": module_norm(plain, stem)})
             progress(number)
     found = report(file, plain, norms)
-    layers = f"{plural(len(norms), 'layer')}, rank {found['rank']}, alpha {found['alpha'] or 'missing'}"
+    ranks = f"rank {found['rank']}" if found["rank"] else ""
+    if found["conv_rank"]:
+        ranks += f"{', ' if ranks else ''}rank {found['conv_rank']} of convolutions"
+    layers = f"{plural(len(norms), 'layer')}, {ranks or 'no rank'}, alpha {found['alpha'] or 'missing'}"
     if not norms:
         layers = "No layers that are named as sd-scripts names them"
     found["message"] = f"{layers}, {plural(len(found['problems']), 'problem')}."
@@ -72,9 +75,11 @@ def report(file: LoraFile, plain: LoraFile, norms: list[dict[str, Any]]) -> dict
     sorted, the strongest first."""
     stems = plain.stems or sorted({name.split(".", 1)[0] for name in file.tensors})  # of LoHa, LoKr and the like
     modules = {name: sum(s.startswith(PREFIXES[part]) for s in stems) for name, part in SHORT.items()}
+    rank, conv_rank = _ranks(plain)
     return {
         "format": format_of(file),
-        "rank": weights.rank_of(plain) if plain.stems else None,
+        "rank": rank,
+        "conv_rank": conv_rank,
         "alpha": weights.alpha_of(plain) if plain.stems else None,
         "modules": modules,
         "norms": sorted(norms, key=lambda n: -(n["norm"] or 0.0)),
@@ -84,17 +89,31 @@ def report(file: LoraFile, plain: LoraFile, norms: list[dict[str, Any]]) -> dict
 
 
 def format_of(file: LoraFile) -> str:
-    """Whose naming the file follows."""
+    """Whose naming the file follows; `LoCon` for sd-scripts' with convolutions larger than 1x1 among its layers."""
     names = list(file.tensors)
     if kind := kind_of(names):
         return kind
-    if any(n.endswith(".lora_down.weight") for n in names):
-        return "kohya"
+    if file.stems:
+        return "LoCon" if any(_is_conv(file, stem) for stem in file.stems) else "kohya"
     if any(".lora_A." in n for n in names):
-        return "peft"
-    if any(".lora.down." in n or "_lora.down" in n for n in names):
+        return "diffusers" if any(n.startswith(("unet.", "text_encoder")) for n in names) else "PEFT"
+    if any(".lora.down." in n or "_lora.down" in n or ".lora_linear_layer.down." in n for n in names):
         return "diffusers (old)"
     return "unknown"
+
+
+def _is_conv(file: LoraFile, stem: str) -> bool:
+    """Whether a layer is a convolution larger than 1x1, which sd-scripts gives `conv_dim`."""
+    return any(side > 1 for side in file.tensors[f"{stem}.lora_down.weight"].shape[2:])
+
+
+def _ranks(plain: LoraFile) -> tuple[int | None, int | None]:
+    """The largest rank of the layers that are no convolutions larger than 1x1, and of those that are."""
+    ranks: dict[bool, list[int]] = {False: [], True: []}
+    for stem in plain.stems:
+        if (down := plain.tensors[f"{stem}.lora_down.weight"]).ndim:
+            ranks[_is_conv(plain, stem)].append(int(down.shape[0]))
+    return max(ranks[False], default=None), max(ranks[True], default=None)
 
 
 def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]]) -> list[dict[str, str]]:
@@ -107,7 +126,7 @@ def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]
     kind = format_of(file)
     if kind_of(file.tensors):
         add("other-kind", f"It is {kind}, not a plain LoRA.", "Here it can be neither compared nor started from.")
-    elif kind != "kohya":
+    elif kind not in ("kohya", "LoCon"):
         add(
             "not-kohya",
             f"The layers are named the {kind} way.",

@@ -24,14 +24,18 @@ def command(lora: str, as_json: bool) -> None:
     run = create(cached_runs_dir(), Job("inspect", name=path.stem, device="cpu", arguments={"lora": str(path)}))
     result = run_job(run, path.name).done().result()
     if as_json:
-        names = ("format", "rank", "alpha", "modules", "norms", "metadata", "problems")
+        names = ("format", "rank", "conv_rank", "alpha", "modules", "norms", "metadata", "problems")
         output.answer({name: result.get(name) for name in names})
         return
     _print(result)
 
 
 def _print(result: dict[str, Any]) -> None:
-    output.say(f"Format {result.get('format')}, rank {result.get('rank')}, alpha {result.get('alpha')}")
+    conv = result.get("conv_rank")
+    of_convolutions = f", rank of convolutions {conv}" if conv else ""
+    output.say(
+        f"Format {result.get('format')}, rank {result.get('rank')}{of_convolutions}, alpha {result.get('alpha')}"
+    )
     modules = result.get("modules") or {}
     output.say("Modules: " + ", ".join(f"{name} {count}" for name, count in modules.items()))
     for name, value in (result.get("metadata") or {}).items():

@@ -210,7 +210,7 @@ def test_inspect(lora_tui, tmp_path, fake_engine, monkeypatch):
         answer = lora_tui("inspect", tmp_path / "x.safetensors", "--json")
     assert answer.code == 0
     assert answer.json["format"] == "kohya"
-    assert list(answer.json) == ["format", "rank", "alpha", "modules", "norms", "metadata", "problems"]
+    assert list(answer.json) == ["format", "rank", "conv_rank", "alpha", "modules", "norms", "metadata", "problems"]
     shown = lora_tui("inspect", tmp_path / "x.safetensors")
     assert shown.code == 0
     assert "\x1b" not in shown.out + shown.err

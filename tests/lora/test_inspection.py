@@ -86,11 +86,15 @@ def test_a_good_file(inspect: Inspect, tmp_path: Path) -> None:
 
 def test_convolutions_are_measured_too(inspect: Inspect, tmp_path: Path) -> None:
     stem = "lora_unet_input_blocks_1_0_in_layers_2"
-    down, up = torch.randn(4, 8, 3, 3), torch.randn(16, 4, 1, 1)
+    g = torch.Generator().manual_seed(0)
+    down, up = torch.randn(4, 320, 3, 3, generator=g), torch.randn(320, 4, 1, 1, generator=g)
     tensors = {f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up, f"{stem}.alpha": torch.tensor(4.0)}
-    result = of(inspect, tmp_path / "a.safetensors", tensors, SDXL_METADATA)
+    result = of(inspect, tmp_path / "a.safetensors", kohya(rank=8) | tensors, SDXL_METADATA)
+    assert (result["format"], result["rank"], result["conv_rank"]) == ("LoCon", 8, 4)
+    assert codes(result) == []
+    norms = {norm["module"]: norm["norm"] for norm in result["norms"]}
     direct = up.flatten(1) @ down.flatten(1)
-    assert result["norms"][0]["norm"] == pytest.approx(direct.norm().item(), rel=1e-5)
+    assert norms[stem] == pytest.approx(direct.norm().item(), rel=1e-4)
 
 
 def without_alpha() -> Tensors:
@@ -161,12 +165,17 @@ def test_what_is_odd_is_named(
 
 def test_formats_are_told_apart(inspect: Inspect, tmp_path: Path) -> None:
     others = (
+        {name.removeprefix("unet."): tensor for name, tensor in peft().items()},
+        {f"unet.a.attn1.processor.to_q_lora.{side}.weight": torch.ones(2, 2) for side in ("down", "up")},
+        {f"lora_unet_a.lora_{side}.weight": torch.ones(2, 2, 1, 1) for side in ("down", "up")},
         {"a": torch.ones(1)},
         {"lora_unet_a.lokr_w1": torch.ones(2, 2)},
         {"lora_unet_a.hada_w1_a": torch.ones(2, 2)},
     )
     formats = [of(inspect, tmp_path / "a.safetensors", t)["format"] for t in (kohya(), peft(), *others)]
-    assert formats == ["kohya", "peft", "unknown", "LoKr", "LoHa"]
+    assert formats == [
+        "kohya", "diffusers", "PEFT", "diffusers (old)", "kohya", "unknown", "LoKr", "LoHa"
+    ]  # fmt: skip
 
 
 def test_other_programs_files_are_measured_too(inspect: Inspect, tmp_path: Path) -> None:
@@ -177,7 +186,7 @@ def test_other_programs_files_are_measured_too(inspect: Inspect, tmp_path: Path)
         tensors[f"{layer}.lora_B.weight"] = torch.randn(48, 4, generator=g)
     about = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 2})}
     result = of(inspect, tmp_path / "a.safetensors", tensors, about)
-    assert (result["format"], result["rank"], result["alpha"]) == ("peft", 4, 2.0)
+    assert (result["format"], result["rank"], result["alpha"]) == ("diffusers", 4, 2.0)
     assert result["modules"] == {"unet": 1, "te1": 0, "te2": 1}
     norms = {norm["module"]: norm["norm"] for norm in result["norms"]}
     first = (
