@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from engine.lora import weights
 from engine.lora.network import LoraNetwork
 from engine.lora.spellings import respelt
-from engine.lora.targets import PREFIXES
 from engine.lora.weights import LoraFile
 from engine.plan.errors import UserError, plural
+
+_CONV_LAYERS = re.compile(
+    r"lora_unet_.*_(in_layers_2|out_layers_3|emb_layers_1|skip_connection|op|\d_conv"
+    r"|resnets_\d+_(conv1|conv2|time_emb_proj|conv_shortcut)|(down|up)samplers_0_conv)"
+)
+"""What `targets.unet_targets` adds with `conv`, in Stability's names and in those of diffusers."""
 
 _SWITCHES = {
     "lora_te1_": ("text encoder 1", "train_text_encoder_1 = true"),
@@ -69,7 +76,7 @@ def _not_trained(unknown: list[str]) -> UserError:
                 f"The LoRA to start from also changes {part}, which is not trained here, and that would be lost.",
                 f"Set {line}.",
             )
-    blocks = all(stem.startswith(PREFIXES["unet"]) and "transformer_blocks" not in stem for stem in unknown)
+    blocks = all(map(_CONV_LAYERS.fullmatch, unknown))
     return UserError(
         "lora-does-not-fit",
         f"The LoRA to start from changes {plural(len(unknown), 'layer')} too many, such as {unknown[0]}: they are not "

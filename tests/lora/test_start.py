@@ -14,8 +14,8 @@ from engine.lora import weights
 from engine.lora.attach import LoraShape, attach
 from engine.lora.network import LoraNetwork
 from engine.lora.spellings import respelt
-from engine.lora.start import start_from
-from engine.lora.targets import Target
+from engine.lora.start import _CONV_LAYERS, start_from
+from engine.lora.targets import Target, unet_targets
 from engine.lora.weights import LoraFile
 from engine.plan.errors import UserError
 from tests.lora.test_network import predict, randomise
@@ -90,6 +90,9 @@ def test_a_higher_rank_and_convolutions_take_up_a_smaller_lora(unet: UNet2DCondi
         (LoraShape(3, 1.0), {}, "more than network_dim = 3 here. Set network_dim = 4."),
         (LoraShape(4, 1.0), {"lora_te1_x": 1}, "Set train_text_encoder_1 = true."),
         (LoraShape(4, 1.0), {"lora_unet_input_blocks_1_0_in_layers_2": 1}, "Set conv_dim to its rank"),
+        (LoraShape(4, 1.0), {"lora_unet_output_blocks_2_2_conv": 1}, "Set conv_dim to its rank"),
+        (LoraShape(4, 1.0), {"lora_unet_down_blocks_0_downsamplers_0_conv": 1}, "Set conv_dim to its rank"),
+        (LoraShape(4, 1.0), {"lora_unet_input_blocks_1_1_proj_in": 1}, "Use a LoRA that was trained on an SDXL"),
         (LoraShape(4, 1.0), {"lora_unet_mid_transformer_blocks_0_other": 1}, "changes 1 layer too many"),
     ],
 )
@@ -102,6 +105,13 @@ def test_what_would_be_lost_is_refused(
     with pytest.raises(UserError) as caught:
         start_from(attach({"unet": fresh}, shape, seed=5), LoraFile({**file.tensors, **more}))
     assert said in str(caught.value)
+
+
+def test_every_layer_that_conv_dim_adds_is_known_as_one(unet: UNet2DConditionModel) -> None:
+    without = {target.stem for target in unet_targets(unet)}
+    for target in unet_targets(unet, conv=True):
+        for stem in (target.stem, f"lora_unet_{target.name.replace('.', '_')}"):
+            assert bool(_CONV_LAYERS.fullmatch(stem)) == (target.stem not in without), stem
 
 
 def test_the_oldest_names_of_text_encoders() -> None:
