@@ -20,6 +20,8 @@ def existing_lora(path: str) -> Path:
     if lora.is_dir():
         raise UserError("not-a-file", f"{lora} is a folder.", "Name a .safetensors file.")
     if not lora.is_file():
+        if lora.exists():  # a device or a pipe
+            raise UserError("not-a-file", f"{lora} is not a file.", "Name a .safetensors file.")
         raise UserError("no-such-file", f"{lora} does not exist.")
     return lora
 

@@ -18,7 +18,6 @@ from engine.plan.trained_parts import Part
 
 SHORT: dict[str, Part] = {"unet": "unet", "te1": "text_encoder_1", "te2": "text_encoder_2"}
 """What `inspect --json` calls the parts."""
-STRONGEST_SHOWN = 20
 
 
 def run(context: JobContext) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import click
 from lora_tui import output
 from lora_tui.options import json_option
 
+STRONGEST_SHOWN = 5
+
 
 @click.command("inspect")
 @click.argument("lora", metavar="LORA")
@@ -38,7 +40,18 @@ def _print(result: dict[str, Any]) -> None:
     )
     modules = result.get("modules") or {}
     output.say("Modules: " + ", ".join(f"{name} {count}" for name, count in modules.items()))
+    norms = [norm for norm in result.get("norms") or () if isinstance(norm, dict) and norm.get("norm")]
+    if norms:
+        output.say("Strongest layers:")
+    for norm in norms[:STRONGEST_SHOWN]:
+        output.say(f"  {norm['norm']:10.4g}  {norm.get('module')}")
     for name, value in (result.get("metadata") or {}).items():
         output.say(f"  {name}: {str(value)[:200]}")
     for problem in result.get("problems") or ():
-        output.say(f"Problem: {problem.get('message', problem) if isinstance(problem, dict) else problem}")
+        output.say(f"Problem: {_told(problem)}")
+
+
+def _told(problem: object) -> str:
+    if not isinstance(problem, dict):
+        return str(problem)
+    return " ".join(str(problem[key]) for key in ("message", "hint") if problem.get(key))

@@ -215,6 +215,11 @@ def test_inspect(lora_tui, tmp_path, fake_engine, monkeypatch):
     assert shown.code == 0
     assert "\x1b" not in shown.out + shown.err
     assert "\x07" not in shown.out
+    assert "Problem: It is odd. Mend it.\n" in shown.out
+    assert "Strongest layers:\n         9.5  layer 0\n" in shown.out
+    assert "layer 8" not in shown.out
+    refused = lora_tui("inspect", "/dev/zero", "--json")
+    assert refused.json["error"]["message"] == "/dev/zero is not a file."
 
 
 def test_compare(lora_tui, project, tmp_path, base_model, fake_engine, monkeypatch):

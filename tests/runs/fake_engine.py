@@ -121,7 +121,11 @@ def main() -> None:
     result |= {"sheet": str(run.path / "sheet.png"), "prompts": ["p"], "seeds": [1], "weights": [0, 1]}
     if job.kind == "inspect":
         result = {"format": "kohya", "rank": 16, "alpha": 16.0, "modules": {"unet": 3, "te1": 0, "te2": 0}}
-        result |= {"norms": [], "metadata": {"ss_\x1b[31mname": "\x1b]0;bad\x07"}, "problems": []}
+        result |= {
+            "norms": [{"module": f"layer {n}", "norm": 9.5 - n} for n in range(9)],
+            "metadata": {"ss_\x1b[31mname": "\x1b]0;bad\x07"},
+            "problems": [{"code": "odd", "message": "It is odd.", "hint": "Mend it."}],
+        }
     if job.kind == "demo-proof":
         result |= {"distance": {"without": 1.0, "with": 0.2, "truth": 0.1, "gap_closed": 0.89}}
         result |= {"leak": {"with_reg": 0.05, "without_reg": 0.4}}
