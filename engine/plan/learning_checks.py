@@ -56,7 +56,9 @@ def _installed(settings: Settings) -> Iterator[Finding]:
 
 def _prodigys_rate(settings: Settings) -> Iterator[Finding]:
     for option, rates in rate_options(settings).items():
-        if min(rates) < PRODIGY_LOWEST:
+        if option == "learning_rate" and max(rates) == 0:
+            yield _nothing_learnt(1.0, refused_by="Prodigy")
+        elif min(rates) < PRODIGY_LOWEST:
             yield _far_off(
                 "prodigy-learning-rate",
                 f"With Prodigy and {option} = {min(rates):g} the LoRA learns almost nothing: Prodigy finds the size of "
@@ -94,7 +96,7 @@ def _rate(settings: Settings) -> Iterator[Finding]:
                 stops=left_over,
             )
         elif rate == 0:
-            yield from _nothing_learnt(known.rate)
+            yield _nothing_learnt(known.rate)
 
 
 def _far_off(code: str, message: str, option: str, usual: float, *, stops: bool = False) -> Finding:
@@ -106,7 +108,7 @@ def _far_off(code: str, message: str, option: str, usual: float, *, stops: bool 
 def _rate_of_another(settings: Settings) -> Iterator[Finding]:
     kind, rate = settings.optimizer_type, settings.learning_rate
     if rate == 0:
-        yield from _nothing_learnt(1e-4)
+        yield _nothing_learnt(1e-4)
     elif rate >= 0.1 and not any(name in kind.lower() for name in _LIKE_PRODIGY):
         yield Finding(
             "learning-rate-left-over",
@@ -118,14 +120,17 @@ def _rate_of_another(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _nothing_learnt(rate: float) -> Iterator[Finding]:
-    yield Finding(
+def _nothing_learnt(rate: float, refused_by: str = "") -> Finding:
+    """`refused_by`: the optimizer, where it does not even start with a rate of 0."""
+    return Finding(
         "learning-rate-zero",
-        "With learning_rate = 0 nothing is learnt.",
+        f"With learning_rate = 0 nothing is learnt{f', and {refused_by} refuses to start' if refused_by else ''}.",
         set_line("learning_rate", _plain(rate)),
+        level="error" if refused_by else "warning",
         option="learning_rate",
         value=rate,
         blocks_training=True,
+        overridable=not refused_by,
     )
 
 

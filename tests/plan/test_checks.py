@@ -36,7 +36,7 @@ def test_prodigy_with_the_guides_learning_rate_stops_training_with_the_line_that
     assert not finding.stops_training(accept_warnings=True)
 
 
-@pytest.mark.parametrize(("rate", "said"), [(0.0, True), (0.0999, True), (0.1, False), (1.0, False), (2.0, False)])
+@pytest.mark.parametrize(("rate", "said"), [(0.0001, True), (0.0999, True), (0.1, False), (1.0, False), (2.0, False)])
 def test_prodigys_learning_rate_is_flagged_below_a_tenth(project, rate, said):
     assert ("prodigy-learning-rate" in findings(project, learning_rate=rate)) == said
 

@@ -55,6 +55,15 @@ def test_prodigys_rate_that_was_left_stops_training_with_the_rate_that_fits(kind
     assert code not in found(optimizer_type=kind, learning_rate=rate)
 
 
+def test_a_rate_of_0_is_refused_for_good_only_where_the_optimizer_itself_refuses_it():
+    prodigy = found(learning_rate=0.0)
+    assert (prodigy["learning-rate-zero"].value, "prodigy-learning-rate" in prodigy) == (1.0, False)
+    assert prodigy["learning-rate-zero"].stops_training(accept_warnings=True)
+    adamw = found(optimizer_type="AdamW", learning_rate=0.0)["learning-rate-zero"]
+    assert adamw.stops_training()
+    assert not adamw.stops_training(accept_warnings=True)
+
+
 @pytest.mark.parametrize("option", ["unet_lr", "text_encoder_lr"])
 def test_a_parts_own_rate_is_judged_like_the_common_one(option):
     own = {"train_text_encoder_1": True, option: "1"}
