@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 @set_option
 @json_option
 def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) -> None:
-    """Look at the project DIR: its pictures, the steps that follow, and what is wrong with it."""
+    """Look at the project DIR: its pictures, the steps that follow, and what is wrong with it.
+
+    The exit code is 1 where an error was found: no training can run before it is mended. Warnings leave it 0, also those
+    that `train` only goes past with --accept-warnings.
+    """
     from engine.plan.base_model import recognise
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
@@ -40,12 +44,14 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) ->
     found = [*dataset.findings, *check_settings(settings, dataset, project)]
     if as_json:
         output.answer(as_object(dataset, found, use))
-        return
-    _print(project.name, dataset)
-    if use is not None:
-        output.say()
-        output.say(f"Each LoRA file takes {size(use.lora)}, each checkpoint {size(use.checkpoint)}.")
-    output.findings(found)
+    else:
+        _print(project.name, dataset)
+        if use is not None:
+            output.say()
+            output.say(f"Each LoRA file takes {size(use.lora)}, each checkpoint {size(use.checkpoint)}.")
+        output.findings(found)
+    if any(finding.level == "error" or finding.stops_training(accept_warnings=True) for finding in found):
+        raise SystemExit(1)
 
 
 def as_object(dataset: Dataset, found: Sequence[Finding], use: DiskUse | None = None) -> dict[str, object]:

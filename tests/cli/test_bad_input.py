@@ -192,6 +192,18 @@ def test_the_numbered_folder_instead_of_the_project(lora_tui, project):
     assert "note: " in lora_tui("check", project / "img" / "2_zibo man").err
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_check_fails_where_no_training_could_run(lora_tui, project, more):
+    """A warning that can be accepted (a rate too low for Prodigy) is not that; a rate of 0 is."""
+    assert lora_tui("check", project, "--set", "learning_rate=0.0001", *more).code == 0
+    refused = lora_tui("check", project, "--set", "learning_rate=0", *more)
+    assert refused.code == 1
+    if more:
+        assert {"learning-rate-zero"} <= {w["code"] for w in refused.json["warnings"] if w["level"] == "error"}
+    else:
+        assert "error: With learning_rate = 0" in refused.err
+
+
 def test_a_broken_picture_is_left_out(lora_tui, project):
     path = project / "img" / "2_zibo man" / "1.png"
     path.write_bytes(path.read_bytes()[:60])
