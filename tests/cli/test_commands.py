@@ -233,7 +233,7 @@ def test_light_commands_load_nothing_heavy(project: Path):
 
 
 def test_a_fault_of_ours_is_one_line_too(lora_tui, project: Path, monkeypatch: pytest.MonkeyPatch):
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("oh\nno")
 
     monkeypatch.setattr("engine.plan.dataset.scan", broken)
@@ -247,7 +247,7 @@ def test_a_fault_of_ours_is_one_line_too(lora_tui, project: Path, monkeypatch: p
     "fault", [KeyboardInterrupt(), BrokenPipeError(), PermissionError(13, "Permission denied", "/x")]
 )
 def test_interrupts_and_pipes(lora_tui, project: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException):
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **options: object) -> None:
         raise fault
 
     monkeypatch.setattr("engine.plan.dataset.scan", broken)
