@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.plan.errors import Finding, UserError, few, plural
 from engine.plan.folders import Folder, Kind
 
 _LAYOUT = 'Put them into a folder such as "25_ohwx man", where 25 is the number of repeats.'
+
+NAMED = 10
+"""So many broken pictures are named in one sentence; `check --json` names every one."""
 
 # How the sentence goes for several pictures with the same problem. {} is the number of pictures.
 _SEVERAL = {
@@ -23,12 +27,20 @@ _SEVERAL = {
 }
 
 
+@dataclass(frozen=True)
+class Broken(Finding):
+    """`named`: the picture, for the sentence about several."""
+
+    named: str = ""
+
+
 def broken(path: Path, why: str) -> Finding:
     """A picture that cannot be read."""
-    return Finding(
+    return Broken(
         "broken-picture",
         f"{path.name} in {path.parent.name} cannot be read ({why}); it is left out.",
         "Replace it with a whole copy, or delete it.",
+        named=f"{path.parent.name}/{path.name}",
     )
 
 
@@ -123,6 +135,8 @@ def _several(code: str, kind: Kind, alike: Sequence[Finding]) -> Finding:
     first = alike[0]
     what = plural(len(alike), "regularisation picture" if kind == "reg" else "picture")
     level = "warning" if any(finding.level == "warning" for finding in alike) else first.level
+    if names := [finding.named for finding in alike if isinstance(finding, Broken)]:
+        return Finding(code, f"{_SEVERAL[code].format(what)}: {few(names, NAMED)}.", first.hint, level=level)
     return Finding(code, f"{_SEVERAL[code].format(what)}. The first: {first.message}", first.hint, level=level)
 
 

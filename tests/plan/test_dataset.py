@@ -76,6 +76,15 @@ def test_a_broken_picture_is_left_out_and_named(project):
     assert dataset.steps.num_train_images == 20
 
 
+def test_several_broken_pictures_are_all_named(project):
+    folder = project.image_dir / "10_ohwx man"
+    for name in ("001.png", "new.png", "other.png", "yet.jpg"):
+        (folder / name).write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (finding,) = (f for f in scan(project, project.resolved()).findings if f.code == "broken-picture")
+    for name in ("001.png", "new.png", "other.png", "yet.jpg"):
+        assert f"10_ohwx man/{name}" in finding.message
+
+
 def test_nothing_is_said_of_a_picture_that_is_left_out_nor_of_the_caption_of_a_broken_one(project):
     folder = project.image_dir / "10_ohwx man"
     (folder / "001.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
