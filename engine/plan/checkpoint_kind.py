@@ -34,6 +34,13 @@ _OTHER_MODELS = (
     ("Qwen-Image", "transformer_blocks.0.img_mlp."),
 )
 
+# What goes beside a model, by how names begin that only it has: as diffusers, their authors and ComfyUI write them.
+_BESIDE_A_MODEL = (
+    ("a ControlNet", ("controlnet_cond_embedding.", "controlnet_down_blocks.", "control_model.", "lllite_")),
+    ("an IP-Adapter", ("ip_adapter.", "image_proj.")),
+    ("a T5 text encoder", ("encoder.block.0.layer.0.SelfAttention.", "t5xxl.")),
+)
+
 
 def size_of(path: Path | str, tensors: Mapping[str, Tensor]) -> str:
     """ "sdxl" or "micro". Raises UserError `is-a-lora`, `not-sdxl` or `incomplete` for everything else."""
@@ -89,6 +96,9 @@ def not_sdxl(path: Path | str, why: str) -> UserError:
 
 
 def _guess_part(tensors: Mapping[str, Tensor]) -> str:
+    for what, marks in _BESIDE_A_MODEL:
+        if any(name.startswith(marks) for name in tensors):
+            return f"It is {what}."
     if any(name.startswith(("down_blocks.", "unet.down_blocks.")) for name in tensors):
         return "It holds only a U-Net; the whole model with text encoders and VAE is needed."
     if any(name.startswith(("encoder.down", _VAE + "encoder")) for name in tensors):
