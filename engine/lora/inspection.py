@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def report(file: LoraFile, plain: LoraFile, norms: list[dict[str, Any]]) -> dict
         "modules": modules,
         "norms": sorted(norms, key=lambda n: -(n["norm"] or 0.0)),
         "metadata": dict(file.metadata),
-        "problems": problems(file, modules, norms),
+        "problems": problems(file, plain, modules, norms),
     }
 
 
@@ -115,7 +116,29 @@ def _ranks(plain: LoraFile) -> tuple[int | None, int | None]:
     return max(ranks[False], default=None), max(ranks[True], default=None)
 
 
-def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]]) -> list[dict[str, str]]:
+def other_model(plain: LoraFile) -> str:
+    """Which other model a LoRA's layers belong to, by their names and by how wide the texts are that they look at; ""
+    for SDXL and for what cannot be told."""
+    if any(re.match(r"lora_unet_(double|single)_blocks_|lora_transformer_", stem) for stem in plain.stems):
+        return "Flux or another transformer"
+    widths = {plain.tensors[f"{s}.lora_down.weight"].shape[-1:] for s in plain.stems if s.endswith("attn2_to_k")}
+    for width, name in ((768, "Stable Diffusion 1.5"), (1024, "Stable Diffusion 2")):
+        if widths == {torch.Size([width])}:
+            return name
+    return "Stable Diffusion 1.5 or 2" if any(s.startswith("lora_te_") for s in plain.stems) else ""
+
+
+def _strength(plain: LoraFile, stem: str) -> float:
+    """alpha / rank of a layer; 1 where it does not say."""
+    alpha, down = plain.tensors.get(f"{stem}.alpha"), plain.tensors[f"{stem}.lora_down.weight"]
+    if alpha is None or alpha.numel() != 1 or not down.ndim or not down.shape[0]:
+        return 1.0
+    return abs(float(alpha)) / down.shape[0]
+
+
+def problems(
+    file: LoraFile, plain: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]]
+) -> list[dict[str, str]]:
     """What other programs would stumble over, each with code, message and hint."""
     found: list[dict[str, str]] = []
 
@@ -155,8 +178,18 @@ def problems(file: LoraFile, modules: dict[str, int], norms: list[dict[str, Any]
             "The first text encoder's layers lack text_model in their names.",
             "Most programs will ignore them.",
         )
-    if kind == "kohya" and not any(modules.values()):
+    if other := other_model(plain):
+        add("other-model", f"Its layers are those of {other}, not of SDXL.", "This LoRA is for another model.")
+    elif kind == "kohya" and not any(modules.values()):
         add("not-sdxl", "No layer is named as SDXL's are.", "This LoRA is for another model.")
+    whole = [s for s in plain.stems if f"{s}.lora_up.weight" in plain.tensors and _fits(plain, s)]
+    loud = [strength for stem in whole if (strength := _strength(plain, stem)) > 1]
+    if loud:
+        add(
+            "alpha-above-rank",
+            f"alpha is above the rank in {len(loud)} layers, which multiplies them by up to {max(loud):g}.",
+            "Use it at a lower weight.",
+        )
     broken = [n for n, t in file.tensors.items() if t.is_floating_point() and not _finite(t)]
     if broken:
         add(

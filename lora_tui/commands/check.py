@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) -> None:
     """Look at the project DIR: its pictures, the steps that follow, and what is wrong with it.
 
-    The exit code is 1 where an error was found: no training can run before it is mended. Warnings leave it 0, also those
-    that `train` only goes past with --accept-warnings.
+    The exit code is 1 where an error was found: no training can run before it is mended. Warnings leave it 0, also
+    those that `train` only goes past with --accept-warnings.
     """
     from engine.plan.base_model import recognise
     from engine.plan.checks import check_settings

@@ -130,6 +130,17 @@ def flat() -> Tensors:
     return {name: t.flatten()[:1] for name, t in kohya().items()}
 
 
+def looks_at(width: int) -> Tensors:
+    """A layer that reads texts of this width."""
+    stem = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+    sides = {f"{stem}.lora_down.weight": torch.ones(4, width), f"{stem}.lora_up.weight": torch.ones(48, 4)}
+    return sides | {f"{stem}.alpha": torch.tensor(4.0)}
+
+
+def overdriven() -> Tensors:
+    return {name: torch.tensor(512.0) if name.endswith(".alpha") else t for name, t in kohya().items()}
+
+
 def many_alphas() -> Tensors:
     return {name: torch.ones(3) if name.endswith(".alpha") else t for name, t in kohya().items()}
 
@@ -143,7 +154,13 @@ def many_alphas() -> Tensors:
         (with_nan(), SDXL_METADATA, {"not-finite"}),
         (all_zero(), SDXL_METADATA, {"empty"}),
         (kohya(), {"ss_output_name": "sd1"}, {"hidden"}),
-        (kohya("lora_transformer_blocks_0_attn_"), SDXL_METADATA, {"not-sdxl"}),
+        (kohya("lora_other_blocks_0_attn_"), SDXL_METADATA, {"not-sdxl"}),
+        (kohya("lora_transformer_blocks_0_attn_"), SDXL_METADATA, {"other-model"}),
+        (kohya("lora_unet_double_blocks_0_img_attn_"), SDXL_METADATA, {"other-model"}),
+        (kohya("lora_te_text_model_encoder_layers_0_self_attn_"), SDXL_METADATA, {"other-model"}),
+        (looks_at(768), SDXL_METADATA, {"other-model"}),
+        (looks_at(2048), SDXL_METADATA, set()),
+        (overdriven(), SDXL_METADATA, {"alpha-above-rank"}),
         (without_up(), SDXL_METADATA, {"no-up"}),
         (ill_fitting(), SDXL_METADATA, {"shapes"}),
         (flat(), SDXL_METADATA, {"shapes"}),
@@ -224,9 +241,10 @@ def test_what_is_no_safetensors_file_is_refused_in_one_sentence(inspect: Inspect
 
 def test_a_file_of_8_bits_is_looked_at_too() -> None:
     tensors = {f"lora_unet_x.lora_{side}.weight": torch.ones(2, 2).to(torch.float8_e4m3fn) for side in ("down", "up")}
-    assert "not-finite" not in {problem["code"] for problem in problems(LoraFile(tensors), {"unet": 1}, [])}
+    file = LoraFile(tensors)
+    assert "not-finite" not in {problem["code"] for problem in problems(file, file, {"unet": 1}, [])}
     tensors["lora_unet_x.lora_up.weight"][0, 0] = float("nan")
-    assert "not-finite" in {problem["code"] for problem in problems(LoraFile(tensors), {"unet": 1}, [])}
+    assert "not-finite" in {problem["code"] for problem in problems(file, file, {"unet": 1}, [])}
 
 
 def test_layers_whose_names_have_dots_are_layers_of_their_own() -> None:
