@@ -8,7 +8,7 @@ import torch
 
 from engine.lora import weights
 from engine.lora.network import LoraNetwork
-from engine.lora.spellings import respelt
+from engine.lora.spellings import plainly, respelt
 from engine.lora.weights import LoraFile
 from engine.plan.errors import UserError, plural
 
@@ -34,7 +34,7 @@ def start_from(network: LoraNetwork, file: LoraFile) -> None:
     file = respelt(file, [module.target for module in network.modules])
     modules = {module.stem: module for module in network.modules}
     weights.rank_of(file)  # says what is wrong with a file that has no layer at all
-    if unknown := [stem for stem in file.stems if stem not in modules]:
+    if unknown := [stem for stem in plainly(file).stems if stem not in modules]:  # however they are spelt
         raise _not_trained(unknown)
     shape = weights.shape_of(file)
     for stem in file.stems:

@@ -107,6 +107,20 @@ def test_what_would_be_lost_is_refused(
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("end", [".lora_A.weight", ".lora.down.weight"])
+def test_other_programs_layers_that_are_not_trained_here_are_not_dropped(unet: UNet2DConditionModel, end: str) -> None:
+    fresh = copy.deepcopy(unet)
+    file = peft(trained(unet), unet)
+    layer = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
+    more = {
+        f"{layer}{end}": torch.ones(4, 64),
+        f"{layer}{end.replace('A', 'B').replace('down', 'up')}": torch.ones(64, 4),
+    }
+    with pytest.raises(UserError, match="also changes text encoder 1") as refused:
+        start_from(trained(fresh), LoraFile(file.tensors | more, file.metadata))
+    assert refused.value.hint == "Set train_text_encoder_1 = true."
+
+
 def test_every_layer_that_conv_dim_adds_is_known_as_one(unet: UNet2DConditionModel) -> None:
     without = {target.stem for target in unet_targets(unet)}
     for target in unet_targets(unet, conv=True):
