@@ -29,6 +29,7 @@ EVERYTHING: dict[str, Any] = {
     "multires_noise_iterations": 3,
     "caption_dropout_rate": 0.3,
     "network_dropout": 0.2,
+    "rank_dropout": 0.2,
     "module_dropout": 0.2,
     "flip_aug": True,
     "min_snr_gamma": 5.0,
