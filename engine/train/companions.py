@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,23 +56,23 @@ def together(context: JobContext, count: int, device: torch.device) -> Iterator[
         yield ALONE
         return
     over = threading.Event()
-    with tempfile.TemporaryDirectory(prefix="lora-tui-") as folder:
-        rendezvous = Path(folder) / "rendezvous"
-        companions = [
-            Companion(number, _start(context.run, rendezvous, number, count, context.run.log_path))
-            for number in range(1, count)
-        ]
-        try:
-            for companion in companions:
-                threading.Thread(target=_watch, args=(context, companion, count, over), daemon=True).start()
-            yield meet(rendezvous, 0, count, device)
-        except ProcessLost as error:
-            raise _lost(context.run, companions, count) from error
-        finally:
-            over.set()
-            _end(companions)
-            if torch.distributed.is_initialized():
-                part()
+    rendezvous = context.run.path / f".rendezvous-{secrets.token_hex(4)}.tmp"  # nobody has used that one before
+    companions = [
+        Companion(number, _start(context.run, rendezvous, number, count, context.run.log_path))
+        for number in range(1, count)
+    ]
+    try:
+        for companion in companions:
+            threading.Thread(target=_watch, args=(context, companion, count, over), daemon=True).start()
+        yield meet(rendezvous, 0, count, device)
+    except ProcessLost as error:
+        raise _lost(context.run, companions, count) from error
+    finally:
+        over.set()
+        _end(companions)
+        if torch.distributed.is_initialized():
+            part()
+        rendezvous.unlink(missing_ok=True)  # of an engine that is killed, the next one removes it: leftovers.py
 
 
 def _start(run: RunFolder, rendezvous: Path, number: int, count: int, log: Path) -> subprocess.Popen[bytes]:

@@ -120,7 +120,8 @@ def meet(rendezvous: Path, number: int, count: int, device: torch.device) -> Pro
         _without_missing_links()
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        init_method=rendezvous.as_uri(),
+        # Not as an URL, in which a folder with a space is another one.
+        store=distributed.FileStore(str(rendezvous), count),  # type: ignore[attr-defined]
         rank=number,
         world_size=count,
         timeout=PATIENCE,

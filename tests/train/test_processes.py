@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,12 +15,15 @@ import psutil
 import pytest
 import torch
 
+from engine.context import JobContext
+from engine.plan.project import Project
 from engine.runs import resume
 from engine.runs.control import send
-from engine.runs.events import read_all
+from engine.runs.events import EventWriter, read_all
 from engine.runs.folder import RunFolder
 from engine.runs.launch import launch
 from engine.train import companions
+from engine.train.leftovers import clean_up
 from engine.train.processes import Processes
 from tests.training import Trained, Trainer, apart, ask_to_stop, same
 
@@ -124,8 +129,35 @@ def test_others_end_with_the_engine(train: Trainer) -> None:
     pid = launch(run)
     wait_for(lambda: any(e["kind"] == "step" for e in read_all(run.events_path)))
     (second,) = psutil.Process(pid).children()
+    (met,) = run.path.glob(".rendezvous-*")
     os.kill(pid, signal.SIGKILL)
     second.wait(30)
+    assert met.exists(), "nobody was left to remove it"
+    clean_up(run, Project.open(project))
+    assert not met.exists()
+
+
+def test_where_processes_meet_is_new_for_each_start_and_gone_after_it(
+    train: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+
+    def meet(rendezvous: Path, *rest: Any) -> Processes:
+        seen.append(rendezvous)
+        rendezvous.touch()
+        return Processes(0, 2)
+
+    monkeypatch.setattr(companions, "meet", meet)
+    monkeypatch.setattr(
+        companions, "_start", lambda *a: subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    )
+    run = train.prepare(train.project(), **TWO)
+    context = JobContext(run, run.job, EventWriter(run.events_path))
+    for _ in range(2):
+        with companions.together(context, 2, torch.device("cpu")):
+            assert seen[-1].parent == run.path
+    assert len(set(seen)) == 2
+    assert not [path for path in seen if path.exists()]
 
 
 def test_too_many_gpus_are_refused(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
