@@ -6,6 +6,7 @@ What a source is (folder, single file, how large, whether it is SDXL at all) was
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -258,8 +259,24 @@ def _one_sentence(what: str) -> Iterator[None]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         if "can't allocate memory" in str(error):
             raise UserError("out-of-memory", f"There is not enough memory to load the {what}.") from error
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise UserError("damaged", f"The {what} cannot be loaded: {reason}", DOWNLOAD_AGAIN) from error
+        if shapes := _OTHER_SHAPE.search(str(error)):
+            name, expected, found = (part.replace("torch.Size", "").strip("()") for part in shapes.groups())
+            message = f"The {what} does not fit: {name} has the shape {found}, and {expected} is needed."
+            raise UserError("damaged", message, "Use one that was made for SDXL.") from error
+        raise UserError("damaged", f"The {what} cannot be loaded: {_reason(error)}", DOWNLOAD_AGAIN) from error
+
+
+_OTHER_SHAPE = re.compile(r"(\S+) expected shape (\S+?\[[^]]*\]\)?),? but got (\S*?\[[^]]*\]\)?)")
+"""diffusers' `load_model_dict_into_meta`."""
+
+
+def _reason(error: Exception) -> str:
+    """What a library says, as a sentence: its first one, or which name it looked for in vain."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0] if error.args else 'a name'}."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return f"{first.partition('. ')[0][:200].rstrip('.')}."
 
 
 @contextmanager

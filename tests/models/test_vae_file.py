@@ -67,3 +67,29 @@ def test_what_is_no_vae_is_refused_by_name(micro_folder: Path, other: Path, tmp_
     ):
         with pytest.raises(UserError, match=said):
             recognise_vae(str(path))
+
+
+@pytest.mark.parametrize("layout", ["stability", "diffusers"])
+def test_a_vae_of_another_size_is_told_by_the_tensor_that_does_not_fit(
+    micro_folder: Path, other: Path, tmp_path: Path, layout: str
+) -> None:
+    path = as_file(other, tmp_path / "vae.safetensors", layout)
+    weights = load_file(path)
+    name = next(name for name in weights if name.endswith("encoder.conv_in.weight"))
+    save_file(weights | {name: torch.zeros(128, 3, 3, 3)}, path)
+    with pytest.raises(UserError) as refused:
+        load(recognise(micro_folder), vae=recognise_vae(str(path)))
+    said = str(refused.value)
+    assert "encoder.conv_in.weight" in said
+    assert "128, 3, 3, 3" in said
+    assert said.endswith(".")
+    assert "  " not in said
+
+
+def test_a_weight_that_is_missing_is_named(micro_file: Path, tmp_path: Path) -> None:
+    weights, path = load_file(micro_file), tmp_path / "model.safetensors"
+    del weights["model.diffusion_model.label_emb.0.0.weight"]
+    save_file(weights, path)
+    with pytest.raises(UserError, match=r"label_emb\.0\.0\.weight.*\. ") as refused:
+        load(recognise(path))
+    assert "'" not in str(refused.value)
