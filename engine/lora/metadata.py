@@ -160,7 +160,8 @@ def build(
         "ss_sd_model_hash": short_hash(base),
         **_vae(settings),
         "ss_clip_skip": None,
-        "ss_max_token_length": settings.max_token_length,
+        # sd-scripts has None where the option is not given, which means 75.
+        "ss_max_token_length": settings.max_token_length if settings.max_token_length != 75 else None,
         "ss_network_module": "networks.lora",
         "ss_network_dim": settings.network_dim,
         "ss_network_alpha": settings.network_alpha,

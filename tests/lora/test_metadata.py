@@ -99,6 +99,7 @@ def test_values_are_spelt_as_sd_scripts_spells_them(dataset: Dataset) -> None:
         "ss_text_encoder_lr": "None",
         "ss_gradient_checkpointing": "False",
         "ss_v2": "False",
+        "ss_max_token_length": "None",
         "ss_training_comment": "trigger: ohwx",
         "ss_total_batch_size": "6",
         "ss_sd_model_name": "juggernautXL.safetensors",
