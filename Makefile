@@ -20,8 +20,9 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/lora-tui demo $(ARGS)
 
+# Files in their own order: xdist would begin with those of many tests, and end with few long ones on one worker.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not proof" -n $(WORKERS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not proof" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 proof: $(INSTALLED)
 	$(BIN)/python -m pytest -m proof $(ARGS)

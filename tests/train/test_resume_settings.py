@@ -39,8 +39,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
+QUICK = ("text encoders", "Adafactor", "LoCon with dropout", "base model in 4 bits", "captions and mirrors")
+"""Half of them, as different as can be; the others are tried by `make proof`, and by benchmarks.crashes."""
 
-@pytest.mark.parametrize("settings", SETTINGS)
+
+@pytest.mark.parametrize(
+    "settings", [pytest.param(name, marks=() if name in QUICK else pytest.mark.proof) for name in SETTINGS]
+)
 def test_killed_and_resumed_is_equal_to_the_bit(train: Trainer, settings: str) -> None:
     values = WHOLE | SETTINGS[settings]
     if values.get("base_weights") == "nf4":
