@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
-from engine.data.cache import Latents
-from engine.plan.dataset import Picture
+from engine.data.cache import Latents, Pixels
 from tests.training import Trainer, picture, same
 
 PICTURES, KILLED_AT = 7, 4
@@ -46,9 +46,9 @@ def test_a_killed_caching_goes_on_where_it_stopped_and_the_training_is_the_same(
     encoded: list[str] = []
     original = Latents._encode
 
-    def counted(self: Latents, one: Picture, mirrored: bool) -> object:
-        encoded.append(one.path.name)
-        return original(self, one, mirrored)
+    def counted(self: Latents, read: Pixels) -> dict[str, Tensor]:
+        encoded.append(read.path.name)
+        return original(self, read)
 
     monkeypatch.setattr(Latents, "_encode", counted)
     undisturbed = trainer(project_of(trainer, "undisturbed"))
