@@ -30,7 +30,7 @@ JOBS = {
     "train": "engine.train.job",
     "compare": "engine.generate.compare",
     "inspect": "engine.lora.inspection",
-    "convert": "engine.lora.diffusers_format",
+    "convert": "engine.lora.convert",
     "download": "engine.download.job",
     "demo-proof": "engine.demo.proof",
 }

@@ -11,7 +11,7 @@ from engine.plan.errors import UserError
 from engine.plan.export import export, file_stem, tensor_names
 from engine.plan.files import absolute_path
 from engine.plan.folders import require_folder
-from engine.plan.lora_formats import is_of_diffusers
+from engine.plan.lora_formats import FORMATS, is_of_diffusers
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
 from engine.runs.state import RunView
@@ -19,8 +19,6 @@ from lora_tui.follow import POLL_SECONDS, raise_failure, start
 from lora_tui.outside import cached_runs_dir
 
 FOR_WHOM = {"kohya": "A1111, Forge, ComfyUI, sd-scripts", "diffusers": "for diffusers alone"}
-FORMATS = tuple(FOR_WHOM)
-"""The first is what a training writes; every program reads it, diffusers too."""
 
 
 def wait(run: RunFolder) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from engine.plan.errors import UserError, inert
 from engine.plan.export import file_stem
+from engine.plan.lora_formats import FORMATS
 from engine.plan.prompt_files import expanded
 from engine.plan.safetensors_header import read_header
 from engine.plan.sample_prompts import guide_prompt, has_own_seed
 from engine.plan.sample_prompts import parse as parse_prompt
 from engine.runs.folder import RunFolder, create
-from lora_tui.conversion import FORMATS
 from lora_tui.draft import Draft
 from lora_tui.follow import project_job, start
 from lora_tui.readable import size

@@ -1,4 +1,4 @@
-"""LoRA files as diffusers saves them (`unet.….lora_A.weight`), and the job that makes one of a file of any program.
+"""LoRA files as diffusers saves them (`unet.….lora_A.weight`).
 
 diffusers ignores alpha beside such names, and only its newer versions read it from the header, so it is multiplied into
 the ups: at rank 96 and alpha 48 they are halved, and every reader draws at the strength that was trained.
@@ -9,38 +9,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from engine.context import JobContext
-from engine.lora import weights
-from engine.lora.kohya_format import in_kohya_format
-from engine.lora.sdxl_layers import OWNERS, under_stems
+from engine.lora.sdxl_layers import under_stems
+from engine.lora.spellings import OWNERS
 from engine.lora.targets import Target
-from engine.lora.weights import LoraFile, shape_of
-from engine.plan.files import atomic_write
+from engine.lora.weights import LoraFile, kept_metadata, shape_of
 from engine.plan.trained_parts import Part
-
-_OF_ANOTHER_FILE = ("sshs_", "modelspec.hash_sha256", "lora_adapter_metadata")
-
-
-def run(context: JobContext) -> dict[str, Any]:
-    """Arguments of the job: `lora`, the path of the file; `format`, kohya or diffusers (the default).
-
-    The result names the new file in the run's output/.
-    """
-    context.announce("CPU")
-    given, form = Path(context.job.arguments["lora"]), context.job.arguments.get("format", "diffusers")
-    with context.phase("reading the LoRA"):
-        file = weights.read(given)
-    with context.phase("converting the LoRA"):
-        path = context.run.output_dir / f"{given.stem}.safetensors"
-        made = in_kohya_format(file) if form == "kohya" else in_diffusers_format(file)
-        # The same bytes each time, so that who exports it twice has it once.
-        atomic_write(path, weights.in_order(weights.with_hashes(dict(made.tensors), made.metadata)))
-    return {"lora": str(path), "message": f"{given.name} in the format of {form}.", "complete": True}
 
 
 def in_diffusers_format(file: LoraFile) -> LoraFile:
@@ -60,8 +36,9 @@ def in_diffusers_format(file: LoraFile) -> LoraFile:
         tensors[f"{name}.lora_A.weight"] = down.contiguous()
         tensors[f"{name}.lora_B.weight"] = (up.float() * (alpha / rank)).to(up.dtype).contiguous()
         ranks[target.part][_bare(target)] = rank
-    kept = {key: value for key, value in file.metadata.items() if not key.startswith(_OF_ANOTHER_FILE)}
-    return LoraFile(tensors, {**kept, "format": "pt", "lora_adapter_metadata": json.dumps(_adapters(ranks))})
+    return LoraFile(
+        tensors, {**kept_metadata(file), "format": "pt", "lora_adapter_metadata": json.dumps(_adapters(ranks))}
+    )
 
 
 def _bare(target: Target) -> str:

@@ -50,9 +50,7 @@ def module_norm(file: LoraFile, stem: str) -> float | None:
         return None
     down = file.tensors[f"{stem}.lora_down.weight"].float().flatten(1)
     up = file.tensors[f"{stem}.lora_up.weight"].float().flatten(1)
-    alpha = file.tensors.get(f"{stem}.alpha")
-    scale = float(alpha) / down.shape[0] if alpha is not None else 1.0
-    norm = abs(scale) * float(((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt())
+    norm = _strength(file, stem) * float(((up.T @ up) * (down @ down.T)).sum().clamp(min=0).sqrt())
     return norm if math.isfinite(norm) else None
 
 
@@ -129,11 +127,9 @@ def other_model(plain: LoraFile) -> str:
 
 
 def _strength(plain: LoraFile, stem: str) -> float:
-    """alpha / rank of a layer; 1 where it does not say."""
+    """|alpha| / rank of a layer whose parts fit together; 1 where it does not say."""
     alpha, down = plain.tensors.get(f"{stem}.alpha"), plain.tensors[f"{stem}.lora_down.weight"]
-    if alpha is None or alpha.numel() != 1 or not down.ndim or not down.shape[0]:
-        return 1.0
-    return abs(float(alpha)) / down.shape[0]
+    return 1.0 if alpha is None else abs(float(alpha)) / down.shape[0]
 
 
 def problems(
@@ -182,8 +178,7 @@ def problems(
         add("other-model", f"Its layers are those of {other}, not of SDXL.", "This LoRA is for another model.")
     elif kind == "kohya" and not any(modules.values()):
         add("not-sdxl", "No layer is named as SDXL's are.", "This LoRA is for another model.")
-    whole = [s for s in plain.stems if f"{s}.lora_up.weight" in plain.tensors and _fits(plain, s)]
-    loud = [strength for stem in whole if (strength := _strength(plain, stem)) > 1]
+    loud = [strength for s in plain.stems if _fits(plain, s) and (strength := _strength(plain, s)) > 1]
     if loud:
         add(
             "alpha-above-rank",

@@ -8,8 +8,6 @@ from engine.lora import weights
 from engine.lora.sdxl_layers import under_stems
 from engine.lora.weights import LoraFile
 
-_OF_ANOTHER_FILE = ("sshs_", "modelspec.hash_sha256", "lora_adapter_metadata")
-
 
 def in_kohya_format(file: LoraFile) -> LoraFile:
     """`file`, of any program, under sd-scripts' names, each layer with an alpha; values and dtypes stay.
@@ -25,11 +23,10 @@ def in_kohya_format(file: LoraFile) -> LoraFile:
         tensors[f"{stem}.lora_up.weight"] = plain.tensors[f"{stem}.lora_up.weight"].contiguous()
         tensors[f"{stem}.alpha"] = plain.tensors[f"{stem}.alpha"].to(down.dtype)
     made = LoraFile(tensors)
-    kept = {key: value for key, value in file.metadata.items() if not key.startswith(_OF_ANOTHER_FILE)}
     about = {
         "ss_base_model_version": "sdxl_base_v1-0",
         "ss_network_module": "networks.lora",
-        **kept,
+        **weights.kept_metadata(file),
         "ss_network_dim": str(weights.rank_of(made)),
         "ss_network_alpha": str(weights.alpha_of(made)),
     }

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.lora import weights
-from engine.lora.spellings import respelt
+from engine.lora.spellings import OWNERS, respelt
 from engine.lora.targets import PREFIXES, Target, every_target, unet_stem
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import configs_of
@@ -21,8 +21,6 @@ from engine.plan.errors import UserError, few
 from engine.plan.trained_parts import Part
 
 SIZES: tuple[Size, ...] = ("sdxl", "micro")
-OWNERS: dict[Part, str] = {"unet": "unet", "text_encoder_1": "text_encoder", "text_encoder_2": "text_encoder_2"}
-"""What diffusers calls the parts of its pipeline, and the folders of their configurations."""
 
 
 def under_stems(file: LoraFile) -> tuple[LoraFile, list[Target]]:

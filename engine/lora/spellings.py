@@ -18,11 +18,14 @@ from engine.lora.weights import LoraFile
 from engine.plan.errors import UserError
 from engine.plan.trained_parts import PARTS, Part
 
-_OWNERS: dict[Part, tuple[str, ...]] = {
-    "unet": ("unet.", "base_model.model.unet.", "base_model.model.", ""),
-    "text_encoder_1": ("text_encoder.", "text_encoder_1."),
-    "text_encoder_2": ("text_encoder_2.",),
+OWNERS: dict[Part, str] = {"unet": "unet", "text_encoder_1": "text_encoder", "text_encoder_2": "text_encoder_2"}
+"""What diffusers calls the parts of its pipeline, and the folders of their configurations."""
+_OTHER_OWNERS: dict[Part, tuple[str, ...]] = {
+    "unet": ("base_model.model.unet.", "base_model.model.", ""),
+    "text_encoder_1": ("text_encoder_1.",),
+    "text_encoder_2": (),
 }
+_BEGINNINGS: dict[Part, tuple[str, ...]] = {part: (f"{OWNERS[part]}.", *_OTHER_OWNERS[part]) for part in PARTS}
 _SIDES = (
     (".lora_A.weight", ".lora_B.weight"),
     (".lora_A.default.weight", ".lora_B.default.weight"),
@@ -120,7 +123,7 @@ def _of_today(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _part_of(layer: str) -> tuple[Part, str]:
     """The model that a layer of PEFT's or diffusers' name belongs to, and its name there."""
     for part in reversed(PARTS):  # the shorter names are beginnings of longer ones
-        for owner in _OWNERS[part]:
+        for owner in _BEGINNINGS[part]:
             if owner and layer.startswith(owner):
                 return part, layer.removeprefix(owner)
     return "unet", layer
@@ -134,7 +137,7 @@ def _spellings(target: Target) -> Iterator[tuple[str, str, str]]:
     names = [target.name]
     if target.part != "unet":
         names.append(target.name if target.name.startswith("text_model.") else f"text_model.{target.name}")
-    for owner in _OWNERS[target.part]:
+    for owner in _BEGINNINGS[target.part]:
         for name in names:
             for down, up in _SIDES:
                 yield f"{owner}{name}{down}", f"{owner}{name}{up}", f"{owner}{name}.alpha"
@@ -152,7 +155,7 @@ class _Alphas:
 
     def of(self, part: Part, layer: str) -> float | None:
         """Of one layer of a part; None where the header says nothing."""
-        owner = _OWNERS[part][0]
+        owner = _BEGINNINGS[part][0]
         usual, others = self._said.get(f"{owner}lora_alpha"), self._said.get(f"{owner}alpha_pattern")
         short = layer.removeprefix("text_model.")
         if isinstance(others, dict):

@@ -66,6 +66,12 @@ def with_hashes(tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> byte
     return save(tensors, metadata={**metadata, **hashes})
 
 
+def kept_metadata(file: LoraFile) -> dict[str, str]:
+    """What still holds where a file's layers are written anew: not its hashes, nor what PEFT says of its layers."""
+    gone = ("sshs_", "modelspec.hash_sha256", "lora_adapter_metadata")
+    return {key: value for key, value in file.metadata.items() if not key.startswith(gone)}
+
+
 def in_order(content: bytes) -> bytes:
     """The bytes of a safetensors file with its metadata sorted; the library writes them in another order each time."""
     (length,) = struct.unpack("<Q", content[:8])

@@ -1,10 +1,12 @@
-"""Which programs' names a LoRA file has, by the names of its tensors alone."""
+"""The formats of LoRA files, and which one a file has, by the names of its tensors alone."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
+FORMATS = ("kohya", "diffusers")
+"""The first is what a training writes; every program reads it, diffusers too."""
 _NEW_NAMES = re.compile(r"\.(lora_[AB](\.default)?|(lora|lora_linear_layer|to_([qkv]|out)_lora)\.(down|up))\.weight$")
 
 

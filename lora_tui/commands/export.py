@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.plan.errors import UserError, few
+from engine.plan.lora_formats import FORMATS
 from lora_tui import output
 from lora_tui.options import json_option
 
@@ -24,7 +25,7 @@ SHOWN = 6  # folders that were found, in one line
 @click.argument("what", metavar="RUN|LORA")
 @click.option("--to", "directory", default=None, metavar="DIR", help="Where to; without it you are told what there is.")
 @click.option("--name", default="", help="What it is called there, instead of its own name.")
-@click.option("--format", "form", type=click.Choice(["kohya", "diffusers"]), default="kohya", help="How it is written.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], help="How it is written.")
 @click.option("--project", default=None, metavar="DIR", help="The project RUN is in, if not the folder you are in.")
 @json_option
 @click.pass_context
@@ -49,7 +50,7 @@ def command(
     exported = export_as(form, lora, Path(directory), name, lambda run: run_job(run, lora.name).done())
     if exported.stem != file_stem(lora, name):
         output.tell(f"Another {file_stem(lora, name)}.safetensors is there already, so this one is {exported.name}.")
-    prompt = prompt_text(exported.stem) if form == "kohya" else None  # other programs do not read diffusers' format
+    prompt = prompt_text(exported.stem) if form == FORMATS[0] else None  # other programs do not read diffusers' format
     if as_json:
         output.answer({"lora": exported, "name": exported.stem, "prompt": prompt, "format": form})
         return

@@ -9,8 +9,9 @@ from typing import ClassVar, TypeVar
 
 from engine.plan.errors import UserError
 from engine.plan.export import prompt_text, usual_folders
+from engine.plan.lora_formats import FORMATS
 from lora_tui.aside import or_error
-from lora_tui.conversion import FORMATS, export_as
+from lora_tui.conversion import export_as
 from lora_tui.fetch_home import connection, fetch_line
 from lora_tui.loras import (
     FIRST_SEED,

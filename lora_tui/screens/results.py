@@ -14,13 +14,14 @@ from textual.containers import Horizontal
 
 from engine.plan.errors import UserError, inert
 from engine.plan.export import Destination, prompt_text, usual_folders
+from engine.plan.lora_formats import FORMATS
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.state import RunView
 from lora_tui.aside import aside, or_error
 from lora_tui.clipboard import copy
 from lora_tui.comparisons import Comparison, comparison, last_comparison
-from lora_tui.conversion import FOR_WHOM, FORMATS, export_as
+from lora_tui.conversion import FOR_WHOM, export_as
 from lora_tui.fetch_home import FetchLine, connection, fetch_line
 from lora_tui.loras import (
     FIRST_SEED,
