@@ -46,22 +46,11 @@ PROJECT: dict[str, object] = {
     "sample_prompts": ["ohwx, a photo of a man --s 10"],
 }
 USUAL = "usual"
-ADAMW: dict[str, object] = {"optimizer_type": "AdamW", "optimizer_args": [], "learning_rate": 1e-3}
 SETTINGS: dict[str, dict[str, object]] = {
     USUAL: {},
-    "text-encoders": {"train_text_encoder_1": True, "train_text_encoder_2": True},
-    "adafactor": {
-        "optimizer_type": "Adafactor",
-        "optimizer_args": ["scale_parameter=False", "relative_step=False", "warmup_init=False"],
-        "learning_rate": 1e-3,
-    },
-    "locon": {"conv_dim": 3, "network_dropout": 0.2, "rank_dropout": 0.2, "module_dropout": 0.1},
-    "ema": {"use_ema": True, "ema_decay": 0.9},
+    **small_run.KINDS,
     # as many steps as the others, of two batches each
-    "accumulation": ADAMW
-    | {"gradient_accumulation_steps": 2, "max_train_epochs": 10, "lr_scheduler": "cosine", "lr_warmup_steps": 2.0},
-    "v-prediction": {"v_parameterization": "true", "zero_terminal_snr": "true", "multires_noise_iterations": 3},
-    "captions": {"cache_text_encoder_outputs": False, "shuffle_caption": True, "caption_tag_dropout_rate": 0.3},
+    "accumulation": small_run.KINDS["accumulation"] | {"max_train_epochs": 10},
 }
 """What each campaign's training is about, beside what they have in common."""
 

@@ -48,6 +48,22 @@ SETTINGS: dict[str, object] = {
 }
 """Everything that draws random numbers is on; the optimizer is Prodigy, whose state is the largest."""
 
+ADAMW: dict[str, object] = {"optimizer_type": "AdamW", "optimizer_args": [], "learning_rate": 1e-3}
+KINDS: dict[str, dict[str, object]] = {
+    "text-encoders": {"train_text_encoder_1": True, "train_text_encoder_2": True},
+    "adafactor": {
+        "optimizer_type": "Adafactor",
+        "optimizer_args": ["scale_parameter=False", "relative_step=False", "warmup_init=False"],
+        "learning_rate": 1e-3,
+    },
+    "locon": {"conv_dim": 3, "network_dropout": 0.2, "rank_dropout": 0.2, "module_dropout": 0.1},
+    "ema": {"use_ema": True, "ema_decay": 0.9},
+    "accumulation": ADAMW | {"gradient_accumulation_steps": 2, "lr_scheduler": "cosine", "lr_warmup_steps": 2.0},
+    "v-prediction": {"v_parameterization": "true", "zero_terminal_snr": "true", "multires_noise_iterations": 3},
+    "captions": {"cache_text_encoder_outputs": False, "shuffle_caption": True, "caption_tag_dropout_rate": 0.3},
+}
+"""Ways to train, as different as can be, which a killed training has to go on with to the bit."""
+
 SIZES = ((96, 96), (112, 80), (96, 96), (80, 112))
 NOT_THE_SAME = ("v", "seq", "time", "seconds", "images_per_second")
 """Fields of a step that depend on the clock, or on how many events came before."""

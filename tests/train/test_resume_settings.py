@@ -8,38 +8,22 @@ from typing import Any
 
 import pytest
 
+from benchmarks import small_run
 from engine.runs.resume import prepare
 from engine.train import loop, optimizers
 from tests.train.test_resume import MOMENTS, WHOLE, killed, steps_as_read
 from tests.training import Trainer, ask_to_stop, same
 
-ADAMW = {"optimizer_type": "AdamW", "optimizer_args": (), "learning_rate": 1e-3}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "text encoders": {"train_text_encoder_1": True, "train_text_encoder_2": True},
-    "text encoder alone, at its own rate": ADAMW
+    **small_run.KINDS,
+    "accumulation": small_run.KINDS["accumulation"] | {"max_train_epochs": 6},
+    "captions": small_run.KINDS["captions"] | {"cache_latents": False, "flip_aug": True},
+    "text encoder alone, at its own rate": small_run.ADAMW
     | {"train_unet": False, "train_text_encoder_1": True, "text_encoder_lr": "5e-4"},
-    "Adafactor": {
-        "optimizer_type": "Adafactor",
-        "optimizer_args": ("scale_parameter=False", "relative_step=False", "warmup_init=False"),
-        "learning_rate": 1e-3,
-    },
-    "LoCon with dropout": {"conv_dim": 3, "network_dropout": 0.2, "rank_dropout": 0.2, "module_dropout": 0.1},
-    "average": {"use_ema": True, "ema_decay": 0.9},
-    "gradient accumulation, cosine": ADAMW
-    | {"gradient_accumulation_steps": 2, "max_train_epochs": 6, "lr_scheduler": "cosine", "lr_warmup_steps": 2.0},
-    "v-prediction": {"v_parameterization": "true", "zero_terminal_snr": "true", "multires_noise_iterations": 3},
     "base model in 8 bits": {"base_weights": "fp8"},
     "base model in 4 bits": {"base_weights": "nf4", "conv_dim": 3},
-    "captions and mirrors": {
-        "cache_text_encoder_outputs": False,
-        "cache_latents": False,
-        "shuffle_caption": True,
-        "caption_tag_dropout_rate": 0.3,
-        "flip_aug": True,
-    },
 }
-
-QUICK = ("text encoders", "Adafactor", "LoCon with dropout", "base model in 4 bits", "captions and mirrors")
+QUICK = ("text-encoders", "adafactor", "locon", "captions", "base model in 4 bits")
 """Half of them, as different as can be; the others are tried by `make proof`, and by benchmarks.crashes."""
 
 
