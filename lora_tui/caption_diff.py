@@ -1,0 +1,94 @@
+"""What a change does to a caption, in one line: what goes, what comes, and a few words around it. No Textual."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from typing import Literal
+
+from rich.text import Text
+
+from engine.plan.errors import inert
+from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, Part, line
+
+Kind = Literal["same", "gone", "new"]
+AROUND = 18  # letters before and after a change that are shown
+MOST_WORDS = 400  # in longer texts only the first and the last difference are looked for
+_PIECES = re.compile(r"\s+|,|[^\s,]+")
+
+
+def parts(before: str, after: str) -> list[tuple[Kind, str]]:
+    """The two texts in pieces: what both have, what is only in the first, what is only in the second."""
+    begin = 0
+    shortest = min(len(before), len(after))
+    while begin < shortest and before[begin] == after[begin]:
+        begin += 1
+    end = 0
+    while end < shortest - begin and before[-1 - end] == after[-1 - end]:
+        end += 1
+    # Whole words are compared: half a word that stayed says nothing.
+    while begin > 0 and before[begin - 1].isalnum():
+        begin -= 1
+    while end > 0 and before[len(before) - end].isalnum():
+        end -= 1
+    found: list[tuple[Kind, str]] = [("same", before[:begin])]
+    found += _inside(before[begin : len(before) - end], after[begin : len(after) - end])
+    found.append(("same", before[len(before) - end :]))
+    return [piece for piece in found if piece[1]]
+
+
+def _inside(before: str, after: str) -> list[tuple[Kind, str]]:
+    old, new = _PIECES.findall(before), _PIECES.findall(after)
+    if len(old) > MOST_WORDS or len(new) > MOST_WORDS:
+        return [("gone", before), ("new", after)]
+    found: list[tuple[Kind, str]] = []
+    for what, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what == "equal":
+            found.append(("same", "".join(old[i:j])))
+        else:
+            found += [("gone", "".join(old[i:j])), ("new", "".join(new[k:m]))]
+    return found
+
+
+def in_one_line(before: str, after: str, cells: int) -> Text:
+    """`…in a [-red-]{+blue+} coat…`, at most about `cells` long; the brackets say it without colours too."""
+    shown: list[Part] = []
+    pieces = parts(before, after)
+    for number, (kind, text) in enumerate(pieces):
+        if kind == "same":
+            text = _shortened(text, first=number == 0, last=number == len(pieces) - 1)
+            shown.append((inert(text), DIM))
+        elif kind == "gone":
+            shown.append((f"[-{inert(text[:cells])}-]", BAD))
+        else:
+            shown.append((f"{{+{inert(text[:cells])}+}}", GOOD))
+    return line(*shown)
+
+
+def _shortened(text: str, first: bool, last: bool) -> str:
+    """Text that stays, reduced to what stands next to a change."""
+    if first and last:
+        return text
+    if first:
+        return text if len(text) <= AROUND else f"…{text[-AROUND:]}"
+    if last:
+        return text if len(text) <= AROUND else f"{text[:AROUND]}…"
+    return text if len(text) <= 2 * AROUND else f"{text[:AROUND]}…{text[-AROUND:]}"
+
+
+def side_by_side(before: str, after: str, cells: int) -> tuple[Text, Text]:
+    """The caption before and after, each in a line of at most `cells` that begins soon before the first change."""
+    pieces = parts(before, after)
+    first = len(pieces[0][1]) if pieces and pieces[0][0] == "same" else 0
+    skipped = max(0, first - AROUND) if max(len(before), len(after)) > cells - 10 else 0
+    rows = []
+    for other, style in (("new", BAD), ("gone", GOOD)):
+        row = line(("…" if skipped else "", DIM))
+        left = skipped
+        for kind, text in pieces:
+            if kind == other:
+                continue
+            text, left = text[left:], max(0, left - len(text))
+            row.append(inert(text[:cells]), PLAIN if kind == "same" else style)
+        rows.append(row)
+    return rows[0], rows[1]

@@ -1,0 +1,75 @@
+"""Every change that is about to be made to many captions, one a row, to look at before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from engine.plan.caption_edits import Change
+from lora_tui.caption_diff import in_one_line, side_by_side
+from lora_tui.folder_contents import fitted
+from lora_tui.widgets.paint import DIM, GOOD, line
+from lora_tui.widgets.pane import PANE_KEYS, Pane
+
+NAME_CELLS = 14
+
+
+class ChangesPane(Pane):
+    """`changes` are shown; those in `without` are left as they are."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "ask('take')", "change them", id="changes_make", tooltip="Make the changes; u takes them back."),
+        Binding("space", "leave_out", "not this one", id="changes_skip", tooltip="Leave this caption as it is."),
+        *PANE_KEYS,
+    ]
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.changes: Sequence[Change] = ()
+        self.without: set[Path] = set()
+
+    def fill(self, changes: Sequence[Change]) -> None:
+        self.changes, self.without = changes, set()
+        self.repaint()
+
+    def repaint(self) -> None:
+        self.show_rows(len(self.changes), self._line)
+
+    @property
+    def chosen(self) -> Change | None:
+        return self.changes[self.here] if self.changes else None
+
+    @property
+    def wanted(self) -> list[Change]:
+        """Those that are to be made."""
+        return [change for change in self.changes if change.picture not in self.without]
+
+    def _line(self, index: int) -> Text:
+        change = self.changes[index]
+        out = change.picture in self.without
+        name = (f"{fitted(change.picture.name, NAME_CELLS)} ", DIM)
+        row = line(("  " if out else "✓ ", GOOD), name)
+        room = max(20, self.size.width - NAME_CELLS)
+        row.append_text(in_one_line(change.before or "", change.after, room))
+        if out:
+            row.stylize(Style(dim=True, strike=True), 2)
+        return row
+
+    def both(self, cells: int) -> tuple[Text, Text]:
+        """The chosen caption before and after."""
+        change = self.chosen
+        if change is None:
+            return line(), line()
+        before, after = side_by_side(change.before or "", change.after, cells)
+        return line((" before  ", DIM)).append_text(before), line((" after   ", DIM)).append_text(after)
+
+    def action_leave_out(self) -> None:
+        if (change := self.chosen) is not None:
+            self.without ^= {change.picture}
+            self.move(1)
+            self.repaint()

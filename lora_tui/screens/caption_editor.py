@@ -1,0 +1,292 @@
+"""One caption at a time: typed, saved by itself, and told of: how long it is for CLIP, what is odd about it."""
+
+from __future__ import annotations
+
+import contextlib
+
+from rich.text import Text
+from textual.binding import Binding
+from textual.css.query import NoMatches
+from textual.timer import Timer
+from textual.widgets import Input
+
+from engine.plan.caption_edits import Change
+from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.captions import NotUTF8Error, caption_file
+from engine.plan.dataset import Picture as Entry
+from engine.plan.errors import UserError, inert
+from lora_tui.caption_help import CaptionHelp, Suggestion
+from lora_tui.screens.caption_list import CaptionList
+from lora_tui.widgets.caption_input import CaptionInput
+from lora_tui.widgets.form import Left, Taken
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.listing import Listing
+from lora_tui.widgets.paint import ACCENT, BAD, DIM, WARN, Part, line
+
+SAVE_SECONDS = 0.8  # after the last letter: a lost connection costs at most a word
+
+
+class CaptionEditor(CaptionList):
+    """The caption of the chosen picture stands below the list, and is edited there."""
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)
+        self.help = CaptionHelp(self.desk)
+        self._open: Entry | None = None  # the picture whose caption is being edited
+        self._typed = ""  # what stands in the editor
+        self._touched = False  # something was typed since it was opened
+        self._before: str | None = None  # what the caption was when the editor was opened; None where there was none
+        self._disk: str | None = None  # what its file held when it was read or written here last
+        self._timer: Timer | None = None
+
+    @property
+    def editor(self) -> CaptionInput:
+        return self.query_one(CaptionInput)
+
+    # ------------------------------------------------------------------------------------------------------- showing
+    def update(self) -> None:
+        super().update()
+        self.show_caption()
+
+    def show_caption(self) -> None:
+        """The caption of the chosen picture, and what there is to say of it."""
+        if self._open is not None:
+            self.editor.mark(self.help.cut(self._typed), self.help.odd(self._typed))
+        else:
+            text = self.shown_text()
+            self.editor.show_text(text, self._instead(), self.help.cut(text), self.help.odd(text))
+        self.query_one("#about", Lines).show(self.about())
+
+    def shown_text(self) -> str:
+        """What stands in the editor's place while nothing is typed."""
+        return self.desk[self.here.path] if self.here is not None else ""
+
+    def _instead(self) -> str:
+        """What stands there where the caption is empty."""
+        if self.here is None:
+            return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
+        words = self.here.caption or "nothing"
+        return f'Without a caption the words of its folder are learnt: "{inert(words)}".'
+
+    def about(self) -> list[Text]:
+        """Always as many lines: what is above them stays where it is."""
+        entry = self._open or self.here
+        if entry is None:
+            return [Text(), Text()]
+        text = self._typed if self._open is not None else self.shown_text()
+        rows = [self._first_about(entry, text)]
+        suggestion = self.suggestion() if self._open is not None else None
+        if suggestion is not None:
+            parts: list[Part] = [(" Tab ", ACCENT + BAD.without_color), (inert(suggestion.text, 60), ACCENT)]
+            parts += [(f"  also {', '.join(inert(other, 30) for other in suggestion.others)}", DIM)] * bool(
+                suggestion.others
+            )
+            rows.append(line(*parts))
+            rows.append(self.facts(entry))
+        else:
+            rows += [self.facts(entry), self._advice()]
+        return rows[: 3 if self.has_class("-roomy") else 2]
+
+    def _first_about(self, entry: Entry, text: str) -> Text:
+        parts: list[Part] = [" "]
+        if text:
+            words, over = self.help.tokens_told(text)
+            parts += [(words, BAD if over else DIM), "  "]
+        reasons = self.desk.reasons_of(entry.path, text)
+        parts.append((inert(reasons[0], 200), WARN) if reasons else ("", DIM))
+        return line(*parts)
+
+    def facts(self, entry: Entry) -> Text:
+        """Which picture it is: all there is to see of it where pictures are not shown."""
+        place = inert(self.draft.project.relative(entry.path), 200)
+        size = f"{entry.width} × {entry.height}" if entry.width else "cannot be read"
+        return line((f" {place}", DIM), (f"  {size}, seen {entry.repeats} times an epoch", DIM))
+
+    def _advice(self) -> Text:
+        trigger = self.desk.trigger
+        begin = f"Behind {inert(trigger)} say" if trigger else "Say"
+        return line((f" {begin} what is not the subject itself: clothes, place, light.", DIM))
+
+    def suggestion(self) -> Suggestion | None:
+        """What Tab would put in where the cursor stands."""
+        return self.help.suggestion(self._typed, self.editor.cursor_position, self._touched)
+
+    def label(self, binding: Binding) -> str:
+        if binding.id == "complete" and self._open is not None:
+            return "take it" if self.suggestion() is not None else "pick a word"
+        return {"submit": "save, next", "give_up": "save, stop"}.get(binding.id or "", super().label(binding))
+
+    @property
+    def while_typing(self) -> str:
+        if self.editor.picking:
+            return "Press the letter that stands on a word, then type what takes its place; Esc picks none."
+        return "Enter saves and goes to the next, Tab picks a word, Esc stops; what you typed is saved."
+
+    # ----------------------------------------------------------------------------------------------------- the editor
+    def action_edit(self) -> None:
+        entry = self.here
+        if entry is None or not self.begin(entry):
+            return
+        editor = self.editor
+        with editor.prevent(Input.Changed):
+            editor.value = self._typed = self._typed or self._begins
+        editor.cursor_position = len(editor.value)
+        editor.focus()
+        self.show_all()
+
+    def action_pick_word(self) -> None:
+        """Open the caption with a letter on each word."""
+        self.action_edit()
+        if self._open is not None and self._typed:
+            self.editor.action_pick()
+
+    def begin(self, entry: Entry) -> bool:
+        """Read a caption to change it; whether that can be done."""
+        try:
+            there = caption_file(entry.path, self.extension) is not None
+            self._disk = read_for_editing(entry.path, self.extension) if there else None
+        except NotUTF8Error as error:
+            self.say("x", f"{error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first.")
+            return False
+        if (self._disk or "") != self.desk[entry.path]:
+            self.desk.set(entry.path, self._disk)  # another program wrote it since it was read
+            self._written.add(entry.path)
+        self._open, self._before, self._typed, self._touched = entry, self._disk, self._disk or "", False
+        self.help.prepare(self.show_caption)
+        return True
+
+    @property
+    def _begins(self) -> str:
+        """What an empty caption begins with."""
+        return f"{self.desk.trigger}, " if self.desk.trigger else ""
+
+    def type_text(self, text: str) -> None:
+        """The caption is this now; it is saved soon."""
+        if self._open is None:
+            return
+        self._typed, self._touched = text, True
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(SAVE_SECONDS, self.save)
+        self.show_caption()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.input is self.ask_row:
+            self.typed_in_ask(event.value)
+        else:
+            self.type_text(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.input is self.ask_row:
+            self.take_asked(event.value)
+        elif self.save():
+            last = self.listing.here + 1 >= len(self.shown)
+            self.close()
+            if last:
+                self.say("ok", "That was the last one. All are saved.")
+            else:
+                self.listing.move(1)
+                self.action_edit()
+
+    def on_left(self, event: Left) -> None:
+        event.stop()
+        if self.asked is not None:
+            self.leave_asked()
+            return
+        self.save()
+        self.close()
+        if self._written:
+            self.wizard.look_again()
+
+    def on_taken(self, event: Taken) -> None:
+        event.stop()
+        if self.asked is not None:
+            if self.asked.arrow is not None:
+                self.asked.arrow(event.by)
+        elif self.save():
+            self.close()
+            self.listing.move(event.by)
+            self.action_edit()
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        here = self.here
+        if self._open is not None and (here is None or here.path != self._open.path):
+            self.save()
+            self.close()
+
+    def on_caption_input_suggested(self, event: CaptionInput.Suggested) -> None:
+        suggestion = self.suggestion()
+        if suggestion is None:
+            self.editor.action_pick()
+        else:
+            self.editor.replace(suggestion.text, *suggestion.span)
+
+    def on_caption_input_picking(self, event: CaptionInput.Picking) -> None:
+        self.show_status()
+
+    def on_unmount(self) -> None:
+        self.save()  # the app is being closed, or its terminal is gone
+        self.note_change()
+
+    # ---------------------------------------------------------------------------------------------------------- saving
+    def save(self) -> bool:
+        """Write what is in the editor, if it is a change; whether all is well."""
+        entry = self._open
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if entry is None:
+            return True
+        text = self._typed.strip()
+        if self._begins and text.startswith(f"{self._begins}{self._begins}"):
+            text = text.removeprefix(self._begins)  # a caption was pasted that has its trigger already
+        if text in ("", self._begins.strip()) and not self.desk[entry.path]:
+            return True  # only what was put there to begin with
+        if text == (self._disk or ""):
+            return True
+        try:
+            theirs = self._changed_elsewhere(entry)
+            write_caption(self.draft.path, entry.path, text, self.extension)
+        except UserError as error:
+            with contextlib.suppress(NoMatches):
+                self.say("x", f"{error} Your words are still in the editor.")
+            return False
+        self._disk = text
+        self.desk.set(entry.path, text)
+        self.own_write(entry.path)
+        with contextlib.suppress(NoMatches):  # the screen is being taken down
+            self.show_list(self.shown)
+            if theirs is not None:
+                self.say("!", f'Another program wrote "{inert(theirs, 60)}" meanwhile. Yours is saved; u brings that back.')
+        return True
+
+    def _changed_elsewhere(self, entry: Entry) -> str | None:
+        """What another program wrote since the caption was read here, to be taken back to; None where none did."""
+        there = caption_file(entry.path, self.extension) is not None
+        now = read_for_editing(entry.path, self.extension) if there else None
+        if now == self._disk or now is None:
+            return None
+        self.note_change()  # ours up to now is a change of its own
+        self._before = now
+        return now
+
+    def note_change(self) -> None:
+        """What was typed into this caption becomes one thing to take back."""
+        entry, before, after = self._open, self._before, self._disk
+        if entry is None or after is None or after == (before or ""):
+            return
+        self._before = after
+        self.changed(f"the caption of {inert(entry.path.name)}", [Change(entry.path, before, after)])
+
+    def changed(self, label: str, changes: list[Change]) -> None:
+        """Captions were written here: note down what takes that back."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Put the editor away; what was typed is saved."""
+        self.note_change()
+        self._open = None
+        self.set_focus(None)
+        self.show_all()

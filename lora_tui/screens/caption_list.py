@@ -1,0 +1,196 @@
+"""The list of captions: a row for each picture, which of them are shown, which are marked, and what is said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+
+from engine.plan.captions import is_missing
+from engine.plan.dataset import Picture as Entry
+from engine.plan.errors import inert, plural
+from engine.plan.files import Stamp, stamp_of
+from lora_tui.caption_desk import Desk, Filter
+from lora_tui.folder_contents import fitted
+from lora_tui.screens.caption_ask import AskInput, Asking
+from lora_tui.screens.caption_changes import ChangesPane
+from lora_tui.screens.caption_operations import OperationsPane
+from lora_tui.screens.caption_tags import TagsPane
+from lora_tui.screens.list_page import NAME_CELLS
+from lora_tui.screens.sentences import Says
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.caption_input import CaptionInput
+from lora_tui.widgets.chips import Chips
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.listing import Listing
+from lora_tui.widgets.paint import ACCENT, DIM, GOOD, PLAIN, STRONG, WARN, Part, line
+from lora_tui.widgets.picture import Picture
+
+ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there are have room for fewer
+
+
+class CaptionList(Asking):
+    """The list with its filter and its marks. What is edited below it is the business of the classes that build on it."""
+
+    STEP: ClassVar[StepName] = "captions"
+    CSS_PATH: ClassVar[list[str]] = ["wizard_page.tcss", "captions.tcss"]  # type: ignore[assignment]
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)
+        self.desk = Desk()
+        self._survey: object = None
+        self._written: set[Path] = set()  # pictures whose captions were written here since the last survey began
+        self._stamps: dict[Path, Stamp | None] = {}  # of caption files in sight, to see what another program writes
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="top"):
+            yield Lines(id="summary")
+            yield AskInput(id="ask")
+        with Horizontal(id="side-by-side"):
+            yield Listing(id="list")
+            yield TagsPane(id="tags")
+            yield OperationsPane(id="operations")
+            yield ChangesPane(id="changes")
+            with Vertical(id="preview"):
+                yield Picture(id="picture")
+        yield CaptionInput(id="editor")
+        yield Chips(id="chips")
+        yield Lines(id="compare")
+        yield Lines(id="about")
+
+    @property
+    def listing(self) -> Listing:
+        return self.query_one("#list", Listing)
+
+    # ------------------------------------------------------------------------------------------------------- showing
+    def update(self) -> None:
+        survey = self.wizard.survey
+        self.desk.trigger = self.draft.project.trigger
+        if survey is not self._survey:
+            self._survey = survey
+            dataset = survey.dataset if survey is not None else None
+            self.desk.take(dataset.used_of("train") if dataset is not None else ())
+            self._read_again()
+        self.show_list(self.desk.shown)
+        self.show_summary()
+
+    def _read_again(self) -> None:
+        """What was written here while the survey was made is newer than what it has read."""
+        from engine.plan.caption_files import read_for_editing
+        from engine.plan.captions import NotUTF8Error, caption_file
+
+        for path in self._written:
+            there = caption_file(path, self.extension) is not None
+            try:
+                self.desk.set(path, read_for_editing(path, self.extension) if there else None)
+            except NotUTF8Error:
+                continue
+        if not self.wizard.looking:  # else another survey is under way, which may have read them before
+            self._written = set()
+
+    def show_summary(self) -> None:
+        """How many there are, which are shown, how many need attention."""
+        if self.asked is not None:
+            return
+        desk = self.desk
+        parts: list[Part] = [(f" {plural(len(desk.entries), 'caption')}", STRONG)]
+        if desk.filter:
+            parts = [(f" {len(desk.shown):,} of {len(desk.entries):,}", STRONG)]
+            parts += [(f" {inert(desk.filter.told(), 80)}", ACCENT)]
+        if wanting := desk.wanting:
+            parts += [(f"  {wanting:,} need{'s' if wanting == 1 else ''} attention", WARN)]
+        if desk.marked:
+            parts += [(f"  {len(desk.marked):,} marked", ACCENT)]
+        self.query_one("#summary", Lines).show([line(*parts)])
+
+    def row_of(self, entry: Entry) -> Text:
+        caption = self.desk[entry.path]
+        marked = "▪" if entry.path in self.desk.marked else " "
+        mark, style = ("✓", GOOD) if not self.desk.wants(entry.path) else ("·", DIM) if not caption else ("!", WARN)
+        name = fitted(entry.path.name, self._name_cells)
+        text = (inert(caption[:ROW_LETTERS]), PLAIN) if caption else ("no caption yet", DIM)
+        return line((marked, ACCENT), (f"{mark} ", style), (f"{name} ", DIM), text)
+
+    @property
+    def _name_cells(self) -> int:
+        return NAME_CELLS - 2 if self.listing.size.width >= 60 else 12
+
+    def sentence(self, standing: Standing) -> Says:
+        if self.shown and standing.mark != "done":
+            return "!", f"{standing.missing} {self.key('missing')} goes to the next one, {self.key('edit')} edits."
+        return super().sentence(standing)
+
+    @property
+    def extension(self) -> str:
+        """The ending of caption files."""
+        return str(self.draft.value("caption_extension"))
+
+    # --------------------------------------------------------------------------------------------- filters and marks
+    def show_filtered(self, filter: Filter) -> None:
+        """Show what the filter lets through; the chosen picture stays chosen where it is among them."""
+        here = self.here
+        self.desk.show(filter)
+        self.show_list(self.desk.shown)
+        if here is not None:
+            self.go_to_place(self.draft.project.relative(here.path))
+        self.show_all()
+
+    def action_mark(self) -> None:
+        if (entry := self.here) is not None:
+            self.desk.mark(entry.path)
+            self.listing.move(1)
+            self.show_all()
+
+    def action_mark_all(self) -> None:
+        """Mark all that are shown; where all of them are, none."""
+        shown = {entry.path for entry in self.shown}
+        self.desk.marked = self.desk.marked - shown if shown <= self.desk.marked else self.desk.marked | shown
+        self.show_all()
+
+    def action_attention(self) -> None:
+        """Only those that need attention, or all again."""
+        wanted = not self.desk.filter.attention
+        if wanted and not self.desk.wanting:
+            self.say("ok", "No caption needs attention.")
+            return
+        self._news = None
+        self.show_filtered(Filter(self.desk.filter.words, wanted, self.desk.filter.tag))
+
+    def action_missing(self) -> None:
+        """Go to the next one that needs attention, and say why."""
+        count = len(self.shown)
+        for step in range(1, count + 1):
+            index = (self.listing.here + step) % count
+            reasons = self.desk.reasons(self.shown[index].path)
+            if reasons:
+                self.listing.choose(index)
+                self.show_all()
+                self.say("!", f"{inert(self.shown[index].path.name, 40)}: {reasons[0]}")
+                return
+        self.say("ok", "Every picture has a caption with the trigger word, and nothing is odd about any.")
+
+    # ------------------------------------------------------------------------------------ what other programs write
+    def look_at_files(self) -> None:
+        """Have everything read again where a caption in sight was written by another program."""
+        top = max(0, self.listing.here - self.listing.page)
+        seen: dict[Path, Stamp | None] = {}
+        changed = []
+        for entry in self.shown[top : self.listing.here + self.listing.page]:
+            path = entry.path.with_suffix(self.extension)
+            seen[path] = stamp_of(path)
+            if path in self._stamps and self._stamps[path] != seen[path]:
+                changed.append(path)
+        self._stamps = seen
+        if changed:
+            self.say("!", f"{inert(changed[0].name, 40)} was written by another program; it is shown as it is now.")
+            self.wizard.look_again()
+
+    def own_write(self, path: Path) -> None:
+        """A caption was written here: no other program did that."""
+        self._written.add(path)
+        file = path.with_suffix(self.extension)
+        if file in self._stamps:
+            self._stamps[file] = stamp_of(file)

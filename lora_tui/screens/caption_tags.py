@@ -1,0 +1,85 @@
+"""All tags of the captions with how often each is used: to look at the pictures of one, to rename, merge and remove it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from engine.plan.errors import inert
+from engine.plan.tags import Frequencies, Synonyms, folded, synonyms
+from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, WARN, bar, line
+from lora_tui.widgets.pane import PANE_KEYS, Pane
+
+TAG_LETTERS = 60
+BAR_CELLS = 10
+
+
+class TagsPane(Pane):
+    """Rows of tags, the most used first. Marked ones are merged into the chosen one, or into one that is typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "ask('take')", "its pictures", id="tag_show", tooltip="Show the captions that have this tag."),
+        Binding("f", "ask('filter')", "filter", id="tag_filter", tooltip="Only the tags in which this stands."),
+        Binding("x", "ask('remove')", "remove", id="tag_remove", tooltip="Remove the tag from all captions; asks first."),
+        Binding("e", "ask('rename')", "rename", id="tag_rename", tooltip="Write the tag in another way everywhere."),
+        Binding("space", "mark", "mark", id="tag_mark", tooltip="Mark tags that mean the same, to merge them."),
+        Binding("g", "ask('merge')", "merge", id="tag_merge", tooltip="Make one of the marked tags, or of its spellings."),
+        *PANE_KEYS,
+    ]
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.tags: list[tuple[str, int]] = []
+        self.marked: set[str] = set()
+        self.words = ""
+        self._alike: dict[str, Synonyms] = {}
+
+    def fill(self, frequencies: Frequencies, words: str = "") -> None:
+        """Show the tags in which `words` stand."""
+        self.words = words
+        wanted = folded(words)
+        known = frequencies.most_common()
+        self.tags = [(tag, count) for tag, count in known if wanted in folded(tag)] if wanted else known
+        self._alike = {tag: group for group in synonyms(frequencies.counts) for tag in group.all}
+        self.marked &= {tag for tag, _ in known}
+        self.repaint()
+
+    def narrow(self, frequencies: Frequencies, words: str) -> None:
+        """The same while `words` are typed; which spellings belong together has not changed."""
+        self.words, wanted = words, folded(words)
+        self.tags = [(tag, count) for tag, count in frequencies.most_common() if wanted in folded(tag)]
+        self.repaint()
+
+    def repaint(self) -> None:
+        self.show_rows(len(self.tags), self._line)
+
+    def _line(self, index: int) -> Text:
+        tag, count = self.tags[index]
+        most = self.tags[0][1] if not self.words else max(count for _, count in self.tags[:1])
+        mark = ("▪", ACCENT) if tag in self.marked else (" ", DIM)
+        row = line(mark, (f"{count:>6,} ", DIM), *bar(count, max(most, count), BAR_CELLS), (f" {inert(tag, TAG_LETTERS)}", PLAIN))
+        if group := self._alike.get(tag):
+            others = [other for other in group.all if other != tag]
+            row.append(f"  also {', '.join(inert(other, 24) for other in others[:3])}", WARN)
+        return row
+
+    @property
+    def chosen(self) -> str:
+        """The chosen tag; "" where there is none."""
+        return self.tags[self.here][0] if self.tags else ""
+
+    @property
+    def to_merge(self) -> list[str]:
+        """The marked tags; where none is, the spellings of the chosen one. The chosen or most used one comes first."""
+        if self.marked:
+            return sorted(self.marked, key=lambda tag: (tag != self.chosen, tag))
+        group = self._alike.get(self.chosen)
+        return list(group.all) if group is not None else []
+
+    def action_mark(self) -> None:
+        if self.tags:
+            self.marked ^= {self.chosen}
+            self.move(1)
+            self.repaint()
