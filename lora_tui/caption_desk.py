@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.plan.captions import is_missing
 from engine.plan.dataset import Picture
 from engine.plan.errors import plural
 
 if TYPE_CHECKING:
     from engine.plan.tags import Frequencies
+    from lora_tui.caption_help import WordList
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Desk:
         self.shown: tuple[Picture, ...] = ()
         self.filter = Filter()
         self.marked: set[Path] = set()
+        self.trigger = ""
+        self.words: WordList | None = None  # once somebody has counted them
         self._texts: dict[Path, str] = {}
         self._there: set[Path] = set()  # pictures that have a caption file
         self._sought: dict[Path, str] = {}  # what words are looked for in, made when they first are
@@ -91,6 +95,8 @@ class Desk:
         (self._there.discard if text is None else self._there.add)(path)
         if self._frequencies is not None:
             self._frequencies.update(path, text)
+        if self.words is not None:
+            self.words.update(path, text or "")
 
     def of(self, entries: Sequence[Picture]) -> dict[Path, str]:
         """The captions of some pictures."""
@@ -104,6 +110,28 @@ class Desk:
 
             self._frequencies = Frequencies(dict(self._texts))
         return self._frequencies
+
+    # ------------------------------------------------------------------------------------------------------ attention
+    def reasons(self, path: Path) -> tuple[str, ...]:
+        """Why a caption needs attention, the gravest first; none where it needs none."""
+        return self.reasons_of(path, self._texts.get(path, ""))
+
+    def reasons_of(self, path: Path, text: str) -> tuple[str, ...]:
+        """The same if this were its text."""
+        if not text:
+            return ("it has no caption yet.",)
+        if is_missing(text, self.trigger):
+            return (f'the trigger word "{self.trigger}" is not in it.',)
+        return ()
+
+    def wants(self, path: Path) -> bool:
+        """Whether a caption needs attention."""
+        return bool(self.reasons(path))
+
+    @property
+    def wanting(self) -> int:
+        """How many captions need attention."""
+        return sum(map(self.wants, self._texts))
 
     # ------------------------------------------------------------------------------------------------ which are shown
     def show(self, filter: Filter) -> None:
@@ -139,4 +167,9 @@ class Desk:
             return Scope(chosen, f"the {plural(len(chosen), 'marked picture')}")
         if self.filter:
             return Scope(self.shown, f"the {plural(len(self.shown), 'picture')} {self.filter.told()}")
+        return self.everything
+
+    @property
+    def everything(self) -> Scope:
+        """All pictures, whatever is shown or marked."""
         return Scope(self.entries, f"all {plural(len(self.entries), 'picture')}")

@@ -19,7 +19,7 @@ from lora_tui.widgets.paint import ACCENT, STRONG, line
 class Asked:
     """A question. live: called with what is typed, at every letter. done: with what was typed, at Enter. left: at Esc.
 
-    says: what the line at the bottom says meanwhile. tab: what Tab does, its label and what to call; arrow: what the
+    takes: what the hint of Enter says. says: what the line at the bottom says meanwhile. tab: what Tab does, its label and what to call; arrow: what the
     arrow keys up and down do.
     """
 
@@ -27,6 +27,7 @@ class Asked:
     done: Callable[[str], object]
     left: Callable[[], object]
     says: str = ""
+    takes: str = "take it"
     value: str = ""
     live: Callable[[str], object] | None = None
     tab: tuple[str, Callable[[], object]] | None = None

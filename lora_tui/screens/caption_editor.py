@@ -11,7 +11,8 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from engine.plan.caption_edits import Change
-from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.caption_files import read_for_editing
+from engine.plan.caption_history import History
 from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
@@ -32,12 +33,20 @@ class CaptionEditor(CaptionList):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
         self.help = CaptionHelp(self.desk)
+        self._history: History | None = None
         self._open: Entry | None = None  # the picture whose caption is being edited
         self._typed = ""  # what stands in the editor
         self._touched = False  # something was typed since it was opened
-        self._before: str | None = None  # what the caption was when the editor was opened; None where there was none
-        self._disk: str | None = None  # what its file held when it was read or written here last
+        self._disk: str | None = None  # what its file held when it was read or written here last; None: no file
+        self._saved = False  # whether this caption was saved since it was opened: all of it is one thing to take back
         self._timer: Timer | None = None
+
+    @property
+    def history(self) -> History:
+        """What was done to the captions, here and before the app was started."""
+        if self._history is None:
+            self._history = History(self.draft.path, self.extension)
+        return self._history
 
     @property
     def editor(self) -> CaptionInput:
@@ -54,14 +63,14 @@ class CaptionEditor(CaptionList):
             self.editor.mark(self.help.cut(self._typed), self.help.odd(self._typed))
         else:
             text = self.shown_text()
-            self.editor.show_text(text, self._instead(), self.help.cut(text), self.help.odd(text))
+            self.editor.show_text(text, self.instead(), self.help.cut(text), self.help.odd(text))
         self.query_one("#about", Lines).show(self.about())
 
     def shown_text(self) -> str:
         """What stands in the editor's place while nothing is typed."""
         return self.desk[self.here.path] if self.here is not None else ""
 
-    def _instead(self) -> str:
+    def instead(self) -> str:
         """What stands there where the caption is empty."""
         if self.here is None:
             return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
@@ -112,15 +121,20 @@ class CaptionEditor(CaptionList):
         return self.help.suggestion(self._typed, self.editor.cursor_position, self._touched)
 
     def label(self, binding: Binding) -> str:
+        if self.asked is not None and binding.id in ("submit", "give_up", "complete"):
+            tab = self.asked.tab[0] if self.asked.tab is not None else ""
+            return {"submit": self.asked.takes, "give_up": "leave it", "complete": tab}[binding.id]
         if binding.id == "complete" and self._open is not None:
             return "take it" if self.suggestion() is not None else "pick a word"
         return {"submit": "save, next", "give_up": "save, stop"}.get(binding.id or "", super().label(binding))
 
     @property
     def while_typing(self) -> str:
+        if self.asked is not None:
+            return self.asked.says
         if self.editor.picking:
-            return "Press the letter that stands on a word, then type what takes its place; Esc picks none."
-        return "Enter saves and goes to the next, Tab picks a word, Esc stops; what you typed is saved."
+            return "Press the letter on a word, then type what takes its place. Esc: none."
+        return "Enter saves and goes to the next, Tab picks a word, Esc saves and stops."
 
     # ----------------------------------------------------------------------------------------------------- the editor
     def action_edit(self) -> None:
@@ -151,7 +165,8 @@ class CaptionEditor(CaptionList):
         if (self._disk or "") != self.desk[entry.path]:
             self.desk.set(entry.path, self._disk)  # another program wrote it since it was read
             self._written.add(entry.path)
-        self._open, self._before, self._typed, self._touched = entry, self._disk, self._disk or "", False
+        self._open, self._typed, self._touched = entry, self._disk or "", False
+        self._saved = False
         self.help.prepare(self.show_caption)
         return True
 
@@ -228,7 +243,6 @@ class CaptionEditor(CaptionList):
 
     def on_unmount(self) -> None:
         self.save()  # the app is being closed, or its terminal is gone
-        self.note_change()
 
     # ---------------------------------------------------------------------------------------------------------- saving
     def save(self) -> bool:
@@ -246,47 +260,30 @@ class CaptionEditor(CaptionList):
             return True  # only what was put there to begin with
         if text == (self._disk or ""):
             return True
+        change = Change(entry.path, self._disk, text)
         try:
-            theirs = self._changed_elsewhere(entry)
-            write_caption(self.draft.path, entry.path, text, self.extension)
+            outcome = self.history.apply(self._label_of(entry), [change], join=self._saved)
+            if theirs := outcome.conflicts:
+                outcome = self.history.force(self._label_of(entry), theirs)
         except UserError as error:
             with contextlib.suppress(NoMatches):
                 self.say("x", f"{error} Your words are still in the editor.")
             return False
-        self._disk = text
+        self._disk, self._saved = text, True
         self.desk.set(entry.path, text)
         self.own_write(entry.path)
         with contextlib.suppress(NoMatches):  # the screen is being taken down
             self.show_list(self.shown)
-            if theirs is not None:
-                self.say("!", f'Another program wrote "{inert(theirs, 60)}" meanwhile. Yours is saved; u brings that back.')
+            if theirs:
+                name = inert(entry.path.name, 40)
+                self.say("!", f"Another program changed the caption of {name} meanwhile. Yours is saved; u brings that back.")
         return True
 
-    def _changed_elsewhere(self, entry: Entry) -> str | None:
-        """What another program wrote since the caption was read here, to be taken back to; None where none did."""
-        there = caption_file(entry.path, self.extension) is not None
-        now = read_for_editing(entry.path, self.extension) if there else None
-        if now == self._disk or now is None:
-            return None
-        self.note_change()  # ours up to now is a change of its own
-        self._before = now
-        return now
-
-    def note_change(self) -> None:
-        """What was typed into this caption becomes one thing to take back."""
-        entry, before, after = self._open, self._before, self._disk
-        if entry is None or after is None or after == (before or ""):
-            return
-        self._before = after
-        self.changed(f"the caption of {inert(entry.path.name)}", [Change(entry.path, before, after)])
-
-    def changed(self, label: str, changes: list[Change]) -> None:
-        """Captions were written here: note down what takes that back."""
-        raise NotImplementedError
+    def _label_of(self, entry: Entry) -> str:
+        return f"the caption of {entry.path.name}"
 
     def close(self) -> None:
         """Put the editor away; what was typed is saved."""
-        self.note_change()
         self._open = None
         self.set_focus(None)
         self.show_all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +11,8 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from engine.plan.captions import is_missing
+from engine.plan.caption_files import read_for_editing
+from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert, plural
 from engine.plan.files import Stamp, stamp_of
@@ -77,17 +80,17 @@ class CaptionList(Asking):
         self.show_list(self.desk.shown)
         self.show_summary()
 
+    def read_anew(self, paths: Iterable[Path]) -> None:
+        """These captions were written here: read them."""
+        for path in paths:
+            there = caption_file(path, self.extension) is not None
+            with contextlib.suppress(NotUTF8Error):
+                self.desk.set(path, read_for_editing(path, self.extension) if there else None)
+            self.own_write(path)
+
     def _read_again(self) -> None:
         """What was written here while the survey was made is newer than what it has read."""
-        from engine.plan.caption_files import read_for_editing
-        from engine.plan.captions import NotUTF8Error, caption_file
-
-        for path in self._written:
-            there = caption_file(path, self.extension) is not None
-            try:
-                self.desk.set(path, read_for_editing(path, self.extension) if there else None)
-            except NotUTF8Error:
-                continue
+        self.read_anew(list(self._written))
         if not self.wizard.looking:  # else another survey is under way, which may have read them before
             self._written = set()
 

@@ -25,10 +25,6 @@ PANE_KEYS: list[BindingType] = [
 class Pane(Listing, can_focus=True):
     """Hidden until it has the class `-on`. A subclass gives its keys; all say by `Wanted` what they ask for."""
 
-    DEFAULT_CSS = """
-    Pane { display: none; width: 2fr; height: 100%; }
-    Pane.-on { display: block; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = PANE_KEYS
 
     @dataclass

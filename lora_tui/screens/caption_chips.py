@@ -1,0 +1,135 @@
+"""The tags of the chosen caption as chips: carried, removed, written anew, and added with the rest of the word offered."""
+
+from __future__ import annotations
+
+from engine.plan import tags
+from engine.plan.errors import inert
+from lora_tui.caption_chips import TagRow
+from lora_tui.screens.caption_ask import Asked
+from lora_tui.screens.caption_many import ManyCaptions
+from lora_tui.widgets.chips import Chips
+
+
+class CaptionChips(ManyCaptions):
+    """While the chips are shown the caption is open as when it is typed: saved soon, and one thing to take back."""
+
+    @property
+    def chips(self) -> Chips:
+        return self.query_one(Chips)
+
+    @property
+    def chips_shown(self) -> bool:
+        return self.chips.has_class("-on")
+
+    def action_chips(self) -> None:
+        entry = self.here
+        if entry is None or not self.begin(entry):
+            return
+        self.editor.display = False
+        self.chips.add_class("-on")
+        self._show_chips()
+
+    def _show_chips(self) -> None:
+        row = TagRow(tags.split(self._typed))
+        row.at = len(row.tags)
+        self.chips.show_tags(row)
+        self.set_focus(self.chips)
+        self.call_after_refresh(self.chips.paint)
+        self.show_all()
+
+    def on_chips_wanted(self, event: Chips.Wanted) -> None:
+        row = self.chips.row
+        self._news = None
+        if event.what == "leave":
+            self._leave_chips()
+        elif event.what == "moved":
+            self._tags_changed()
+        elif event.what == "remove":
+            if row.remove():
+                self._tags_changed()
+        elif event.what == "replace" and row.chosen:
+            self._ask_tag(f'Write "{inert(row.chosen, 24)}" as', row.chosen, replacing=True)
+        elif event.what in ("add", "replace"):
+            self._ask_tag("Add a tag", "", replacing=False)
+        self.chips.paint()
+        self.show_status()
+
+    def on_chips_picture(self, event: Chips.Picture) -> None:
+        there = self.listing.here + event.by
+        if not self.save() or not 0 <= there < len(self.shown):
+            return
+        self._open = None
+        self.listing.choose(there)
+        if (entry := self.here) is not None and self.begin(entry):
+            self._show_chips()
+        else:
+            self._leave_chips()
+
+    def _tags_changed(self) -> None:
+        self.type_text(tags.join(self.chips.row.tags))
+
+    def _leave_chips(self) -> None:
+        if not self.save():
+            return
+        self.chips.remove_class("-on")
+        self.editor.display = True
+        self.close()
+        if self._written:
+            self.wizard.look_again()
+
+    def close(self) -> None:
+        if self.chips_shown:
+            self.chips.remove_class("-on")
+            self.editor.display = True
+        super().close()
+
+    # -------------------------------------------------------------------------------------------------------- adding
+    def _ask_tag(self, label: str, value: str, replacing: bool) -> None:
+        """Ask for a tag; adding goes on until nothing is typed."""
+        row = self.chips.row
+
+        def offered() -> list[str]:
+            begun = self.ask_row.value.rpartition(",")[2].strip()
+            return self.help.completed_tag(begun, row.tags) if begun else []
+
+        def live(text: str) -> None:
+            found = offered()
+            if found:
+                others = f"  also {', '.join(inert(tag, 24) for tag in found[1:])}" if found[1:] else ""
+                self._news = ("ok", f"Tab: {inert(found[0], 40)}{others}")
+            else:
+                self._news = None
+
+        def complete() -> None:
+            if found := offered():
+                before, comma, _ = self.ask_row.value.rpartition(",")
+                self.ask_row.value = f"{before}{comma}{' ' if comma else ''}{found[0]}"
+                self.ask_row.cursor_position = len(self.ask_row.value)
+
+        def done(text: str) -> None:
+            if text.strip() and not replacing and row.has(text):
+                self.set_focus(self.chips)
+                self.say("!", f"{inert(text.strip(), 40)} is there already.")
+                return
+            if text.strip():
+                row.put(text, replacing)
+                self._tags_changed()
+            if text.strip() and not replacing:
+                self._ask_tag(label, "", replacing)
+            else:
+                self.set_focus(self.chips)
+            self.chips.paint()
+
+        says = "Enter adds it, Tab completes it; Enter alone or Esc ends this."
+        self.ask(
+            Asked(
+                label,
+                done,
+                lambda: self.set_focus(self.chips),
+                says=says,
+                takes="write it" if replacing else "add it",
+                value=value,
+                live=live,
+                tab=("complete", complete),
+            )
+        )

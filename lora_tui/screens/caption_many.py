@@ -1,0 +1,373 @@
+"""Many captions at once: what is to be done is asked for, every change of it is shown, and then it is made."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from engine.plan import caption_edits
+from engine.plan.caption_edits import Change
+from engine.plan.caption_history import Outcome
+from engine.plan.errors import UserError, inert, plural
+from engine.plan.find_replace import replaced
+from lora_tui.aside import aside, or_error
+from lora_tui.caption_desk import Filter, Scope
+from lora_tui.progress import amount
+from lora_tui.screens.caption_ask import Asked
+from lora_tui.screens.caption_changes import ChangesPane
+from lora_tui.screens.caption_editor import CaptionEditor
+from lora_tui.screens.caption_operations import Operation, OperationsPane
+from lora_tui.screens.caption_tags import TagsPane
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.pane import Pane
+
+WAYS = {"text": "a text", "words": "whole words", "pattern": "a regular expression"}
+Work = Callable[[Callable[[int, int], None]], Outcome | None]
+TOLD_SECONDS = 0.25  # between two reports of how far it is
+
+
+class ManyCaptions(CaptionEditor):
+    """Lists that take the place of the pictures' one: what can be done, what it would change, and all the tags."""
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)
+        self._way = "text"  # what is looked for
+        self._making = False  # many captions are being written, in a thread
+        self._wanted: list[tuple[Work, str]] = []  # what is done after that
+        self._from: Pane | None = None  # the list that the changes were asked for from, to go back to
+        self._what = ""  # what the changes that are shown are, in words
+
+    # --------------------------------------------------------------------------------------------------------- panes
+    @property
+    def pane(self) -> Pane | None:
+        """The list that is shown in place of the pictures."""
+        return next((pane for pane in self.query(Pane) if pane.has_class("-on")), None)
+
+    def show_pane(self, wanted: Pane | None) -> None:
+        """Show a list in place of the pictures, or the pictures again."""
+        for pane in self.query(Pane):
+            pane.set_class(pane is wanted, "-on")
+        self.listing.display = wanted is None
+        changes = isinstance(wanted, ChangesPane)
+        if not changes:
+            self._from = wanted if isinstance(wanted, TagsPane) else None
+        self.editor.display = not changes
+        self.query_one("#compare", Lines).set_class(changes, "-on")
+        self.set_focus(wanted)
+        self.call_after_refresh(self.show_all)
+
+    def on_pane_chosen(self, event: Pane.Chosen) -> None:
+        if isinstance(event.pane, ChangesPane):
+            self._show_change(event.pane)
+
+    async def on_pane_wanted(self, event: Pane.Wanted) -> None:
+        await self.run_action(f"pane('{event.what}')")
+
+    def action_pane(self, what: str) -> None:
+        """What a key of the pane asks for."""
+        pane = self.pane
+        if what == "leave":
+            self._news = None
+            self.show_pane(self._from if isinstance(pane, ChangesPane) else None)
+        elif isinstance(pane, OperationsPane):
+            self._begin_operation(pane.chosen)
+        elif isinstance(pane, ChangesPane):
+            self._make(pane)
+        elif isinstance(pane, TagsPane):
+            self._tag_wanted(pane, what)
+
+    # ---------------------------------------------------------------------------------------------------- operations
+    def action_operations(self) -> None:
+        """The list of what can be done to many captions."""
+        pane = self.query_one(OperationsPane)
+        self.show_pane(pane)
+        self.call_after_refresh(pane.fill)
+        self.say("ok", f"What is to be done to {self.desk.scope.told}? Every change is shown before it is made.")
+
+    def action_replace(self) -> None:
+        self._ask_for_find()
+
+    def _begin_operation(self, operation: Operation) -> None:
+        if operation.name == "replace":
+            self._ask_for_find()
+        elif operation.asks:
+            begin = f"{self.desk.trigger}, " if operation.name == "prefix" and self.desk.trigger else ""
+            self._ask_words(operation, begin)
+        else:
+            made = {
+                "repeated": caption_edits.without_repeated_tags,
+                "sort": lambda: caption_edits.sorted_tags(1 if self.desk.trigger else 0),
+                "trim": caption_edits.trimmed,
+            }[operation.name]
+            self.preview(operation.title.rstrip("…"), made())
+
+    def _ask_words(self, operation: Operation, begin: str) -> None:
+        make = {
+            "prefix": caption_edits.prefixed,
+            "suffix": caption_edits.suffixed,
+            "remove": caption_edits.without_tag,
+        }[operation.name]
+        scope = self.desk.scope
+
+        def live(text: str) -> None:
+            if text.strip():
+                count = len(caption_edits.changes(self.desk.of(scope.entries), make(text)))
+                self._news = ("ok", f"Changes {plural(count, 'caption')} of {scope.told}. Enter shows them.")
+            else:
+                self._news = None
+
+        def done(text: str) -> None:
+            if text.strip():
+                self.preview(f'{operation.title.rstrip("…")} "{text.strip()}"', make(text))
+            else:
+                self.show_pane(None)
+
+        self.ask(
+            Asked(
+                operation.asks[0],
+                done,
+                lambda: self.show_pane(None),
+                says=self._enter_shows(),
+                takes="show changes",
+                value=begin,
+                live=live,
+            )
+        )
+
+    def _enter_shows(self) -> str:
+        return f"For {self.desk.scope.told}. Enter shows every change before it is made; Esc leaves it."
+
+    # ------------------------------------------------------------------------------------------------ find and replace
+    def _ask_for_find(self, text: str = "") -> None:
+        def found(words: str) -> int:
+            operation = self._replacing(words, "\0")
+            return len(caption_edits.changes(self.desk.of(self.desk.scope.entries), operation))
+
+        def live(words: str) -> None:
+            if not words:
+                self._news = None
+                return
+            try:
+                self._news = ("ok", f"In {plural(found(words), 'caption')} of {self.desk.scope.told}. {self._tab_says}")
+            except UserError as error:
+                self._news = ("!", str(error))
+
+        def other_way() -> None:
+            ways = list(WAYS)
+            self._way = ways[(ways.index(self._way) + 1) % len(ways)]
+            self.relabel(self._find_label)
+            live(self.ask_row.value)
+            self.show_status()
+
+        def done(words: str) -> None:
+            if not words:
+                self.show_pane(None)
+                return
+            try:
+                found(words)
+            except UserError as error:
+                self._ask_for_find(words)
+                self.say("x", str(error))
+                return
+            self._ask_for_replacement(words)
+
+        self.ask(
+            Asked(
+                self._find_label,
+                done,
+                lambda: self.show_pane(None),
+                says=f"In {self.desk.scope.told}. {self._tab_says}",
+                takes="next",
+                value=text,
+                live=live,
+                tab=("another way", other_way),
+            )
+        )
+
+    @property
+    def _find_label(self) -> str:
+        return f"Find {WAYS[self._way]}"
+
+    @property
+    def _tab_says(self) -> str:
+        ways = list(WAYS)
+        return f"Tab looks for {WAYS[ways[(ways.index(self._way) + 1) % len(ways)]]}."
+
+    def _ask_for_replacement(self, find: str) -> None:
+        self.show_pane(self.query_one(ChangesPane))
+
+        def live(by: str) -> None:
+            try:
+                self._fill(self._replacing(find, by))
+                self._news = None
+            except UserError as error:
+                self._news = ("!", str(error))
+
+        def done(by: str) -> None:
+            self.preview(f'"{find}" becomes "{by}"', self._replacing(find, by))
+
+        self.call_after_refresh(live, "")
+        self.ask(
+            Asked(
+                f'Replace "{inert(find, 20)}" by',
+                done,
+                lambda: self.show_pane(None),
+                says="The changes are shown as you type; Enter goes to them, Esc leaves all as it is.",
+                takes="go to changes",
+                live=live,
+                arrow=lambda by: self.query_one(ChangesPane).move(by),
+            )
+        )
+
+    def _replacing(self, find: str, by: str) -> caption_edits.Operation:
+        if self._way == "words":
+            edge = r"(?<![^\W_]){}(?![^\W_])".format(re.escape(find))
+            return replaced(edge, by.replace("\\", r"\\"), regex=True, ignore_case=True)
+        return replaced(find, by, regex=self._way == "pattern", ignore_case=True)
+
+    # ------------------------------------------------------------------------------------------------------- preview
+    def preview(self, what: str, operation: caption_edits.Operation, scope: Scope | None = None) -> None:
+        """Show every change that an operation would make, to be made or left."""
+        pane, scope = self.query_one(ChangesPane), scope or self.desk.scope
+        try:
+            count = self._fill(operation, scope)
+        except UserError as error:
+            self.show_pane(None)
+            self.say("x", str(error))
+            return
+        if not count:
+            self.show_pane(None)
+            self.say("ok", f"Nothing to change in {scope.told}.")
+            return
+        self._what = what
+        self.show_pane(pane)
+        self.call_after_refresh(self._show_change, pane)
+        self.call_after_refresh(self.say, "!", self._preview_says(pane))
+
+    def _preview_says(self, pane: ChangesPane) -> str:
+        return f"{inert(self._what, 60)}: {plural(len(pane.wanted), 'change')}. Enter makes them, Esc leaves all as it is."
+
+    def _fill(self, operation: caption_edits.Operation, scope: Scope | None = None) -> int:
+        pane, scope = self.query_one(ChangesPane), scope or self.desk.scope
+        there = {path: text if self.desk.exists(path) else None for path, text in self.desk.of(scope.entries).items()}
+        pane.fill(caption_edits.changes(there, operation))
+        self._show_change(pane)
+        return len(pane.changes)
+
+    def _show_change(self, pane: ChangesPane) -> None:
+        self.query_one("#compare", Lines).show(list(pane.both(self.room - 12)))
+
+    def _make(self, pane: ChangesPane) -> None:
+        changes = pane.wanted
+        self.show_pane(self._from)
+        self.write_many(self._what, changes)
+
+    # ------------------------------------------------------------------------------------------------------- writing
+    def write_many(self, label: str, changes: Sequence[Change]) -> None:
+        """Make the changes, in a thread: there may be thousands."""
+        if changes:
+            self._work(lambda progress: self.history.apply(label, changes, progress), "Captions are being written")
+
+    def _work(self, work: Work, doing: str) -> None:
+        """Let the history do something in a thread, and show what came of it."""
+        if self._making:
+            self._wanted.append((work, doing))
+            return
+        self._making = True
+        began = told = time.monotonic()
+        show = self.app.call_from_thread
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            if (now := time.monotonic()) - told > TOLD_SECONDS:
+                told = now
+                show(self.say, "ok", f"{doing}: {amount(done, total, seconds=now - began)}.")
+
+        aside(lambda: or_error(lambda: work(progress), "The captions could not be written"), self._worked)
+
+    def _worked(self, outcome: Outcome | UserError | None) -> None:
+        self._making = False
+        if self._wanted:
+            self._work(*self._wanted.pop(0))
+        if isinstance(outcome, UserError):
+            self.say("x", str(outcome))
+            return
+        if outcome is None:
+            return
+        self.read_anew(outcome.pictures)
+        if isinstance(pane := self.pane, TagsPane):
+            pane.fill(self.desk.frequencies, pane.words)
+        self.wizard.look_again()
+        if len(outcome.pictures) == 1:
+            self.go_to_place(self.draft.project.relative(outcome.pictures[0]))
+        self.show_all()
+        self.say("!" if outcome.conflicts else "ok", self._told(outcome))
+
+    def _told(self, outcome: Outcome) -> str:
+        begin = {"undone": "Taken back", "redone": "Done again"}.get(outcome.kind)
+        if begin is not None and not outcome.conflicts:
+            many = f" ({plural(len(outcome.pictures), 'caption')})" if len(outcome.pictures) != 1 else ""
+            return f"{begin}: {outcome.label}{many}."
+        return outcome.sentence
+
+    # ---------------------------------------------------------------------------------------------------------- tags
+    def action_tags(self) -> None:
+        """All the tags, in place of the pictures."""
+        pane = self.query_one(TagsPane)
+        self.show_pane(pane)
+        self.call_after_refresh(pane.fill, self.desk.frequencies)
+
+    def _tag_wanted(self, pane: TagsPane, what: str) -> None:
+        tag = pane.chosen
+        if what == "filter":
+            self._ask_for_tags(pane)
+        elif not tag:
+            return
+        elif what == "take":
+            self.show_pane(None)
+            self.show_filtered(Filter(tag=tag))
+        elif what == "remove":
+            self._everywhere(f'Remove "{tag}"', caption_edits.without_tag(tag))
+        elif what == "rename":
+            self._ask_name(f'Write "{inert(tag, 24)}" as', tag, [tag])
+        elif what == "merge":
+            tags = pane.to_merge
+            if len(tags) < 2:
+                self.say("!", "Mark the tags that mean the same with Space first.")
+            else:
+                self._ask_name(f"Make {plural(len(tags), 'tag')} one", tags[0], tags)
+
+    def _ask_for_tags(self, pane: TagsPane) -> None:
+        def back(words: str) -> None:
+            pane.narrow(self.desk.frequencies, words)
+            self.set_focus(pane)
+
+        self.ask(
+            Asked(
+                "Tags with",
+                lambda words: back(words),
+                lambda: back(""),
+                says="The tags in which this stands; Enter goes to them, Esc shows all.",
+                takes="go to them",
+                live=lambda words: pane.narrow(self.desk.frequencies, words),
+                arrow=pane.move,
+            )
+        )
+
+    def _ask_name(self, label: str, value: str, olds: Sequence[str]) -> None:
+        pane = self.query_one(TagsPane)
+
+        def done(new: str) -> None:
+            if new.strip():
+                self._everywhere(f'{label} "{new.strip()}"', caption_edits.renamed_tags(olds, new))
+            else:
+                self.set_focus(pane)
+
+        says = "In all captions; Enter shows every change before it is made."
+        left = lambda: self.set_focus(pane)  # noqa: E731
+        self.ask(Asked(label, done, left, says=says, takes="show changes", value=value))
+
+    def _everywhere(self, what: str, operation: caption_edits.Operation) -> None:
+        """Tags are changed in all captions, whatever is shown or marked."""
+        self.preview(what, operation, self.desk.everything)
