@@ -24,6 +24,7 @@ from lora_tui.widgets.colours import repaint
 from lora_tui.widgets.form import RowInput
 from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, WARN, text_in_ascii
 
+_MARGIN = 1  # cells at both sides
 _UNREAD = DIM + Style(strike=True)
 _ODD = WARN + Style(underline=True)
 _LABEL = ACCENT + Style(bold=True, reverse=True)
@@ -90,9 +91,10 @@ class CaptionInput(RowInput):
         width, height = self.content_size
         if not width or not height or not self.is_attached:
             return
-        if self._rows.width != width or self._raw != self.value:
+        room = max(2, width - 2 * _MARGIN)
+        if self._rows.width != room or self._raw != self.value:
             self._raw = self.value
-            self._rows = in_rows_of(self.value, width)
+            self._rows = in_rows_of(self.value, room)
         row = self._rows.row_of(self.cursor_position) if self.has_focus else self._top
         self._top = max(0, min(max(min(self._top, row), row + 1 - height), len(self._rows) - height))
         strips = [self._strip(self._top + y, width) for y in range(height)]
@@ -109,17 +111,19 @@ class CaptionInput(RowInput):
         if row >= len(self._rows):
             return Strip.blank(width, style)
         begin, end = self._rows.span(row)
-        text = Text(self._rows.text[begin:end], PLAIN, no_wrap=True, end="")
+        # A cell before each row, so that the letter that picks its first word has a place as well.
+        text = Text(" " + self._rows.text[begin:end], PLAIN, no_wrap=True, end="")
+        begin -= _MARGIN
         if not self._rows.text and self.instead and not self.has_focus:
-            text = Text(self.instead, WARN, no_wrap=True, end="")
+            text = Text(f" {self.instead}", WARN, no_wrap=True, end="")
         for first, last in self.odd:
             _style(text, _ODD, first - begin, last - begin)
         if self.cut is not None:
             _style(text, _UNREAD, self.cut - begin, end - begin)
         for letter, (first, _) in self._labels.items():
-            if begin <= first < end:
-                text = Text.assemble(text[: first - begin], (letter, _LABEL), text[first - begin + 1 :], no_wrap=True)
-                text.end = ""
+            place = first - begin - 1  # in place of the blank before the word, so that it can be read
+            if 0 <= place < len(text) - 1:
+                text = Text.assemble(text[:place], (letter, _LABEL), text[place + 1 :], no_wrap=True, end="")
         if self.has_focus and not self._labels:
             first, last = sorted(self.selection)
             if first != last:
@@ -170,12 +174,13 @@ class CaptionInput(RowInput):
         if self._raw != self.value:
             return self.content_region.offset
         row = self._rows.row_of(self.cursor_position)
-        return self.content_region.offset + Offset(self._rows.cell_of(self.cursor_position), row - self._top)
+        cell = _MARGIN + self._rows.cell_of(self.cursor_position)
+        return self.content_region.offset + Offset(cell, row - self._top)
 
     async def _on_mouse_down(self, event: events.MouseDown) -> None:
         if self.has_focus:
             offset = event.get_content_offset_capture(self)
-            self.selection = Selection.cursor(self._rows.at(self._top + offset.y, offset.x))
+            self.selection = Selection.cursor(self._rows.at(self._top + offset.y, offset.x - _MARGIN))
 
     # --------------------------------------------------------------------------------------------------------- keys
     def action_down(self) -> None:

@@ -1,0 +1,159 @@
+"""What the caption editor costs with 10,000 captions: `python -m benchmarks.caption_editor`, a table.
+
+The real app in a pty of 80 × 24, and of 120 × 40 where pictures are shown beside the list. For each key: milliseconds
+until anything is drawn, the most that any press took, and the bytes that all of it sent. Then how long the list takes to
+appear, the memory of the app, and how many keys and seconds thirty captions take in which one word each is changed.
+It takes about a minute and a half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.wizard_keys import HERE, Answer, Session, make_project
+from engine.plan.files import atomic_write
+
+SIZES = ((80, 24), (120, 40))  # columns, rows
+ROUNDS = 3
+CAPTIONS = 30
+WAIT_SECONDS = 0.3  # after each key: what it sends and what comes of it a moment later is counted
+MIB = 1024 * 1024
+TAB, ENTER, ESC, DOWN = b"\t", b"\r", b"\x1b", b"\x1b[B"
+LIMIT_MS, LIMIT_BYTES = 50, 2048
+PLACES = ("on a stage", "in a park", "at night", "by the sea", "in a kitchen", "on a bridge", "in the snow", "at home")
+WORDS = ("red", "blue", "green", "old", "new", "long", "short", "dark", "bright", "plain")
+THINGS = ("coat", "hat", "scarf", "shirt", "jacket", "dress", "sweater", "jeans", "boots", "glasses")
+
+
+def write_captions(project: Path) -> None:
+    """Captions as people have them: a sentence and some tags; every tenth has something to mend."""
+    dice = random.Random(6)
+    for number, path in enumerate(sorted((project / "img").rglob("*.txt"))):
+        clothes = ", ".join(f"{dice.choice(WORDS)} {dice.choice(THINGS)}" for _ in range(5))
+        trigger = "" if number % 10 == 9 else "ohwx, "
+        path.write_text(f"{trigger}a man {dice.choice(PLACES)}, {clothes}, number {number}\n", encoding="utf-8")
+
+
+def keys(session: Session, number: int) -> Iterator[tuple[str, Answer]]:
+    """One round of all keys, and what each brought."""
+
+    def press(key: bytes) -> Answer:
+        return session.press(key, wait=WAIT_SECONDS)
+
+    yield "a row down", press(DOWN)
+    yield "the next to mend", press(b"m")
+    yield "open a caption", press(ENTER)
+    yield "a letter", press(b"x")
+    yield "letters on the words", press(TAB if number % 2 else b"\x1b[Z")
+    yield "the letter of one", press(b"d")
+    for letter in b"sho":
+        yield "a letter over it", press(bytes((letter,)))
+    yield "save, and the next", press(ENTER)
+    yield "stop", press(ESC)
+    yield "as trained", press(b"v")
+    yield "as trained, once more", press(b"v")
+    press(ESC)
+    yield "mark", press(b" ")
+    press(ESC)
+    yield "filter", press(b"f")
+    for letter in b"red c":
+        yield "a letter of the filter", press(bytes((letter,)))
+    press(ESC)
+    press(ESC)
+    yield "only to mend", press(b"a")
+    press(b"a")
+    yield "many at once", press(b"o")
+    yield "back", press(ESC)
+    yield "all tags", press(b"l")
+    yield "a tag down", press(DOWN)
+    press(ESC)
+    yield "find", press(b"r")
+    for letter in b"park":
+        yield "a letter to find", press(bytes((letter,)))
+    yield "take it", press(ENTER)
+    for letter in b"wood":
+        yield "a letter instead", press(bytes((letter,)))
+    press(ESC)
+    yield "the tags as chips", press(b"t")
+    yield "a tag to the left", press(b"\x1b[D")
+    yield "carry", press(b" ")
+    yield "carried to the left", press(b"\x1b[D")
+    press(b" ")
+    yield "done", press(ESC)
+    yield "undo", press(b"u")
+    yield "redo", press(b"y")
+
+
+def opened(project: Path, home: Path, size: tuple[int, int]) -> tuple[float, Session]:
+    """(seconds from the key 4 until captions are listed, the app on that step)."""
+    session = Session(HERE, project, home, size)
+    answer = session.press(b"4", b"ohwx, a man")
+    return answer.shown / 1000, session
+
+
+def thirty(project: Path, home: Path) -> tuple[int, float]:
+    """(keys, seconds) for thirty captions read, one word changed in each, typed as fast as the app answers."""
+    _, session = opened(project, home, SIZES[0])
+    session.press(b"\x1b[H")
+    began, pressed = time.monotonic(), 0
+    session.press(ENTER, wait=0.3)
+    pressed += 1
+    for _ in range(CAPTIONS):
+        for key in (TAB, b"d", *(bytes((letter,)) for letter in b"cap"), ENTER):
+            session.press(key, wait=0.02)
+            pressed += 1
+    seconds = time.monotonic() - began
+    session.press(ESC)
+    session.end()
+    changed = sum("cap" in path.read_text() for path in sorted((project / "img").rglob("*.txt"))[:CAPTIONS])
+    if changed != CAPTIONS:
+        raise RuntimeError(f"only {changed} of {CAPTIONS} captions have the new word")
+    return pressed, seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.caption_editor", description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path("build/caption_editor.json"))
+    parser.add_argument("--project", type=Path, help="a project of 10,000 pictures, made before")
+    args = parser.parse_args()
+    told: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        project = args.project or make_project(home)
+        write_captions(project)
+        for size in SIZES:
+            seconds, session = opened(project, home, size)
+            found: dict[str, list[Answer]] = {}
+            for number in range(ROUNDS):
+                for name, answer in keys(session, number):
+                    found.setdefault(name, []).append(answer)
+            rss = session._app.process.memory_info().rss / MIB
+            session.end()
+            name = "{}x{}".format(*size)
+            print(f"{name}: listed {seconds:.2f} s after the key; {rss:.0f} MiB of memory")
+            print(f"{'':<28}{'first ms':>10}{'(most)':>8}{'bytes':>8}")
+            rows = {}
+            for key, answers in found.items():
+                first = statistics.median(answer.first for answer in answers)
+                most = max(answer.first for answer in answers)
+                sent = statistics.median(answer.size for answer in answers)
+                over = "  !" if first > LIMIT_MS or sent > LIMIT_BYTES else ""
+                print(f"{key:<28}{first:>10.0f}{most:>8.0f}{sent:>8.0f}{over}")
+                rows[key] = {"first_ms": first, "most_ms": most, "bytes": sent}
+            told[name] = {"seconds": seconds, "rss_mib": rss, "keys": rows}
+        pressed, seconds = thirty(project, home)
+        print(f"{CAPTIONS} captions, one word of three letters changed in each: {pressed} keys in {seconds:.1f} s")
+        told["thirty"] = {"keys": pressed, "seconds": seconds}
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(args.json, json.dumps(told, indent=1))
+
+
+if __name__ == "__main__":
+    main()
