@@ -1,23 +1,20 @@
 """The captions of a project as somebody works on them: their texts now, which of them are shown, which are marked.
 
 A plain object: it reads and writes no files and knows no widgets. The screens ask it at every key, also with 10,000
-captions, so what can be kept is kept.
+captions, so what can be kept is kept, and what takes long to find out is found out aside (`learn`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from engine.plan.captions import is_missing
+from engine.plan.caption_attention import Attention, Reason, TokenCounter
 from engine.plan.dataset import Picture
 from engine.plan.errors import plural
-
-if TYPE_CHECKING:
-    from engine.plan.tags import Frequencies
-    from lora_tui.caption_help import WordList
+from engine.plan.tags import Frequencies
+from lora_tui.caption_words import words_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,40 @@ class Scope:
     told: str
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What is known of captions as they were: `texts`, None for those that have no file."""
+
+    texts: Mapping[Path, str | None]
+    attention: Attention
+    frequencies: Frequencies
+    words: Frequencies
+
+    def update(self, path: Path, text: str | None, problem: str = "") -> None:
+        """One of them is this now."""
+        self.attention.update(path, text, problem)  # type: ignore[arg-type]
+        self.frequencies.update(path, text)
+        self.words.update(path, listed_words(text))
+
+
+def learn(texts: Mapping[Path, str | None], trigger: str, limit: int, counter: TokenCounter | None) -> Learnt:
+    """Look at all captions: half a second for 10,000. limit: tokens that are read."""
+    attention = Attention(trigger, limit, counter)
+    for path, text in texts.items():
+        attention.update(path, text)
+    words = Frequencies({path: listed_words(text) for path, text in texts.items()})
+    return Learnt(texts, attention, Frequencies(texts), words)
+
+
+def listed_words(text: str | None) -> str:
+    """Each word of a caption once, as a list of tags."""
+    text = (text or "")[:_LOOKED_AT]
+    return ",".join({text[begin:end] for begin, end in words_of(text)})
+
+
+_LOOKED_AT = 20_000  # letters of a caption
+
+
 class Desk:
     """The captions of the training pictures, the filter, and the marks."""
 
@@ -56,23 +87,32 @@ class Desk:
         self.shown: tuple[Picture, ...] = ()
         self.filter = Filter()
         self.marked: set[Path] = set()
-        self.trigger = ""
-        self.words: WordList | None = None  # once somebody has counted them
-        self._texts: dict[Path, str] = {}
-        self._there: set[Path] = set()  # pictures that have a caption file
+        self.learnt: Learnt | None = None
+        self._texts: dict[Path, str | None] = {}  # None: there is no caption file
+        self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
         self._sought: dict[Path, str] = {}  # what words are looked for in, made when they first are
-        self._frequencies: Frequencies | None = None
+        self._wanting: list[Path] | None = None
 
     # ---------------------------------------------------------------------------------------------------- the captions
     def take(self, entries: Sequence[Picture]) -> None:
-        """These are the pictures from now on, with the captions that a survey has just read."""
-        before = [entry.path for entry in self.entries]
+        """These are the pictures from now on, with the captions that have just been read."""
+        before, texts = [entry.path for entry in self.entries], self._texts
         self.entries = tuple(entries)
-        self._texts = {entry.path: entry.caption if entry.caption_path is not None else "" for entry in entries}
-        self._there = {entry.path for entry in entries if entry.caption_path is not None}
-        self._sought, self._frequencies = {}, None
+        self._texts = {entry.path: entry.caption if entry.caption_path is not None else None for entry in entries}
+        self._problems = {
+            entry.path: "not-utf8" for entry in entries if any(p.code == "caption-not-utf8" for p in entry.problems)
+        }
         self.marked &= self._texts.keys()
-        if before == [entry.path for entry in entries]:
+        paths = [entry.path for entry in entries]
+        if self.learnt is not None:
+            for path in before if paths != before else ():
+                if path not in self._texts:
+                    self.learnt.update(path, None)
+                    self.learnt.attention.remove(path)
+        for path, text in self._texts.items():
+            if path not in texts or texts[path] != text:
+                self._changed(path)
+        if paths == before:
             by_path = {entry.path: entry for entry in entries}
             self.shown = tuple(by_path[entry.path] for entry in self.shown)
         else:
@@ -80,58 +120,70 @@ class Desk:
 
     def __getitem__(self, path: Path) -> str:
         """The caption of a picture now; "" where there is none."""
-        return self._texts.get(path, "")
+        return self._texts.get(path) or ""
 
     def exists(self, path: Path) -> bool:
         """Whether the picture has a caption file."""
-        return path in self._there
+        return self._texts.get(path) is not None
 
     def set(self, path: Path, text: str | None) -> None:
         """A caption was written, or removed with None. What is shown stays: a row that was mended does not vanish."""
-        if path not in self._texts:
-            return
-        self._texts[path] = text or ""
-        self._sought.pop(path, None)
-        (self._there.discard if text is None else self._there.add)(path)
-        if self._frequencies is not None:
-            self._frequencies.update(path, text)
-        if self.words is not None:
-            self.words.update(path, text or "")
+        if path in self._texts:
+            self._texts[path] = text
+            self._problems.pop(path, None)
+            self._changed(path)
 
-    def of(self, entries: Sequence[Picture]) -> dict[Path, str]:
-        """The captions of some pictures."""
+    def judge(self, path: Path, text: str) -> None:
+        """Judge a caption as if this were its text, while it is typed."""
+        if self.learnt is not None and path in self._texts:
+            self.learnt.attention.update(path, text)
+            self._wanting = None
+
+    def _changed(self, path: Path) -> None:
+        self._sought.pop(path, None)
+        self._wanting = None
+        if self.learnt is not None:
+            self.learnt.update(path, self._texts[path], self._problems.get(path, ""))
+
+    def of(self, entries: Sequence[Picture]) -> dict[Path, str | None]:
+        """The captions of some pictures; None where there is no file."""
         return {entry.path: self._texts[entry.path] for entry in entries}
 
-    @property
-    def frequencies(self) -> Frequencies:
-        """How often each tag is used."""
-        if self._frequencies is None:
-            from engine.plan.tags import Frequencies
+    # -------------------------------------------------------------------------------------------------- what is known
+    def adopt(self, learnt: Learnt) -> None:
+        """Use what was found out aside; captions that have changed since are looked at again."""
+        self.learnt, self._wanting = learnt, None
+        for path, text in self._texts.items():
+            if path not in learnt.texts or learnt.texts[path] != text or path in self._problems:
+                self._changed(path)
 
-            self._frequencies = Frequencies(dict(self._texts))
-        return self._frequencies
-
-    # ------------------------------------------------------------------------------------------------------ attention
-    def reasons(self, path: Path) -> tuple[str, ...]:
-        """Why a caption needs attention, the gravest first; none where it needs none."""
-        return self.reasons_of(path, self._texts.get(path, ""))
-
-    def reasons_of(self, path: Path, text: str) -> tuple[str, ...]:
-        """The same if this were its text."""
-        if not text:
-            return ("it has no caption yet.",)
-        if is_missing(text, self.trigger):
-            return (f'the trigger word "{self.trigger}" is not in it.',)
-        return ()
+    def reasons(self, path: Path) -> tuple[Reason, ...]:
+        """Why a caption needs attention, the gravest first; none where it needs none, or while that is not known."""
+        return self.learnt.attention.reasons(path) if self.learnt is not None else ()
 
     def wants(self, path: Path) -> bool:
         """Whether a caption needs attention."""
-        return bool(self.reasons(path))
+        return self.learnt is not None and self.learnt.attention.needs(path)
+
+    def count_again(self) -> None:
+        """More is known by now: how many tokens each caption has."""
+        self._wanting = None
 
     @property
     def wanting(self) -> int:
         """How many captions need attention."""
-        return sum(map(self.wants, self._texts))
+        if self._wanting is None:
+            self._wanting = self.learnt.attention.needing() if self.learnt is not None else []
+        return len(self._wanting)
+
+    @property
+    def frequencies(self) -> Frequencies:
+        """How often each tag is used."""
+        return self.learnt.frequencies if self.learnt is not None else Frequencies(self._texts)
+
+    def matching(self, passes: Callable[[str], bool], scope: Scope) -> Scope:
+        """Of a scope those whose captions pass: what an operation may change, found without doing it."""
+        return Scope(tuple(entry for entry in scope.entries if passes(self[entry.path])), scope.told)
 
     # ------------------------------------------------------------------------------------------------ which are shown
     def show(self, filter: Filter) -> None:
@@ -142,7 +194,7 @@ class Desk:
             having = set(self.frequencies.having(filter.tag))
             found = tuple(entry for entry in found if entry.path in having)
         if filter.attention:
-            found = tuple(entry for entry in found if self.reasons(entry.path))
+            found = tuple(entry for entry in found if self.wants(entry.path))
         for word in filter.words.casefold().split():
             found = tuple(entry for entry in found if word in self._looked_in(entry))
         self.shown = found
@@ -150,7 +202,7 @@ class Desk:
     def _looked_in(self, entry: Picture) -> str:
         path = entry.path
         if path not in self._sought:
-            self._sought[path] = f"{path.name}\n{self._texts[path]}".casefold()
+            self._sought[path] = f"{path.name}\n{self[path]}".casefold()
         return self._sought[path]
 
     # ------------------------------------------------------------------------------------------------- marks and scope

@@ -1,22 +1,21 @@
 """What there is to know of a caption while it is typed: its tokens, odd words, and what may come next. No Textual.
 
-What takes long to load is loaded aside; until then there is less to tell.
+What takes long to load is loaded aside, by whoever shows this; until then there is less to tell.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from engine.plan.clip_tokens import Counter
+from engine.plan.spelling import Speller
 from lora_tui.caption_desk import Desk
-from lora_tui.caption_words import Span, word_at, words_of
+from lora_tui.caption_words import Span, word_at
 
-if TYPE_CHECKING:
-    from engine.plan.tags import Frequencies
-
+MOST_COUNTED = 5_000  # letters of a caption: CLIP reads a fifth of them at the most
+WAITED_SECONDS = 30  # for the dictionary, which takes a quarter of a second
 SHOWN = 4  # suggestions
 FEWEST_LETTERS = 2  # typed of a word, before the rest of it is suggested
 _BEGUN = re.compile(r"[^,.;]*$")
@@ -31,27 +30,6 @@ class Suggestion:
     others: tuple[str, ...] = ()
 
 
-class WordList:
-    """How often each word is used, for captions that are sentences; a caption that changes is counted anew."""
-
-    def __init__(self, texts: dict[Path, str]) -> None:
-        from engine.plan.tags import Frequencies
-
-        self._counts = Frequencies({path: _listed(text) for path, text in texts.items()})
-
-    def update(self, path: Path, text: str) -> None:
-        self._counts.update(path, _listed(text))
-
-    def complete(self, beginning: str) -> list[str]:
-        """Longer words that begin so, the most used first."""
-        found = self._counts.complete(beginning, SHOWN + 1)
-        return [word for word in found if word.casefold() != beginning.casefold()][:SHOWN]
-
-
-def _listed(text: str) -> str:
-    return ",".join({text[slice(*span)] for span in words_of(text[:20_000])})
-
-
 class CaptionHelp:
     """Asked at every letter. `limit`: tokens that are read, as max_token_length says. `spelling`: whether words are
     looked up."""
@@ -60,51 +38,61 @@ class CaptionHelp:
         self.limit = 75
         self.spelling = False
         self._desk = desk
-        self._counter = None
-        self._preparing = False
+        self._counter: Counter | None = None
+        self._speller: Speller | None = None
 
     # --------------------------------------------------------------------------------------------------------- tokens
-    def prepare(self, then: Callable[[], object]) -> None:
-        """Load what counts tokens, and which words are used, in a thread; `then` is called when it is there."""
-        from lora_tui.aside import aside
-
-        if self._preparing:
-            return
-        self._preparing = True
-        texts = self._desk.of(self._desk.entries)
-
-        def load() -> WordList:
-            return WordList(texts)
-
-        def loaded(found: WordList) -> None:
-            self._desk.words = found
-            then()
-
-        aside(load, loaded)
+    def count_with(self, counter: Counter) -> None:
+        """What counts tokens; its vocabulary has been read."""
+        self._counter = counter
 
     def cut(self, text: str) -> int | None:
         """From which letter on nothing is read; None where all is, or while that is not known."""
-        return self._counter.cut(text, self.limit) if self._counter is not None else None
+        if self._counter is None:
+            return None
+        return self._counter.cut(text[:MOST_COUNTED], self.limit)
 
     def tokens_told(self, text: str) -> tuple[str, bool]:
         """(`24 of 75 tokens`, whether those are too many)."""
         if self._counter is None:
             return "", False
-        count = self._counter.count(text)
-        return f"{count:,} of {self.limit} tokens", count > self.limit
+        count = self._counter.count(text[:MOST_COUNTED])
+        more = "more than " if len(text) > MOST_COUNTED else ""
+        return f"{more}{count:,} of {self.limit} tokens", count > self.limit
 
     # ----------------------------------------------------------------------------------------------------- spelling
+    def spell(self, known: Iterable[str]) -> None:
+        """Mark words from now on that no dictionary and no other caption knows."""
+        self.spelling = True
+        if self._speller is None:
+            self._speller = Speller(known)
+            for path, text in self._desk.of(self._desk.entries).items():
+                self._speller.update(path, (text or "")[:MOST_COUNTED])
+            self._speller.start()
+
+    def wait_for_spelling(self) -> bool:
+        """Until words are looked up, for a thread."""
+        return self._speller is not None and self._speller.wait(WAITED_SECONDS)
+
     def odd(self, text: str) -> list[Span]:
         """Words that no dictionary and no other caption knows."""
-        return []
+        return self._speller.marks(text[:MOST_COUNTED]) if self.spelling and self._speller is not None else []
+
+    def _respelt(self, text: str, place: int) -> Suggestion | None:
+        """What may be meant by the odd word in which the cursor stands, else by the first one."""
+        odd = self.odd(text)
+        if not odd or self._speller is None:
+            return None
+        span = next((span for span in odd if span[0] <= place <= span[1]), odd[0])
+        meant = self._speller.suggestions(text[slice(*span)], SHOWN)
+        return Suggestion(span, meant[0], tuple(meant[1:])) if meant else None
 
     # --------------------------------------------------------------------------------------------------- suggestions
     def suggestion(self, text: str, place: int, touched: bool) -> Suggestion | None:
         """What may be meant where the cursor stands: another spelling of an odd word, else the rest of a tag or word."""
-        if not touched:
-            return None
         place = min(place, len(text))  # the cursor may be of a text that is newer
-        return self._tag(text, place) or self._word(text, place)
+        typed = (self._tag(text, place) or self._word(text, place)) if touched else None
+        return typed or self._respelt(text, place)
 
     def _tag(self, text: str, place: int) -> Suggestion | None:
         """The rest of the tag that is being typed: what is between two commas."""
@@ -121,9 +109,12 @@ class CaptionHelp:
 
     def _word(self, text: str, place: int) -> Suggestion | None:
         begin, end = word_at(text, place)
-        if self._desk.words is None or place != end or end - begin < FEWEST_LETTERS:
+        learnt = self._desk.learnt
+        if learnt is None or place != end or end - begin < FEWEST_LETTERS:
             return None
-        fitting = self._desk.words.complete(text[begin:end])
+        begun = text[begin:end]
+        known = learnt.words.complete(begun, SHOWN + 2)
+        fitting = [word for word in known if len(word) > len(begun)][:SHOWN]
         return Suggestion((begin, end), fitting[0], tuple(fitting[1:])) if fitting else None
 
     def completed_tag(self, begun: str, own: list[str]) -> list[str]:

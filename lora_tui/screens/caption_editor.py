@@ -16,7 +16,7 @@ from engine.plan.caption_history import History
 from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
-from lora_tui.caption_help import CaptionHelp, Suggestion
+from lora_tui.caption_help import Suggestion
 from lora_tui.screens.caption_list import CaptionList
 from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.form import Left, Taken
@@ -32,7 +32,6 @@ class CaptionEditor(CaptionList):
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
-        self.help = CaptionHelp(self.desk)
         self._history: History | None = None
         self._open: Entry | None = None  # the picture whose caption is being edited
         self._typed = ""  # what stands in the editor
@@ -101,8 +100,8 @@ class CaptionEditor(CaptionList):
         if text:
             words, over = self.help.tokens_told(text)
             parts += [(words, BAD if over else DIM), "  "]
-        reasons = self.desk.reasons_of(entry.path, text)
-        parts.append((inert(reasons[0], 200), WARN) if reasons else ("", DIM))
+        if reasons := self.desk.reasons(entry.path):
+            parts.append((" ".join(reason.words for reason in reasons[:3]), WARN))
         return line(*parts)
 
     def facts(self, entry: Entry) -> Text:
@@ -112,7 +111,7 @@ class CaptionEditor(CaptionList):
         return line((f" {place}", DIM), (f"  {size}, seen {entry.repeats} times an epoch", DIM))
 
     def _advice(self) -> Text:
-        trigger = self.desk.trigger
+        trigger = self.trigger
         begin = f"Behind {inert(trigger)} say" if trigger else "Say"
         return line((f" {begin} what is not the subject itself: clothes, place, light.", DIM))
 
@@ -138,6 +137,10 @@ class CaptionEditor(CaptionList):
 
     # ----------------------------------------------------------------------------------------------------- the editor
     def action_edit(self) -> None:
+        self._news = None
+        self._edit()
+
+    def _edit(self) -> None:
         entry = self.here
         if entry is None or not self.begin(entry):
             return
@@ -167,13 +170,12 @@ class CaptionEditor(CaptionList):
             self._written.add(entry.path)
         self._open, self._typed, self._touched = entry, self._disk or "", False
         self._saved = False
-        self.help.prepare(self.show_caption)
         return True
 
     @property
     def _begins(self) -> str:
         """What an empty caption begins with."""
-        return f"{self.desk.trigger}, " if self.desk.trigger else ""
+        return f"{self.trigger}, " if self.trigger else ""
 
     def type_text(self, text: str) -> None:
         """The caption is this now; it is saved soon."""
@@ -183,6 +185,7 @@ class CaptionEditor(CaptionList):
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(SAVE_SECONDS, self.save)
+        self.desk.judge(self._open.path, text.strip())
         self.show_caption()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -196,14 +199,16 @@ class CaptionEditor(CaptionList):
         event.stop()
         if event.input is self.ask_row:
             self.take_asked(event.value)
-        elif self.save():
+            return
+        self._news = None
+        if self.save():
             last = self.listing.here + 1 >= len(self.shown)
             self.close()
             if last:
                 self.say("ok", "That was the last one. All are saved.")
             else:
                 self.listing.move(1)
-                self.action_edit()
+                self._edit()  # what was said of the one before stays
 
     def on_left(self, event: Left) -> None:
         event.stop()
@@ -220,10 +225,12 @@ class CaptionEditor(CaptionList):
         if self.asked is not None:
             if self.asked.arrow is not None:
                 self.asked.arrow(event.by)
-        elif self.save():
+            return
+        self._news = None
+        if self.save():
             self.close()
             self.listing.move(event.by)
-            self.action_edit()
+            self._edit()
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         here = self.here
@@ -284,6 +291,8 @@ class CaptionEditor(CaptionList):
 
     def close(self) -> None:
         """Put the editor away; what was typed is saved."""
+        if self._open is not None and self._typed.strip() != self.desk[self._open.path]:
+            self.desk.set(self._open.path, self._disk)  # what was typed was nothing
         self._open = None
         self.set_focus(None)
         self.show_all()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from copy import deepcopy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -12,11 +14,16 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from engine.plan.caption_files import read_for_editing
+from engine.plan.caption_attention import Attention
 from engine.plan.captions import NotUTF8Error, caption_file
+from engine.plan.clip_tokens import Counter
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert, plural
 from engine.plan.files import Stamp, stamp_of
-from lora_tui.caption_desk import Desk, Filter
+from lora_tui.aside import aside
+from lora_tui.caption_desk import Desk, Filter, Learnt, learn
+from lora_tui.caption_help import CaptionHelp
+from lora_tui.caption_scan import captions_alone
 from lora_tui.folder_contents import fitted
 from lora_tui.screens.caption_ask import AskInput, Asking
 from lora_tui.screens.caption_changes import ChangesPane
@@ -25,6 +32,7 @@ from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.list_page import NAME_CELLS
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
+from lora_tui.survey import Survey
 from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.chips import Chips
 from lora_tui.widgets.lines import Lines
@@ -32,6 +40,7 @@ from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.paint import ACCENT, DIM, GOOD, PLAIN, STRONG, WARN, Part, line
 from lora_tui.widgets.picture import Picture
 
+COUNTED_AT_ONCE, REST_SECONDS = 20, 0.002  # captions whose tokens are counted between two rests
 ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there are have room for fewer
 
 
@@ -44,7 +53,10 @@ class CaptionList(Asking):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
         self.desk = Desk()
-        self._survey: object = None
+        self.help = CaptionHelp(self.desk)
+        self._survey: Survey | None = None
+        self._scanned = False
+        self._learnt_for: tuple[object, ...] = ()  # what all captions were looked at for
         self._written: set[Path] = set()  # pictures whose captions were written here since the last survey began
         self._stamps: dict[Path, Stamp | None] = {}  # of caption files in sight, to see what another program writes
 
@@ -71,14 +83,58 @@ class CaptionList(Asking):
     # ------------------------------------------------------------------------------------------------------- showing
     def update(self) -> None:
         survey = self.wizard.survey
-        self.desk.trigger = self.draft.project.trigger
-        if survey is not self._survey:
-            self._survey = survey
-            dataset = survey.dataset if survey is not None else None
-            self.desk.take(dataset.used_of("train") if dataset is not None else ())
+        if survey is not self._survey and survey is not None and survey.dataset is not None:
+            self.desk.take(survey.dataset.used_of("train"))
             self._read_again()
+        elif survey is not self._survey or (survey is None and not self._scanned):
+            self._scan()
+        self._survey = survey
+        self._learn()
         self.show_list(self.desk.shown)
         self.show_summary()
+
+    def _scan(self) -> None:
+        """List the captions before there is a survey, or where there cannot be one."""
+        self._scanned = True
+        project, extension = deepcopy(self.draft.project), self.extension
+
+        def found(entries: tuple[Entry, ...]) -> None:
+            survey = self.wizard.survey
+            if survey is None or survey.dataset is None:
+                self.desk.take(entries)
+                self.show_all()
+
+        aside(lambda: captions_alone(project, extension), found)
+
+    def _learn(self) -> None:
+        """Look at all captions, in a thread, where that was not done for this trigger and model yet."""
+        settings = self.wizard.survey.settings if self.wizard.survey is not None else None
+        base = self.wizard.survey.base if self.wizard.survey is not None else None
+        limit = settings.max_token_length if settings is not None else 75
+        weighted = settings is not None and settings.weighted_captions
+        wanted = (self.draft.project.trigger, limit, weighted, base.path if base is not None else None)
+        if not self.desk.entries or wanted == self._learnt_for:
+            return
+        self._learnt_for = wanted
+        self.help.limit = limit
+        counter, texts = Counter.for_base(base, weighted), self.desk.of(self.desk.entries)
+
+        def work() -> Learnt:
+            return learn(texts, wanted[0], limit, counter)
+
+        def learnt(found: Learnt) -> None:
+            if wanted == self._learnt_for:
+                self.desk.adopt(found)
+                self.show_all()
+                aside(lambda: _count_all(found.attention, counter), lambda _: counted())
+
+        def counted() -> None:
+            if wanted == self._learnt_for:
+                self.help.count_with(counter)
+                self.desk.count_again()
+                self.show_all()
+
+        aside(work, learnt)
 
     def read_anew(self, paths: Iterable[Path]) -> None:
         """These captions were written here: read them."""
@@ -127,6 +183,11 @@ class CaptionList(Asking):
         return super().sentence(standing)
 
     @property
+    def trigger(self) -> str:
+        """The word that each caption should have; "" where none is chosen yet."""
+        return self.draft.project.trigger
+
+    @property
     def extension(self) -> str:
         """The ending of caption files."""
         return str(self.draft.value("caption_extension"))
@@ -171,7 +232,7 @@ class CaptionList(Asking):
             if reasons:
                 self.listing.choose(index)
                 self.show_all()
-                self.say("!", f"{inert(self.shown[index].path.name, 40)}: {reasons[0]}")
+                self.say("!", f"{inert(self.shown[index].path.name, 40)}: {reasons[0].words}")
                 return
         self.say("ok", "Every picture has a caption with the trigger word, and nothing is odd about any.")
 
@@ -197,3 +258,13 @@ class CaptionList(Asking):
         file = path.with_suffix(self.extension)
         if file in self._stamps:
             self._stamps[file] = stamp_of(file)
+
+
+def _count_all(attention: Attention, counter: Counter) -> None:
+    """Count the tokens of all captions; the keys come first, so it rests in between."""
+    with contextlib.suppress(Exception):  # no vocabulary, no figures: a broken library is no reason to end the app
+        counter.load()
+        for number, path in enumerate(attention.uncounted()):
+            attention.tokens(path)
+            if number % COUNTED_AT_ONCE == 0:
+                time.sleep(REST_SECONDS)

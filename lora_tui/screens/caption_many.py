@@ -92,12 +92,12 @@ class ManyCaptions(CaptionEditor):
         if operation.name == "replace":
             self._ask_for_find()
         elif operation.asks:
-            begin = f"{self.desk.trigger}, " if operation.name == "prefix" and self.desk.trigger else ""
+            begin = f"{self.trigger}, " if operation.name == "prefix" and self.trigger else ""
             self._ask_words(operation, begin)
         else:
             made = {
                 "repeated": caption_edits.without_repeated_tags,
-                "sort": lambda: caption_edits.sorted_tags(1 if self.desk.trigger else 0),
+                "sort": lambda: caption_edits.sorted_tags(1 if self.trigger else 0),
                 "trim": caption_edits.trimmed,
             }[operation.name]
             self.preview(operation.title.rstrip("…"), made())
@@ -250,8 +250,7 @@ class ManyCaptions(CaptionEditor):
 
     def _fill(self, operation: caption_edits.Operation, scope: Scope | None = None) -> int:
         pane, scope = self.query_one(ChangesPane), scope or self.desk.scope
-        there = {path: text if self.desk.exists(path) else None for path, text in self.desk.of(scope.entries).items()}
-        pane.fill(caption_edits.changes(there, operation))
+        pane.fill(caption_edits.changes(self.desk.of(scope.entries), operation))
         self._show_change(pane)
         return len(pane.changes)
 

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from engine.plan.errors import inert
+from engine.plan.spelling import available
+from lora_tui.aside import aside
 from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_chips import CaptionChips
 from lora_tui.screens.list_page import LARGE_KEY
-from lora_tui.trained_words import told, trained
+from lora_tui.trained_words import Draw, Draws
 from lora_tui.widgets.hints import Hint
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.pane import Pane
@@ -41,6 +42,7 @@ class CaptionsPage(CaptionChips):
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
+        self._draws: Draws | None = None
         self.drawn = 0  # which draw of what is trained is shown in the caption's place; 0 for the caption
 
     def offered(self, action: str) -> bool:
@@ -115,28 +117,50 @@ class CaptionsPage(CaptionChips):
 
     # ----------------------------------------------------------------------------------------------- what is trained
     def action_trained(self) -> None:
-        """What is trained for this picture; each time another draw."""
-        settings = self.wizard.survey.settings if self.wizard.survey is not None else None
-        if self.here is None or settings is None:
-            return
+        """What is trained for this picture; each time the next draw."""
         self.drawn += 1
-        by = told(settings)
+        draw = self._draw()
+        if draw is None:
+            self.drawn = 0
+            return
         self.show_all()
-        how = trained(settings, self.here, self.desk[self.here.path], self.drawn)[1]
-        why = f" ({by})" if by else ""
-        self.say("ok", f"As trained, draw {self.drawn}: {how}{why}. {self.key('trained')} draws again.")
+        self.say("ok", f"{draw.told}  {self.key('trained')} shows the next.")
+
+    def _draw(self) -> Draw | None:
+        survey, entry = self.wizard.survey, self.here
+        if survey is None or survey.settings is None or survey.dataset is None or entry is None or not self.drawn:
+            return None
+        if self._draws is None or self._draws.survey is not survey:
+            self._draws = Draws(survey, survey.settings, survey.dataset)
+        return self._draws.draw(entry, self.desk[entry.path], self.drawn)
 
     def shown_text(self) -> str:
-        settings = self.wizard.survey.settings if self.wizard.survey is not None else None
-        if self.drawn and self.here is not None and settings is not None:
-            return trained(settings, self.here, self.desk[self.here.path], self.drawn)[0]
-        return super().shown_text()
+        draw = self._draw()
+        return draw.text if draw is not None else super().shown_text()
 
     def instead(self) -> str:
-        return "No words at all." if self.drawn else super().instead()
+        return "(no words at all)" if self.drawn else super().instead()
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         self.drawn = 0
+
+    # ------------------------------------------------------------------------------------------------------ spelling
+    def action_spelling(self) -> None:
+        """Mark words that no dictionary knows, or no more."""
+        if self.help.spelling:
+            self.help.spelling = False
+            self.show_all()
+            self.say("ok", "Spelling is not checked any more.")
+        elif missing := available():
+            self.say("!", f"{missing.message} {missing.hint}")
+        else:
+            self.help.spell((self.trigger, self.draft.project.class_name))
+            aside(lambda: self.help.wait_for_spelling(), lambda _: self._spelling_ready())
+            self.say("ok", "The dictionary is being read…")
+
+    def _spelling_ready(self) -> None:
+        self.show_all()
+        self.say("ok", "Words that no dictionary knows are underlined; in the editor Tab takes what may be meant.")
 
     # ---------------------------------------------------------------------------------------------------- undo, redo
     def action_undo(self) -> None:
