@@ -202,13 +202,11 @@ class CaptionEditor(CaptionList):
             return
         self._news = None
         if self.save():
-            last = self.listing.here + 1 >= len(self.shown)
-            self.close()
-            if last:
+            if self.listing.here + 1 >= len(self.shown):
+                self.close()
                 self.say("ok", "That was the last one. All are saved.")
             else:
-                self.listing.move(1)
-                self._edit()  # what was said of the one before stays
+                self._go_on(1)
 
     def on_left(self, event: Left) -> None:
         event.stop()
@@ -228,9 +226,15 @@ class CaptionEditor(CaptionList):
             return
         self._news = None
         if self.save():
+            self._go_on(event.by)
+
+    def _go_on(self, by: int) -> None:
+        """Edit the next caption; the editor keeps the focus, so that no more is painted than what is different."""
+        self._put_away()
+        self.listing.move(by)
+        self._edit()  # what was said of the one before stays
+        if self._open is None:  # it cannot be edited
             self.close()
-            self.listing.move(event.by)
-            self._edit()
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         here = self.here
@@ -291,8 +295,11 @@ class CaptionEditor(CaptionList):
 
     def close(self) -> None:
         """Put the editor away; what was typed is saved."""
+        self._put_away()
+        self.set_focus(None)
+        self.show_all()
+
+    def _put_away(self) -> None:
         if self._open is not None and self._typed.strip() != self.desk[self._open.path]:
             self.desk.set(self._open.path, self._disk)  # what was typed was nothing
         self._open = None
-        self.set_focus(None)
-        self.show_all()

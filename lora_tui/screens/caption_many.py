@@ -46,16 +46,21 @@ class ManyCaptions(CaptionEditor):
 
     def show_pane(self, wanted: Pane | None) -> None:
         """Show a list in place of the pictures, or the pictures again."""
-        for pane in self.query(Pane):
-            pane.set_class(pane is wanted, "-on")
-        self.listing.display = wanted is None
         changes = isinstance(wanted, ChangesPane)
         if not changes:
             self._from = wanted if isinstance(wanted, TagsPane) else None
+        with self.app.batch_update():
+            self._show_only(wanted, changes)
+        self.show_status()
+
+    def _show_only(self, wanted: Pane | None, changes: bool) -> None:
+        for pane in self.query(Pane):
+            if pane.has_class("-on") != (pane is wanted):
+                pane.set_class(pane is wanted, "-on")
+        self.listing.display = wanted is None
         self.editor.display = not changes
         self.query_one("#compare", Lines).set_class(changes, "-on")
         self.set_focus(wanted)
-        self.call_after_refresh(self.show_all)
 
     def on_pane_chosen(self, event: Pane.Chosen) -> None:
         if isinstance(event.pane, ChangesPane):
@@ -81,8 +86,8 @@ class ManyCaptions(CaptionEditor):
     def action_operations(self) -> None:
         """The list of what can be done to many captions."""
         pane = self.query_one(OperationsPane)
+        pane.fill()
         self.show_pane(pane)
-        self.call_after_refresh(pane.fill)
         self.say("ok", f"What is to be done to {self.desk.scope.told}? Every change is shown before it is made.")
 
     def action_replace(self) -> None:
@@ -314,8 +319,8 @@ class ManyCaptions(CaptionEditor):
     def action_tags(self) -> None:
         """All the tags, in place of the pictures."""
         pane = self.query_one(TagsPane)
+        pane.fill(self.desk.frequencies)
         self.show_pane(pane)
-        self.call_after_refresh(pane.fill, self.desk.frequencies)
 
     def _tag_wanted(self, pane: TagsPane, what: str) -> None:
         tag = pane.chosen
