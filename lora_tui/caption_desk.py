@@ -67,7 +67,7 @@ def learn(texts: Mapping[Path, str | None], trigger: str, limit: int, counter: T
     for path, text in texts.items():
         attention.update(path, text)
     words = Frequencies({path: listed_words(text) for path, text in texts.items()})
-    return Learnt(texts, attention, Frequencies(texts), words)
+    return Learnt(texts, attention, Frequencies({**texts}), words)
 
 
 def listed_words(text: str | None) -> str:
@@ -179,7 +179,7 @@ class Desk:
     @property
     def frequencies(self) -> Frequencies:
         """How often each tag is used."""
-        return self.learnt.frequencies if self.learnt is not None else Frequencies(self._texts)
+        return self.learnt.frequencies if self.learnt is not None else Frequencies({**self._texts})
 
     def matching(self, passes: Callable[[str], bool], scope: Scope) -> Scope:
         """Of a scope those whose captions pass: what an operation may change, found without doing it."""

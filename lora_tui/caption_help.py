@@ -89,7 +89,7 @@ class CaptionHelp:
 
     # --------------------------------------------------------------------------------------------------- suggestions
     def suggestion(self, text: str, place: int, touched: bool) -> Suggestion | None:
-        """What may be meant where the cursor stands: another spelling of an odd word, else the rest of a tag or word."""
+        """What may be meant where the cursor stands: the rest of a tag or word, else another spelling of an odd one."""
         place = min(place, len(text))  # the cursor may be of a text that is newer
         typed = (self._tag(text, place) or self._word(text, place)) if touched else None
         return typed or self._respelt(text, place)

@@ -42,11 +42,15 @@ def _pictures(folder: Folder, left_out: set[Path], extension: str) -> list[Pictu
         path = folder.path / name
         if path in left_out:
             continue
-        text, file, problems = folder.class_words, None, ()
+        text: str = folder.class_words
+        file: Path | None = None
+        problems: tuple[Finding, ...] = ()
         if any(candidate.name in files for candidate in caption_candidates(path, extension)):
             text, file, problems = _read(path, extension, folder.class_words)
         size = (0, 0)
-        found.append(Picture(path, "train", folder.name, *size, size, size, folder.repeats, text, file, False, problems))
+        found.append(
+            Picture(path, "train", folder.name, *size, size, size, folder.repeats, text, file, False, problems)
+        )
     return found
 
 

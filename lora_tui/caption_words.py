@@ -1,4 +1,4 @@
-"""The words of a caption for those who correct it: where each stands, and the letter by which it is picked. No Textual."""
+"""The words of a caption for those who correct it: where each stands, the letter by which it is picked. No Textual."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from lora_tui.widgets.paint import ACCENT, STRONG, line
 class Asked:
     """A question. live: called with what is typed, at every letter. done: with what was typed, at Enter. left: at Esc.
 
-    takes: what the hint of Enter says. says: what the line at the bottom says meanwhile. tab: what Tab does, its label and what to call; arrow: what the
-    arrow keys up and down do.
+    takes: what the hint of Enter says. says: what the line at the bottom says meanwhile. tab: what Tab does, its label
+    and what to call. arrow: what the arrow keys up and down do.
     """
 
     label: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from engine.plan.caption_edits import Change
+from engine.plan.caption_edits import Change, Operation
 from lora_tui.caption_diff import in_one_line, side_by_side
 from lora_tui.folder_contents import fitted
 from lora_tui.widgets.paint import DIM, GOOD, line
@@ -19,11 +19,27 @@ from lora_tui.widgets.pane import PANE_KEYS, Pane
 NAME_CELLS = 14
 
 
+class _Lazy(Sequence[Change]):
+    """Changes that are made when they are asked for."""
+
+    def __init__(self, captions: Mapping[Path, str | None], operation: Operation) -> None:
+        self._captions, self._operation = list(captions.items()), operation
+
+    def __len__(self) -> int:
+        return len(self._captions)
+
+    def __getitem__(self, index: int) -> Change:  # type: ignore[override]
+        path, before = self._captions[index]
+        return Change(path, before, self._operation(before or ""))
+
+
 class ChangesPane(Pane):
     """`changes` are shown; those in `without` are left as they are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "ask('take')", "change them", id="changes_make", tooltip="Make the changes; u takes them back."),
+        Binding(
+            "enter", "ask('take')", "change them", id="changes_make", tooltip="Make the changes; u takes them back."
+        ),
         Binding("space", "leave_out", "not this one", id="changes_skip", tooltip="Leave this caption as it is."),
         *PANE_KEYS,
     ]
@@ -35,6 +51,11 @@ class ChangesPane(Pane):
 
     def fill(self, changes: Sequence[Change]) -> None:
         self.changes, self.without = changes, set()
+        self.repaint()
+
+    def fill_soon(self, captions: Mapping[Path, str | None], operation: Operation) -> None:
+        """Show what an operation does to captions in which it has something to do, worked out once in sight."""
+        self.changes, self.without = _Lazy(captions, operation), set()
         self.repaint()
 
     def repaint(self) -> None:

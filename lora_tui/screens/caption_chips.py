@@ -1,4 +1,4 @@
-"""The tags of the chosen caption as chips: carried, removed, written anew, and added with the rest of the word offered."""
+"""The tags of the chosen caption as chips: carried, removed, written anew, and added; the rest of a tag is offered."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from engine.plan import tags
 from engine.plan.errors import inert
 from lora_tui.caption_chips import TagRow
 from lora_tui.screens.caption_ask import Asked
-from lora_tui.screens.caption_many import ManyCaptions
+from lora_tui.screens.caption_everywhere import TagsEverywhere
 from lora_tui.widgets.chips import Chips
 
 
-class CaptionChips(ManyCaptions):
+class CaptionChips(TagsEverywhere):
     """While the chips are shown the caption is open as when it is typed: saved soon, and one thing to take back."""
 
     @property

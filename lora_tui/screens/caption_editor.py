@@ -287,7 +287,9 @@ class CaptionEditor(CaptionList):
             self.show_list(self.shown)
             if theirs:
                 name = inert(entry.path.name, 40)
-                self.say("!", f"Another program changed the caption of {name} meanwhile. Yours is saved; u brings that back.")
+                self.say(
+                    "!", f"Another program changed the caption of {name} meanwhile. Yours is saved; u brings that back."
+                )
         return True
 
     def _label_of(self, entry: Entry) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from copy import deepcopy
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,8 +13,8 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from engine.plan.caption_files import read_for_editing
 from engine.plan.caption_attention import Attention
+from engine.plan.caption_files import read_for_editing
 from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.clip_tokens import Counter
 from engine.plan.dataset import Picture as Entry
@@ -25,7 +25,7 @@ from lora_tui.caption_desk import Desk, Filter, Learnt, learn
 from lora_tui.caption_help import CaptionHelp
 from lora_tui.caption_scan import captions_alone
 from lora_tui.folder_contents import fitted
-from lora_tui.screens.caption_ask import AskInput, Asking
+from lora_tui.screens.caption_ask import Asking, AskInput
 from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_operations import OperationsPane
 from lora_tui.screens.caption_tags import TagsPane
@@ -45,7 +45,7 @@ ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there ar
 
 
 class CaptionList(Asking):
-    """The list with its filter and its marks. What is edited below it is the business of the classes that build on it."""
+    """The list with its filter and its marks. What is edited below it is the business of those that build on it."""
 
     STEP: ClassVar[StepName] = "captions"
     CSS_PATH: ClassVar[list[str]] = ["wizard_page.tcss", "captions.tcss"]  # type: ignore[assignment]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,9 +9,9 @@ from engine.plan import caption_edits
 from engine.plan.caption_edits import Change
 from engine.plan.caption_history import Outcome
 from engine.plan.errors import UserError, inert, plural
-from engine.plan.find_replace import replaced
 from lora_tui.aside import aside, or_error
-from lora_tui.caption_desk import Filter, Scope
+from lora_tui.caption_desk import Scope
+from lora_tui.caption_finding import WAYS, Way, finding, replacing
 from lora_tui.progress import amount
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_changes import ChangesPane
@@ -22,8 +21,8 @@ from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.pane import Pane
 
-WAYS = {"text": "a text", "words": "whole words", "pattern": "a regular expression"}
 Work = Callable[[Callable[[int, int], None]], Outcome | None]
+AT_ONCE = 500  # captions that are changed within a key's time; more are worked out in a thread
 TOLD_SECONDS = 0.25  # between two reports of how far it is
 
 
@@ -32,9 +31,9 @@ class ManyCaptions(CaptionEditor):
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
-        self._way = "text"  # what is looked for
+        self._way: Way = "text"  # how it is looked for
         self._making = False  # many captions are being written, in a thread
-        self._wanted: list[tuple[Work, str]] = []  # what is done after that
+        self._waiting: list[tuple[Work, str]] = []  # what is done after that
         self._from: Pane | None = None  # the list that the changes were asked for from, to go back to
         self._what = ""  # what the changes that are shown are, in words
 
@@ -80,7 +79,11 @@ class ManyCaptions(CaptionEditor):
         elif isinstance(pane, ChangesPane):
             self._make(pane)
         elif isinstance(pane, TagsPane):
-            self._tag_wanted(pane, what)
+            self.tag_wanted(pane, what)
+
+    def tag_wanted(self, pane: TagsPane, what: str) -> None:
+        """What a key of the list of tags asks for."""
+        raise NotImplementedError
 
     # ---------------------------------------------------------------------------------------------------- operations
     def action_operations(self) -> None:
@@ -100,19 +103,19 @@ class ManyCaptions(CaptionEditor):
             begin = f"{self.trigger}, " if operation.name == "prefix" and self.trigger else ""
             self._ask_words(operation, begin)
         else:
-            made = {
-                "repeated": caption_edits.without_repeated_tags,
-                "sort": lambda: caption_edits.sorted_tags(1 if self.trigger else 0),
-                "trim": caption_edits.trimmed,
-            }[operation.name]
-            self.preview(operation.title.rstrip("…"), made())
+            self.preview(operation.title, self._plain_operation(operation.name))
+
+    def _plain_operation(self, name: str) -> caption_edits.Operation:
+        """One for which nothing has to be typed."""
+        if name == "sort":
+            return caption_edits.sorted_tags(1 if self.trigger else 0)
+        return caption_edits.trimmed() if name == "trim" else caption_edits.without_repeated_tags()
 
     def _ask_words(self, operation: Operation, begin: str) -> None:
-        make = {
+        make: Callable[[str], caption_edits.Operation] = {
             "prefix": caption_edits.prefixed,
             "suffix": caption_edits.suffixed,
-            "remove": caption_edits.without_tag,
-        }[operation.name]
+        }.get(operation.name, caption_edits.without_tag)
         scope = self.desk.scope
 
         def live(text: str) -> None:
@@ -145,21 +148,20 @@ class ManyCaptions(CaptionEditor):
 
     # ------------------------------------------------------------------------------------------------ find and replace
     def _ask_for_find(self, text: str = "") -> None:
-        def found(words: str) -> int:
-            operation = self._replacing(words, "\0")
-            return len(caption_edits.changes(self.desk.of(self.desk.scope.entries), operation))
+        """Ask what is to be found; how often it is there is told as it is typed."""
 
         def live(words: str) -> None:
             if not words:
                 self._news = None
                 return
             try:
-                self._news = ("ok", f"In {plural(found(words), 'caption')} of {self.desk.scope.told}. {self._tab_says}")
+                count = len(self._found_in(words).entries)
+                self._news = ("ok", f"In {plural(count, 'caption')} of {self.desk.scope.told}. {self._tab_says}")
             except UserError as error:
                 self._news = ("!", str(error))
 
         def other_way() -> None:
-            ways = list(WAYS)
+            ways: list[Way] = list(WAYS)
             self._way = ways[(ways.index(self._way) + 1) % len(ways)]
             self.relabel(self._find_label)
             live(self.ask_row.value)
@@ -170,12 +172,16 @@ class ManyCaptions(CaptionEditor):
                 self.show_pane(None)
                 return
             try:
-                found(words)
+                found = self._found_in(words)
             except UserError as error:
                 self._ask_for_find(words)
                 self.say("x", str(error))
                 return
-            self._ask_for_replacement(words)
+            if found.entries:
+                self._ask_for_replacement(words, found)
+            else:
+                self._ask_for_find(words)
+                self.say("!", f'"{inert(words, 60)}" stands nowhere in {found.told}.')
 
         self.ask(
             Asked(
@@ -190,6 +196,10 @@ class ManyCaptions(CaptionEditor):
             )
         )
 
+    def _found_in(self, find: str) -> Scope:
+        """The captions in which it stands, of those that are meant. Raises UserError `bad-pattern`, `slow-pattern`."""
+        return self.desk.matching(finding(find, self._way), self.desk.scope)
+
     @property
     def _find_label(self) -> str:
         return f"Find {WAYS[self._way]}"
@@ -199,20 +209,27 @@ class ManyCaptions(CaptionEditor):
         ways = list(WAYS)
         return f"Tab looks for {WAYS[ways[(ways.index(self._way) + 1) % len(ways)]]}."
 
-    def _ask_for_replacement(self, find: str) -> None:
-        self.show_pane(self.query_one(ChangesPane))
+    def _ask_for_replacement(self, find: str, found: Scope) -> None:
+        """Ask what takes its place; the changes are shown as it is typed, made only for the rows in sight."""
+        pane = self.query_one(ChangesPane)
 
         def live(by: str) -> None:
             try:
-                self._fill(self._replacing(find, by))
+                pane.fill_soon(self.desk.of(found.entries), replacing(find, by, self._way))
                 self._news = None
             except UserError as error:
                 self._news = ("!", str(error))
+            self._show_change(pane)
 
         def done(by: str) -> None:
-            self.preview(f'"{find}" becomes "{by}"', self._replacing(find, by))
+            try:
+                self.preview(f'"{find}" becomes "{by}"', replacing(find, by, self._way), found)
+            except UserError as error:
+                self._ask_for_replacement(find, found)
+                self.say("x", str(error))
 
-        self.call_after_refresh(live, "")
+        live("")
+        self.show_pane(pane)
         self.ask(
             Asked(
                 f'Replace "{inert(find, 20)}" by',
@@ -221,43 +238,40 @@ class ManyCaptions(CaptionEditor):
                 says="The changes are shown as you type; Enter goes to them, Esc leaves all as it is.",
                 takes="go to changes",
                 live=live,
-                arrow=lambda by: self.query_one(ChangesPane).move(by),
+                arrow=pane.move,
             )
         )
-
-    def _replacing(self, find: str, by: str) -> caption_edits.Operation:
-        if self._way == "words":
-            edge = r"(?<![^\W_]){}(?![^\W_])".format(re.escape(find))
-            return replaced(edge, by.replace("\\", r"\\"), regex=True, ignore_case=True)
-        return replaced(find, by, regex=self._way == "pattern", ignore_case=True)
 
     # ------------------------------------------------------------------------------------------------------- preview
     def preview(self, what: str, operation: caption_edits.Operation, scope: Scope | None = None) -> None:
         """Show every change that an operation would make, to be made or left."""
-        pane, scope = self.query_one(ChangesPane), scope or self.desk.scope
-        try:
-            count = self._fill(operation, scope)
-        except UserError as error:
-            self.show_pane(None)
-            self.say("x", str(error))
+        meant = scope or self.desk.scope
+        captions, self._what = self.desk.of(meant.entries), what
+
+        def work() -> list[Change] | UserError:
+            return or_error(lambda: caption_edits.changes(captions, operation), "The changes could not be worked out")
+
+        if len(captions) > AT_ONCE:
+            self.say("ok", "The changes are being worked out…")
+            aside(work, lambda found: self._preview(found, meant))
+        else:
+            self._preview(work(), meant)
+
+    def _preview(self, found: list[Change] | UserError, scope: Scope) -> None:
+        pane = self.query_one(ChangesPane)
+        if isinstance(found, UserError) or not found:
+            self.show_pane(self._from)
+            told = ("x", str(found)) if isinstance(found, UserError) else ("ok", f"Nothing to change in {scope.told}.")
+            self.say(*told)
             return
-        if not count:
-            self.show_pane(None)
-            self.say("ok", f"Nothing to change in {scope.told}.")
-            return
-        self._what = what
+        pane.fill(found)
         self.show_pane(pane)
-        self.call_after_refresh(self._show_change, pane)
-        self.call_after_refresh(self.say, "!", self._preview_says(pane))
-
-    def _preview_says(self, pane: ChangesPane) -> str:
-        return f"{inert(self._what, 60)}: {plural(len(pane.wanted), 'change')}. Enter makes them, Esc leaves all as it is."
-
-    def _fill(self, operation: caption_edits.Operation, scope: Scope | None = None) -> int:
-        pane, scope = self.query_one(ChangesPane), scope or self.desk.scope
-        pane.fill(caption_edits.changes(self.desk.of(scope.entries), operation))
         self._show_change(pane)
-        return len(pane.changes)
+        self.call_after_refresh(
+            self.say,
+            "!",
+            f"{inert(self._what, 60)}: {plural(len(found), 'change')}. Enter makes them, Esc leaves all as it is.",
+        )
 
     def _show_change(self, pane: ChangesPane) -> None:
         self.query_one("#compare", Lines).show(list(pane.both(self.room - 12)))
@@ -276,7 +290,7 @@ class ManyCaptions(CaptionEditor):
     def _work(self, work: Work, doing: str) -> None:
         """Let the history do something in a thread, and show what came of it."""
         if self._making:
-            self._wanted.append((work, doing))
+            self._waiting.append((work, doing))
             return
         self._making = True
         began = told = time.monotonic()
@@ -292,8 +306,8 @@ class ManyCaptions(CaptionEditor):
 
     def _worked(self, outcome: Outcome | UserError | None) -> None:
         self._making = False
-        if self._wanted:
-            self._work(*self._wanted.pop(0))
+        if self._waiting:
+            self._work(*self._waiting.pop(0))
         if isinstance(outcome, UserError):
             self.say("x", str(outcome))
             return
@@ -314,64 +328,3 @@ class ManyCaptions(CaptionEditor):
             many = f" ({plural(len(outcome.pictures), 'caption')})" if len(outcome.pictures) != 1 else ""
             return f"{begin}: {outcome.label}{many}."
         return outcome.sentence
-
-    # ---------------------------------------------------------------------------------------------------------- tags
-    def action_tags(self) -> None:
-        """All the tags, in place of the pictures."""
-        pane = self.query_one(TagsPane)
-        pane.fill(self.desk.frequencies)
-        self.show_pane(pane)
-
-    def _tag_wanted(self, pane: TagsPane, what: str) -> None:
-        tag = pane.chosen
-        if what == "filter":
-            self._ask_for_tags(pane)
-        elif not tag:
-            return
-        elif what == "take":
-            self.show_pane(None)
-            self.show_filtered(Filter(tag=tag))
-        elif what == "remove":
-            self._everywhere(f'Remove "{tag}"', caption_edits.without_tag(tag))
-        elif what == "rename":
-            self._ask_name(f'Write "{inert(tag, 24)}" as', tag, [tag])
-        elif what == "merge":
-            tags = pane.to_merge
-            if len(tags) < 2:
-                self.say("!", "Mark the tags that mean the same with Space first.")
-            else:
-                self._ask_name(f"Make {plural(len(tags), 'tag')} one", tags[0], tags)
-
-    def _ask_for_tags(self, pane: TagsPane) -> None:
-        def back(words: str) -> None:
-            pane.narrow(self.desk.frequencies, words)
-            self.set_focus(pane)
-
-        self.ask(
-            Asked(
-                "Tags with",
-                lambda words: back(words),
-                lambda: back(""),
-                says="The tags in which this stands; Enter goes to them, Esc shows all.",
-                takes="go to them",
-                live=lambda words: pane.narrow(self.desk.frequencies, words),
-                arrow=pane.move,
-            )
-        )
-
-    def _ask_name(self, label: str, value: str, olds: Sequence[str]) -> None:
-        pane = self.query_one(TagsPane)
-
-        def done(new: str) -> None:
-            if new.strip():
-                self._everywhere(f'{label} "{new.strip()}"', caption_edits.renamed_tags(olds, new))
-            else:
-                self.set_focus(pane)
-
-        says = "In all captions; Enter shows every change before it is made."
-        left = lambda: self.set_focus(pane)  # noqa: E731
-        self.ask(Asked(label, done, left, says=says, takes="show changes", value=value))
-
-    def _everywhere(self, what: str, operation: caption_edits.Operation) -> None:
-        """Tags are changed in all captions, whatever is shown or marked."""
-        self.preview(what, operation, self.desk.everything)

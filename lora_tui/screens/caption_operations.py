@@ -39,7 +39,9 @@ class OperationsPane(Pane):
     """One row for each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "ask('take')", "do it", id="operation", tooltip="Asks what is needed, then shows every change."),
+        Binding(
+            "enter", "ask('take')", "do it", id="operation", tooltip="Asks what is needed, then shows every change."
+        ),
         *PANE_KEYS,
     ]
 

@@ -1,4 +1,4 @@
-"""All tags of the captions with how often each is used: to look at the pictures of one, to rename, merge and remove it."""
+"""All tags of the captions with how often each is used: to look at the pictures of one, to rename, merge, remove it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ class TagsPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "ask('take')", "its pictures", id="tag_show", tooltip="Show the captions that have this tag."),
         Binding("f", "ask('filter')", "filter", id="tag_filter", tooltip="Only the tags in which this stands."),
-        Binding("x", "ask('remove')", "remove", id="tag_remove", tooltip="Remove the tag from all captions; asks first."),
+        Binding(
+            "x", "ask('remove')", "remove", id="tag_remove", tooltip="Remove the tag from all captions; asks first."
+        ),
         Binding("e", "ask('rename')", "rename", id="tag_rename", tooltip="Write the tag in another way everywhere."),
         Binding("space", "mark", "mark", id="tag_mark", tooltip="Mark tags that mean the same, to merge them."),
-        Binding("g", "ask('merge')", "merge", id="tag_merge", tooltip="Make one of the marked tags, or of its spellings."),
+        Binding(
+            "g", "ask('merge')", "merge", id="tag_merge", tooltip="Make one of the marked tags, or of its spellings."
+        ),
         *PANE_KEYS,
     ]
 
@@ -59,7 +63,12 @@ class TagsPane(Pane):
         tag, count = self.tags[index]
         most = self.tags[0][1] if not self.words else max(count for _, count in self.tags[:1])
         mark = ("▪", ACCENT) if tag in self.marked else (" ", DIM)
-        row = line(mark, (f"{count:>6,} ", DIM), *bar(count, max(most, count), BAR_CELLS), (f" {inert(tag, TAG_LETTERS)}", PLAIN))
+        row = line(
+            mark,
+            (f"{count:>6,} ", DIM),
+            *bar(count, max(most, count), BAR_CELLS),
+            (f" {inert(tag, TAG_LETTERS)}", PLAIN),
+        )
         if group := self._alike.get(tag):
             others = [other for other in group.all if other != tag]
             row.append(f"  also {', '.join(inert(other, 24) for other in others[:3])}", WARN)

@@ -27,12 +27,16 @@ class CaptionsPage(CaptionChips):
         Binding("m", "missing", "next to mend", id="missing", tooltip="The next that needs attention, and why."),
         Binding("f", "filter", "filter", id="filter", tooltip="Only the captions in which some words stand."),
         Binding("r", "replace", "replace", id="replace", tooltip="Find and replace; every change is shown first."),
-        Binding("v", "trained", "as trained", id="trained", tooltip="What is trained for this picture; again: once more."),
+        Binding(
+            "v", "trained", "as trained", id="trained", tooltip="What is trained for this picture; again: once more."
+        ),
         Binding("t", "chips", "tags", id="chips", tooltip="The tags of this caption, to move, remove and add."),
         Binding("space", "mark", "mark", id="mark", tooltip="Mark pictures; what is done to many is done to those."),
         Binding("o", "operations", "many at once", id="many", tooltip="Prefix, suffix, sorting and more, for many."),
         Binding("l", "tags", "all tags", id="tags", tooltip="All tags with how often each is used."),
-        Binding("a", "attention", "only to mend", id="attention", tooltip="Only those that need attention; again: all."),
+        Binding(
+            "a", "attention", "only to mend", id="attention", tooltip="Only those that need attention; again: all."
+        ),
         Binding("A", "mark_all", "mark all", id="mark_all", tooltip="Mark all that are shown, or none of them."),
         Binding("u", "undo", "undo", show=False, id="undo", tooltip="Take back what was done to captions last."),
         Binding("y", "redo", "redo", show=False, id="redo", tooltip="Do again what was taken back."),
@@ -89,7 +93,15 @@ class CaptionsPage(CaptionChips):
 
         def live(words: str) -> None:
             self.show_filtered(Filter(words, before.attention, before.tag))
-            self._news = ("ok", f"{len(self.shown):,} of {len(self.desk.entries):,}. Enter goes to them, Esc shows all.")
+            self._news = (
+                "ok",
+                f"{len(self.shown):,} of {len(self.desk.entries):,}. Enter goes to them, Esc shows all.",
+            )
+
+        def done(words: str) -> None:
+            live(words)
+            self._news = None
+            self.show_all()
 
         def attention() -> None:
             nonlocal before
@@ -100,7 +112,7 @@ class CaptionsPage(CaptionChips):
         self.ask(
             Asked(
                 "Filter",
-                lambda words: live(words) or self._after_filter(),
+                done,
                 lambda: self.show_filtered(Filter()),
                 says="Names and captions in which all these words stand. Tab: only those that need attention.",
                 takes="go to them",
@@ -110,10 +122,6 @@ class CaptionsPage(CaptionChips):
                 arrow=self.listing.move,
             )
         )
-
-    def _after_filter(self) -> None:
-        self._news = None
-        self.show_all()
 
     # ----------------------------------------------------------------------------------------------- what is trained
     def action_trained(self) -> None:
@@ -155,7 +163,7 @@ class CaptionsPage(CaptionChips):
             self.say("!", f"{missing.message} {missing.hint}")
         else:
             self.help.spell((self.trigger, self.draft.project.class_name))
-            aside(lambda: self.help.wait_for_spelling(), lambda _: self._spelling_ready())
+            aside(self.help.wait_for_spelling, lambda _: self._spelling_ready())
             self.say("ok", "The dictionary is being read…")
 
     def _spelling_ready(self) -> None:

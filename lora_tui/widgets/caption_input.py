@@ -44,8 +44,8 @@ class CaptionInput(RowInput):
     ]
 
     # Their changes paint the rows that are different, and nothing else.
-    value = var("", init=False)  # type: ignore[assignment]
-    selection = var(Selection.cursor(0))  # type: ignore[assignment]
+    value = var("", init=False)
+    selection = var(Selection.cursor(0))
 
     @dataclass
     class Suggested(Message):

@@ -1,0 +1,78 @@
+"""Tags in all captions: their list in place of the pictures, and what its keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.plan import caption_edits
+from engine.plan.errors import inert, plural
+from lora_tui.caption_desk import Filter
+from lora_tui.screens.caption_ask import Asked
+from lora_tui.screens.caption_many import ManyCaptions
+from lora_tui.screens.caption_tags import TagsPane
+
+
+class TagsEverywhere(ManyCaptions):
+    """What is done to a tag is done in all captions, whatever is shown or marked; every change is shown first."""
+
+    # ---------------------------------------------------------------------------------------------------------- tags
+    def action_tags(self) -> None:
+        """All the tags, in place of the pictures."""
+        self._news = None
+        pane = self.query_one(TagsPane)
+        pane.fill(self.desk.frequencies)
+        self.show_pane(pane)
+
+    def tag_wanted(self, pane: TagsPane, what: str) -> None:
+        tag = pane.chosen
+        if what == "filter":
+            self._ask_for_tags(pane)
+        elif not tag:
+            return
+        elif what == "take":
+            self.show_pane(None)
+            self.show_filtered(Filter(tag=tag))
+        elif what == "remove":
+            self._everywhere(f'Remove "{tag}"', caption_edits.without_tag(tag))
+        elif what == "rename":
+            self._ask_name(f'Write "{inert(tag, 24)}" as', tag, [tag])
+        elif what == "merge":
+            tags = pane.to_merge
+            if len(tags) < 2:
+                self.say("!", "Mark the tags that mean the same with Space first.")
+            else:
+                self._ask_name(f"Make {plural(len(tags), 'tag')} one", tags[0], tags)
+
+    def _ask_for_tags(self, pane: TagsPane) -> None:
+        def back(words: str) -> None:
+            pane.narrow(self.desk.frequencies, words)
+            self.set_focus(pane)
+
+        self.ask(
+            Asked(
+                "Tags with",
+                back,
+                lambda: back(""),
+                says="The tags in which this stands; Enter goes to them, Esc shows all.",
+                takes="go to them",
+                live=lambda words: pane.narrow(self.desk.frequencies, words),
+                arrow=pane.move,
+            )
+        )
+
+    def _ask_name(self, label: str, value: str, olds: Sequence[str]) -> None:
+        pane = self.query_one(TagsPane)
+
+        def done(new: str) -> None:
+            if new.strip():
+                self._everywhere(f'{label} "{new.strip()}"', caption_edits.renamed_tags(olds, new))
+            else:
+                self.set_focus(pane)
+
+        says = "In all captions; Enter shows every change before it is made."
+        left = lambda: self.set_focus(pane)  # noqa: E731
+        self.ask(Asked(label, done, left, says=says, takes="show changes", value=value))
+
+    def _everywhere(self, what: str, operation: caption_edits.Operation) -> None:
+        """Tags are changed in all captions, whatever is shown or marked."""
+        self.preview(what, operation, self.desk.everything)
