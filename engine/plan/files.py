@@ -31,10 +31,11 @@ def stamp_of(path: Path) -> Stamp | None:
     return about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
-def atomic_write(path: Path, data: bytes | str) -> None:
+def atomic_write(path: Path, data: bytes | str, *, lasting: bool = True) -> None:
     """Put `data` (text as UTF-8) at `path` so that a reader finds the old file or the new one, never a part of one.
 
-    The temporary file stands in the same folder, is synced to the disk and renamed. Permissions of a file that is
+    The temporary file stands in the same folder, is synced to the disk and renamed. Without `lasting` the disk is not
+    waited for: after a power cut the file may be the old one, or empty. Permissions of a file that is
     replaced are kept; a link is followed, so that a linked project.toml stays a link.
     Raises UserError: `disk-full`, `not-writable`.
     """
@@ -46,14 +47,16 @@ def atomic_write(path: Path, data: bytes | str) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    os.fsync(file.fileno())
             os.chmod(name, _mode_for(target))
             os.replace(name, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)
             raise
-        sync_folder(target.parent)
+        if lasting:
+            sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:

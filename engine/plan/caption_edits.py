@@ -1,0 +1,168 @@
+"""What can be done to captions: each operation makes of one caption another, and nothing is written.
+
+An operation that has nothing to do gives back the very text it was given, and doing it twice does no more than once,
+except for `replaced`, `moved_tag`, `removed_tag` and `added_tag`, which people do to one caption.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.plan import tags
+from engine.plan.caption_files import one_line
+from engine.plan.find_replace import replaced as replaced
+from engine.plan.tags import folded
+
+Operation = Callable[[str], str]
+
+_EDGES = " \t,"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One caption's change. before: what it was read as, None where there was no file; after: what is to be written.
+
+    seen: `caption_files.digest_of` the file when it was read, where that is known. Without it the text alone tells
+    whether another program has changed the caption since.
+    """
+
+    picture: Path
+    before: str | None
+    after: str
+    seen: str | None = None
+
+
+def changes(captions: Mapping[Path, str | None], operation: Operation) -> list[Change]:
+    """What `operation` would change, by picture, in their order; captions that stay as they are are not in it.
+
+    Raises what the operation raises: UserError `bad-pattern` of `replaced`.
+    """
+    found = []
+    for picture, before in captions.items():
+        after = one_line(operation(before or ""))
+        if after != (before or ""):
+            found.append(Change(picture, before, after))
+    return found
+
+
+def prefixed(words: str) -> Operation:
+    """`words` in front, such as the trigger and a comma; not where they stand in front already, capitals aside."""
+    bare = words.strip().rstrip(_EDGES)
+    comma = "," if words.strip().endswith(",") else ""
+
+    def operation(text: str) -> str:
+        if not bare or _begins(text, bare):
+            return text
+        rest = text.lstrip(_EDGES)
+        return f"{bare}{comma} {rest}" if rest else bare
+
+    return operation
+
+
+def suffixed(words: str) -> Operation:
+    """`words` at the end; not where they stand at the end already, capitals aside."""
+    bare = words.strip().lstrip(_EDGES)
+    comma = "," if words.strip().startswith(",") else ""
+
+    def operation(text: str) -> str:
+        if not bare or _begins(text[::-1], bare[::-1]):
+            return text
+        rest = text.rstrip()
+        rest = rest.rstrip(_EDGES) + (comma or ("," if rest.endswith(",") else ""))
+        return f"{rest} {bare}" if rest.strip(_EDGES) else bare
+
+    return operation
+
+
+def _begins(text: str, bare: str) -> bool:
+    """Whether a text begins with these words, and not only with their letters."""
+    start = text.lstrip(_EDGES)
+    if start[: len(bare)].lower() != bare.lower():
+        return False
+    after = start[len(bare) : len(bare) + 1]
+    return not (after.isalnum() and bare[-1].isalnum())
+
+
+def without_tag(tag: str, separator: str = ",") -> Operation:
+    """Every tag that is just this one goes."""
+    return _on_tags(lambda there: [one for one in there if one != tag.strip()], separator)
+
+
+def renamed_tags(olds: Iterable[str], new: str, separator: str = ",") -> Operation:
+    """All of `olds` become `new`, at the place of the first; where it was there already, it is there once."""
+    gone, into = {old.strip() for old in olds}, new.strip()
+
+    def renamed(there: list[str]) -> list[str]:
+        if gone.isdisjoint(there):
+            return there
+        after = [into if tag in gone else tag for tag in there]
+        return [tag for place, tag in enumerate(after) if tag and (tag != into or tag not in after[:place])]
+
+    return _on_tags(renamed, separator)
+
+
+def sorted_tags(keep_first: int = 0, separator: str = ",") -> Operation:
+    """Tags by the alphabet, capitals aside; the first `keep_first` of them stay in front."""
+    return _on_tags(lambda there: there[:keep_first] + sorted(there[keep_first:], key=folded), separator)
+
+
+def without_repeated_tags(separator: str = ",") -> Operation:
+    """Each tag once, at its first place; capitals do not make another tag, since CLIP reads none."""
+    return _on_tags(lambda there: list({folded(tag): tag for tag in reversed(there)}.values())[::-1], separator)
+
+
+def trimmed(separator: str = ",") -> Operation:
+    """One space where there were several, none before a comma, no comma twice, and none at the ends."""
+    mark = separator.strip() or ","
+    twice = re.compile(rf"\s*{re.escape(mark)}(?:\s*{re.escape(mark)})+")
+    edges = re.compile(rf"^(?:\s|{re.escape(mark)})+|(?:\s|{re.escape(mark)})+$")
+
+    def operation(text: str) -> str:
+        text = twice.sub(mark, edges.sub("", " ".join(text.split())))
+        return re.sub(r" +,", ",", text)
+
+    return operation
+
+
+def moved_tag(index: int, to: int, separator: str = ",") -> Operation:
+    """The tag at `index` stands at `to` afterwards, both from 0; beyond the ends means the end."""
+
+    def moved(there: list[str]) -> list[str]:
+        if not 0 <= index < len(there):
+            return there
+        rest = there[:index] + there[index + 1 :]
+        place = min(max(to, 0), len(rest))
+        return [*rest[:place], there[index], *rest[place:]]
+
+    return _on_tags(moved, separator)
+
+
+def added_tag(tag: str, at: int | None = None, separator: str = ",") -> Operation:
+    """`tag` at place `at`, or at the end; not where the caption has it. A text with separators is several tags."""
+
+    def added(there: list[str]) -> list[str]:
+        known = {folded(one) for one in there}
+        new = [one for one in tags.split(tag, separator) if folded(one) not in known]
+        place = len(there) if at is None else min(max(at, 0), len(there))
+        return [*there[:place], *new, *there[place:]] if new else there
+
+    return _on_tags(added, separator)
+
+
+def removed_tag(index: int, separator: str = ",") -> Operation:
+    """Without the tag at `index`, from 0."""
+    return _on_tags(lambda there: [tag for place, tag in enumerate(there) if place != index], separator)
+
+
+def _on_tags(operation: Callable[[list[str]], list[str]], separator: str) -> Operation:
+    """An operation on the list of tags; a text whose list stays the same is left as it is."""
+
+    def on_text(text: str) -> str:
+        before = tags.split(text, separator)
+        after = operation(before)
+        return text if after == before else tags.join(after, separator)
+
+    return on_text
