@@ -8,7 +8,7 @@ import torch
 
 from engine.data.cache import Latents, Texts
 from engine.data.latent_source import LatentsAhead
-from engine.data.order import epoch_batches
+from engine.plan.order import epoch_batches
 from engine.data.samples import MicroBatch, Samples
 from engine.data.text_source import EncodedAhead
 from engine.models.sdxl import SDXL

@@ -24,7 +24,7 @@ from accelerate import Accelerator
 from benchmarks.reference import PlainLoop, RawBatch, start_of
 from engine.data.cache import Latents, Texts
 from engine.data.latent_source import LatentsAhead
-from engine.data.order import epoch_batches
+from engine.plan.order import epoch_batches
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead
 from engine.lora.attach import LoraShape, attach

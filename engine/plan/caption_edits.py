@@ -42,8 +42,9 @@ def changes(captions: Mapping[Path, str | None], operation: Operation) -> list[C
     """
     found = []
     for picture, before in captions.items():
-        after = one_line(operation(before or ""))
-        if after != (before or ""):
+        text = before or ""
+        after = operation(text)
+        if after != text and (after := one_line(after)) != text:
             found.append(Change(picture, before, after))
     return found
 

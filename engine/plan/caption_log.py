@@ -79,9 +79,11 @@ class Log:
 
     def lines(self, offset: int) -> Iterator[tuple[int, bytes]]:
         """Every line from `offset` on with its place; the last may lack its end."""
-        for line in self.read(offset, self.size - offset).splitlines(keepends=True):
-            yield offset, line
-            offset += len(line)
+        with open(self._handle, "rb", closefd=False) as file:
+            file.seek(offset)
+            for line in file:
+                yield offset, line
+                offset += len(line)
 
     def replace(self, data: bytes) -> None:
         """Write the list anew. This one is of no more use afterwards. Raises UserError."""

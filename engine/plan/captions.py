@@ -107,17 +107,26 @@ def _read(path: Path, class_words: str) -> Caption:
     if len(data) > MAX_CAPTION_BYTES:
         return Caption(class_words, path, _unreadable(path, "it has over a million characters", class_words))
     try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
+        lines = _lines(data)
     except UnicodeDecodeError as error:
         raise NotUTF8Error(path, error.start) from None
-    if not text.strip():
+    first, written = lines[0], tuple(line for line in lines if line)
+    if not written:
         return Caption(class_words, path, _empty(path, class_words))
-    # Python's text files end lines at \n, \r\n and \r only; str.splitlines would also cut at form feeds and U+2028.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first, written = lines[0].strip(), tuple(line.strip() for line in lines if line.strip())
     if not first:
         return Caption("", path, _blank_first_line(path), written)
     return Caption(first, path, _more_lines(path) if len(written) > 1 else None, written)
+
+
+def first_line(data: bytes) -> str:
+    """What an editor shows of the bytes of a caption file: "" where the first line is blank. Raises UnicodeDecodeError."""
+    return _lines(data)[0]
+
+
+def _lines(data: bytes) -> list[str]:
+    # Python's text files end lines at \n, \r\n and \r only; str.splitlines would also cut at form feeds and U+2028.
+    text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return [line.strip() for line in text.split("\n")]
 
 
 def with_all_lines(caption: Caption) -> Caption:

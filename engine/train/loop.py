@@ -18,7 +18,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from engine.context import JobContext
-from engine.data.order import epoch_batches, optimizer_steps
+from engine.plan.order import epoch_batches, optimizer_steps
 from engine.data.samples import MicroBatch, Samples
 from engine.data.text_source import BatchTexts
 from engine.device import give_back

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed
 
-from engine.data.order import Batch
+from engine.plan.order import Batch
 from engine.plan.errors import UserError
 
 PATIENCE = timedelta(days=30)

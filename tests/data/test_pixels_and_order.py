@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.data.order import epoch_batches, optimizer_steps
+from engine.plan.order import epoch_batches, optimizer_steps
 from engine.data.pixels import fit, to_tensor
 from engine.plan.buckets import BucketRules
 from engine.plan.dataset import Picture
