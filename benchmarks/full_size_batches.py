@@ -8,12 +8,12 @@ import torch
 
 from engine.data.cache import Latents, Texts
 from engine.data.latent_source import LatentsAhead
-from engine.plan.order import epoch_batches
 from engine.data.samples import MicroBatch, Samples
 from engine.data.text_source import EncodedAhead
 from engine.models.sdxl import SDXL
 from engine.plan.caption_draws import CaptionRules
 from engine.plan.dataset import Picture, scan
+from engine.plan.order import epoch_batches
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 from engine.train.noise import Randomness, micro_batch

@@ -24,7 +24,6 @@ from accelerate import Accelerator
 from benchmarks.reference import PlainLoop, RawBatch, start_of
 from engine.data.cache import Latents, Texts
 from engine.data.latent_source import LatentsAhead
-from engine.plan.order import epoch_batches
 from engine.data.samples import Samples
 from engine.data.text_source import EncodedAhead
 from engine.lora.attach import LoraShape, attach
@@ -35,6 +34,7 @@ from engine.plan import presets
 from engine.plan.base_model import recognise
 from engine.plan.caption_draws import CaptionRules
 from engine.plan.dataset import Picture, scan
+from engine.plan.order import epoch_batches
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 from engine.train.loop import Training, train_step

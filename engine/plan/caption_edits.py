@@ -1,7 +1,7 @@
 """What can be done to captions: each operation makes of one caption another, and nothing is written.
 
 An operation that has nothing to do gives back the very text it was given, and doing it twice does no more than once,
-except for `replaced`, `moved_tag`, `removed_tag` and `added_tag`, which people do to one caption.
+except for those that people do to one caption (`moved_tag`, `removed_tag`). Find and replace is `find_replace`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from engine.plan import tags
 from engine.plan.caption_files import one_line
-from engine.plan.find_replace import replaced as replaced
 from engine.plan.tags import folded
 
 Operation = Callable[[str], str]

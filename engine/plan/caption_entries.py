@@ -137,7 +137,7 @@ def do_record(
 
 
 def shortened(entries: Entries, lines: Mapping[str, bytes]) -> bytes:
-    """The list written anew with only these entries, in the order that makes the same of them. `lines`: by their ids."""
+    """The list written anew with only these entries, so that reading it makes the same of them. `lines`: by ids."""
     out: list[bytes] = []
     ids: dict[str, str] = {}
     at = 0
@@ -204,4 +204,3 @@ def _loose(record: Mapping[str, object]) -> FileChange:
         return FileChange(path, "", unpacked(record["was"]), unpacked(record["now"]))
     old = None if before is None else before.encode("utf-8", "surrogatepass")
     return FileChange(path, "", old, after.encode("utf-8", "surrogatepass"), loose=True)
-

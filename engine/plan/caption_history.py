@@ -80,8 +80,10 @@ class Outcome:
         if not self.conflicts:
             return said
         names = few(inert(one.picture.name) for one in self.conflicts)
-        stays = "was changed by another program and stays" if len(self.conflicts) == 1 else (
-            "were changed by another program and stay"
+        stays = (
+            "was changed by another program and stays"
+            if len(self.conflicts) == 1
+            else ("were changed by another program and stay")
         )
         return f"{said} {names} {stays} as it is there; both texts are kept.".strip()
 
@@ -257,7 +259,7 @@ class History:
         if not lasting:
             os.sync()
 
-    # ------------------------------------------------------------------------------------------------ what is to be done
+    # ---------------------------------------------------------------------------------------------- what is to be done
     def _prepared(self, changes: Sequence[Change]) -> tuple[list[FileChange], list[Conflict]]:
         """The changes with the bytes of their files, and those that are in conflict with another program's."""
         files: dict[str, FileChange] = {}

@@ -1,4 +1,4 @@
-"""The list of what was done to captions, `.lora-tui/undo.jsonl`: lines that are only added, by one program at a time."""
+"""The list of what was done to captions, `.lora-tui/undo.jsonl`: lines are only added, by one program at a time."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _read(path: Path, class_words: str) -> Caption:
 
 
 def first_line(data: bytes) -> str:
-    """What an editor shows of the bytes of a caption file: "" where the first line is blank. Raises UnicodeDecodeError."""
+    """What an editor shows of the bytes of a caption file, "" for a blank line. Raises UnicodeDecodeError."""
     return _lines(data)[0]
 
 

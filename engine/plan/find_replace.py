@@ -33,6 +33,8 @@ def replaced(find: str, by: str, regex: bool = False, ignore_case: bool = False)
         raise UserError("nothing-to-find", "What is to be found is missing.", "Type a word or a part of one.")
     if not regex and not ignore_case:
         return lambda text: text.replace(find, by)
+    import regex as library
+
     pattern = _compiled(find if regex else re.escape(find), ignore_case)
     template = by if regex else by.replace("\\", "\\\\")
     spent = 0.0
@@ -48,7 +50,7 @@ def replaced(find: str, by: str, regex: bool = False, ignore_case: bool = False)
                 f'The pattern "{find}" takes too long: it tries the same letters in too many ways.',
                 "Repeat only once what repeats: a+ instead of (a+)+.",
             ) from None
-        except (IndexError, ValueError, pattern_error()) as error:
+        except (IndexError, ValueError, library.error) as error:
             raise UserError(
                 "bad-pattern", f'"{by}" cannot be put in: {error}.', r"\1 is what the first (…) found; \\ is a \."
             ) from None
@@ -56,13 +58,6 @@ def replaced(find: str, by: str, regex: bool = False, ignore_case: bool = False)
             spent += time.monotonic() - began
 
     return operation
-
-
-def pattern_error() -> type[Exception]:
-    """What the library raises for a pattern that is none."""
-    import regex as library
-
-    return library.error
 
 
 def _compiled(find: str, ignore_case: bool) -> regex_library.Pattern[str]:
@@ -81,5 +76,7 @@ def _compiled(find: str, ignore_case: bool) -> regex_library.Pattern[str]:
         where = f" at character {place + 1}" if isinstance(place, int) else ""
         what = getattr(error, "msg", "") or str(error)
         raise UserError(
-            "bad-pattern", f'"{find}" is no regular expression{where}: {what}.', r"A sign such as ( or ? is meant by \( and \?."
+            "bad-pattern",
+            f'"{find}" is no regular expression{where}: {what}.',
+            r"A sign such as ( or ? is meant by \( and \?.",
         ) from None

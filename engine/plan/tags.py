@@ -33,7 +33,8 @@ def join(tags: Iterable[str], separator: str = ",") -> str:
 
 def folded(tag: str) -> str:
     """What two tags have in common that CLIP reads alike: capital letters and spaces do not matter."""
-    return " ".join(unicodedata.normalize("NFC", tag).lower().split())
+    whole = tag if tag.isascii() else unicodedata.normalize("NFC", tag)
+    return " ".join(whole.lower().split())
 
 
 class Frequencies:

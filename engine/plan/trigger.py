@@ -10,11 +10,10 @@ from __future__ import annotations
 import lzma
 import re
 from functools import cache
-from pathlib import Path
 
+from engine.plan.clip_vocabulary import read_clip_merges
 from engine.plan.errors import Finding
 
-_MERGES = Path(__file__).resolve().parent.parent / "models" / "sdxl_files" / "clip_merges.txt.xz"
 _WORD_END = "</w>"
 _RARE = 40_000  # of 48,894 merges: what comes after these the model has hardly met
 _LONG = 20  # characters: by then it is some ten tokens of the 75 that a caption has
@@ -24,10 +23,10 @@ _LONG = 20  # characters: by then it is some ten tokens of the 75 that a caption
 def known_words() -> frozenset[str]:
     """Words that the model has often met, in small letters. Takes some 60 ms the first time; empty without the file."""
     try:
-        lines = lzma.decompress(_MERGES.read_bytes()).decode("utf-8").splitlines()[:_RARE]
-    except (OSError, lzma.LZMAError, UnicodeDecodeError):
+        merges = read_clip_merges()[:_RARE]
+    except (OSError, lzma.LZMAError, ValueError):
         return frozenset()
-    joined = ("".join(line.split()) for line in lines)
+    joined = ("".join(merge) for merge in merges)
     return frozenset(word.removesuffix(_WORD_END) for word in joined if word.endswith(_WORD_END))
 
 

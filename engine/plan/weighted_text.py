@@ -26,6 +26,7 @@ _PIECE = re.compile(
 @dataclass
 class _Part:
     text: str
+    start: int
     weight: float = 1.0
 
 
@@ -34,6 +35,16 @@ def weighted_parts(text: str) -> list[tuple[str, float]]:
 
     At least one part, which may be empty.
     """
+    return list(_joined(_pieces(text))) or [("", 1.0)]
+
+
+def places(text: str) -> list[int]:
+    """For each character of all parts, one after the other, where it stands in `text`."""
+    return [place for part in _pieces(text) for place in range(part.start, part.start + len(part.text))]
+
+
+def _pieces(text: str) -> list[_Part]:
+    """The text without brackets in pieces of one weight each, with their places in it."""
     parts: list[_Part] = []
     open_brackets: dict[str, list[int]] = {"(": [], "[": []}
 
@@ -52,11 +63,12 @@ def weighted_parts(text: str) -> list[tuple[str, float]]:
         elif bracket == "]" and open_brackets["["]:
             close("[", SQUARE)
         else:
-            parts.append(_Part(piece[0] if piece["literal"] is None else piece["literal"]))
+            literal = piece["literal"]
+            parts.append(_Part(piece[0], piece.start()) if literal is None else _Part(literal, piece.start() + 1))
     for kind, factor in (("(", ROUND), ("[", SQUARE)):
         while open_brackets[kind]:
             close(kind, factor)
-    return list(_joined(parts)) or [("", 1.0)]
+    return parts
 
 
 def has_weights(text: str) -> bool:

@@ -18,12 +18,12 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from engine.context import JobContext
-from engine.plan.order import epoch_batches, optimizer_steps
 from engine.data.samples import MicroBatch, Samples
 from engine.data.text_source import BatchTexts
 from engine.device import give_back
 from engine.lora.network import LoraNetwork
 from engine.lora.norms import apply_max_norm_
+from engine.plan.order import epoch_batches, optimizer_steps
 from engine.plan.saving_times import due_after
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, distributed
 
-from engine.plan.order import Batch
 from engine.plan.errors import UserError
+from engine.plan.order import Batch
 
 PATIENCE = timedelta(days=30)
 """The others wait while the first one draws or is paused. That one has ended they notice at once, by the connection."""

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.plan.order import epoch_batches, optimizer_steps
 from engine.data.pixels import fit, to_tensor
 from engine.plan.buckets import BucketRules
 from engine.plan.dataset import Picture
+from engine.plan.order import epoch_batches, optimizer_steps
 from engine.plan.steps import Amounts, batches_per_epoch, count_steps
 
 

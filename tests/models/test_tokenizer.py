@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.models.tokenizer import clip_merges, clip_tokenizer, tokenizer_from, vocabulary_of
+from engine.models.tokenizer import clip_tokenizer, tokenizer_from
+from engine.plan.clip_vocabulary import clip_merges, vocabulary_of
 
 CAT = [49406, 320, 1125, 539, 320, 2368, 49407]
 

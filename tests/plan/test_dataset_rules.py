@@ -16,11 +16,11 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from engine.plan.order import epoch_batches, optimizer_steps
 from engine.plan.buckets import BucketRules, crop_ltrb, make_bucket_resolutions, size_conditioning
 from engine.plan.captions import Caption, caption_file
 from engine.plan.dataset import Dataset, scan
 from engine.plan.folders import parse_name
+from engine.plan.order import epoch_batches, optimizer_steps
 from engine.plan.pictures import Size as Measured
 from engine.plan.project import Project
 from engine.plan.settings import resolve

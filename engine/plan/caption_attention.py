@@ -1,0 +1,232 @@
+"""Why a caption needs somebody to look at it: each caption by itself, and those that are alike.
+
+One caption is changed at a time, and only what follows from it is looked at again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, Protocol
+
+from engine.plan import tags
+from engine.plan.errors import few, inert
+
+Code = Literal[
+    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "same", "repeated", "spaces"
+]
+
+CODES: tuple[Code, ...] = (
+    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "same", "repeated", "spaces",
+)  # fmt: skip
+"""The worst first."""
+
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_PHRASE = 3
+"""So many words in the same order are a phrase; fewer repeat in any good sentence."""
+_SMALL = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at by for from front her his in is it its left of on one or other right side that the their there "
+        "this to top two up with",
+    )
+)
+_DOUBLED = re.compile(r"\s\s|,\s?,|\s,|^,|,\s?$")
+_READ = 5_000
+"""Characters of a caption that are looked at for repeats; CLIP reads some 1,000 of them."""
+
+
+class TokenCounter(Protocol):
+    """`clip_tokens.Counter`."""
+
+    def count(self, text: str) -> int:
+        """The tokens of a text."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a caption needs attention. words: a sentence; others: the pictures that have the same caption."""
+
+    code: Code
+    words: str
+    others: tuple[Path, ...] = ()
+
+
+@dataclass
+class _Known:
+    text: str
+    name: str  # the same for captions that CLIP reads alike
+    problem: Reason | None
+    reasons: tuple[Reason, ...]
+    tokens: int | None = None
+
+
+@dataclass
+class Attention:
+    """The captions of a data set with what is to be said of each.
+
+    trigger: "" where there is none, or where it need not be in the captions (regularisation). max_tokens: what is read
+    of a caption, 75, 150 or 225. counter: counts tokens, when they are asked for; None leaves lengths alone.
+    """
+
+    trigger: str = ""
+    max_tokens: int = 75
+    counter: TokenCounter | None = None
+    separator: str = ","
+    _captions: dict[Path, _Known] = field(default_factory=dict)
+    _alike: dict[str, dict[Path, None]] = field(default_factory=dict)
+    _pattern: re.Pattern[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.trigger:
+            letter = r"[^\W_]"
+            self._pattern = re.compile(rf"(?<!{letter}){re.escape(self.trigger.casefold())}(?!{letter})")
+
+    def update(self, picture: Path, caption: str | None, problem: Literal["", "not-utf8", "unreadable"] = "") -> None:
+        """This is the caption of a picture now; None where it has none. problem: why it could not be read."""
+        self.remove(picture)
+        text = caption or ""
+        odd = _PROBLEMS[problem] if problem else None
+        reasons = () if odd is not None else tuple(self._alone(text))
+        name = "" if odd is not None else tags.folded(text)
+        self._captions[picture] = _Known(text, name, odd, reasons)
+        if name:
+            self._alike.setdefault(name, {})[picture] = None
+
+    def remove(self, picture: Path) -> None:
+        """The picture is gone."""
+        known = self._captions.pop(picture, None)
+        if known is None or not known.name:
+            return
+        same = self._alike[known.name]
+        del same[picture]
+        if not same:
+            del self._alike[known.name]
+
+    def reasons(self, picture: Path, *, count: bool = True) -> tuple[Reason, ...]:
+        """All that is to be said of a picture's caption, the worst first; nothing for one that is not known.
+
+        With `count` its tokens are counted, if they have not been: some 0.1 ms, and 0.1 s the very first time.
+        """
+        known = self._captions.get(picture)
+        if known is None:
+            return ()
+        if known.problem is not None:
+            return (known.problem,)
+        found = [*known.reasons, *self._same(picture, known), *self._long(known, count)]
+        return tuple(sorted(found, key=lambda reason: CODES.index(reason.code)))
+
+    def needs(self, picture: Path) -> bool:
+        """Whether anything is to be said, as far as tokens were counted; for lists and filters of thousands."""
+        known = self._captions.get(picture)
+        if known is None:
+            return False
+        return bool(
+            known.problem
+            or known.reasons
+            or len(self._alike.get(known.name, ())) > 1
+            or (known.tokens is not None and known.tokens > self.max_tokens)
+        )
+
+    def has(self, picture: Path, code: Code) -> bool:
+        """Whether this is one of the reasons, as far as tokens were counted."""
+        return any(reason.code == code for reason in self.reasons(picture, count=False))
+
+    def needing(self) -> list[Path]:
+        """The pictures whose captions need attention, in the order they were given."""
+        return [picture for picture in self._captions if self.needs(picture)]
+
+    def tokens(self, picture: Path) -> int | None:
+        """How many tokens a caption has; None without a counter."""
+        known = self._captions.get(picture)
+        if known is None or self.counter is None:
+            return None
+        if known.tokens is None:
+            known.tokens = self.counter.count(known.text)
+        return known.tokens
+
+    def uncounted(self) -> Iterator[Path]:
+        """The pictures whose tokens were not counted yet; take some at a time and ask `tokens` of each."""
+        if self.counter is not None:
+            yield from [picture for picture, known in self._captions.items() if known.tokens is None]
+
+    def _alone(self, text: str) -> Iterator[Reason]:
+        if not text.strip():
+            yield Reason("empty", "It is empty.")
+            return
+        if self._pattern is not None:
+            times = len(self._pattern.findall(text.casefold()))
+            if not times:
+                yield Reason("no-trigger", f'The trigger word "{inert(self.trigger)}" is not in it.')
+            elif times > 1:
+                yield Reason("trigger-twice", f'The trigger word "{inert(self.trigger)}" is in it {times} times.')
+        if again := repeated(text, self.separator):
+            yield Reason("repeated", f'"{inert(again, 60)}" is said twice.')
+        if _DOUBLED.search(text):
+            yield Reason("spaces", "It has spaces or commas too many.")
+
+    def _same(self, picture: Path, known: _Known) -> Iterator[Reason]:
+        same = self._alike.get(known.name, {})
+        if len(same) > 1:
+            others = tuple(one for one in same if one != picture)
+            yield Reason("same", f"{few(inert(one.name) for one in others)} has the same caption.", others)
+
+    def _long(self, known: _Known, count: bool) -> Iterator[Reason]:
+        if known.tokens is None and count and self.counter is not None:
+            known.tokens = self.counter.count(known.text)
+        if known.tokens is not None and known.tokens > self.max_tokens:
+            yield Reason("too-long", f"It has {known.tokens} tokens; what comes after {self.max_tokens} is not read.")
+
+
+def look_at(captions: Mapping[Path, str | None], attention: Attention) -> Attention:
+    """The same `attention` with all these captions."""
+    for picture, caption in captions.items():
+        attention.update(picture, caption)
+    return attention
+
+
+def repeated(text: str, separator: str = ",") -> str:
+    """What a caption says twice: a tag, a word twice in a row, or a phrase ("a man in a suit"); "" for nothing."""
+    text = text[:_READ].lower()
+    if separator in text:
+        seen: set[str] = set()
+        for tag in tags.split(text, separator):
+            name = " ".join(tag.split())
+            if name in seen:
+                return name
+            seen.add(name)
+    words = _WORD.findall(text)
+    for first, second in pairwise(words):
+        if first == second and not first.isdigit():
+            return f"{first} {second}"
+    return _phrase(words)
+
+
+def _phrase(words: Sequence[str]) -> str:
+    """The first phrase that comes again, as long as it is the same, where it has words in it that mean something."""
+    phrases = list(zip(words, words[1:], words[2:], strict=False))
+    if len(set(phrases)) == len(phrases):
+        return ""
+    places: dict[tuple[str, ...], int] = {}
+    for place, phrase in enumerate(phrases):
+        before = places.setdefault(phrase, place)
+        if before + _PHRASE > place:
+            continue
+        length = _PHRASE
+        while (
+            place + length < len(words) and before + length < place and words[before + length] == words[place + length]
+        ):
+            length += 1
+        said = words[place : place + length]
+        if sum(word not in _SMALL for word in said) >= 2:
+            return " ".join(said)
+    return ""
+
+
+_PROBLEMS: Mapping[str, Reason] = {
+    "not-utf8": Reason("not-utf8", "It is not UTF-8, so it cannot be shown or changed here."),
+    "unreadable": Reason("unreadable", "Its file cannot be read."),
+}
