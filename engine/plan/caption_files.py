@@ -50,7 +50,8 @@ def write_caption(project_path: Path, picture: Path, text: str, extension: str) 
     data = line_bytes(text)
     # The list first, so that a disk that cannot be written says so before anything has changed.
     with caption_log.opened(project_path) as log:
-        was = put(project_path, path, data, extension)
+        was = contents(path)
+        put(project_path, path, was, data, extension)
         _note(log, project_path, path, before, one_line(text), was, data)
     return path
 
@@ -65,7 +66,8 @@ def remove_caption(project_path: Path, picture: Path, extension: str) -> None:
         return
     before = read_for_editing(picture, extension)
     with caption_log.opened(project_path) as log:
-        was = put(project_path, path, None, extension)
+        was = contents(path)
+        put(project_path, path, was, None, extension)
         _note(log, project_path, path, before, "", was, None)
 
 
@@ -110,12 +112,13 @@ def digest_of(content: bytes | None) -> str:
     return "" if content is None else hashlib.sha256(content).hexdigest()[:16]
 
 
-def put(project_path: Path, path: Path, data: bytes | None, extension: str, *, lasting: bool = True) -> bytes | None:
-    """Make `data` the bytes of a caption file, or have no such file; what it was before, which is kept as a backup.
+def put(
+    project_path: Path, path: Path, was: bytes | None, data: bytes | None, extension: str, *, lasting: bool = True
+) -> None:
+    """Make `data` the bytes of a caption file, or have no such file; `was`, its contents, are kept as a backup.
 
     The lowest way to write a caption: nothing is noted for undo. Raises UserError.
     """
-    was = contents(path)
     if was is not None:
         keep(project_path, path, was, lasting=lasting)
     if data is None:
@@ -127,7 +130,6 @@ def put(project_path: Path, path: Path, data: bytes | None, extension: str, *, l
     else:
         with writing(path):
             atomic_write(path, data, lasting=lasting)
-    return was
 
 
 def packed(content: bytes | None) -> object:

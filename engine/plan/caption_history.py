@@ -251,7 +251,7 @@ class History:
             if there != one.after:
                 if there == one.before:
                     written.append(one)  # first: where writing stops half way, it is put back too
-                    put(self._project, path, one.after, self._extension, lasting=lasting)
+                    put(self._project, path, there, one.after, self._extension, lasting=lasting)
                 else:
                     conflicts.append(self._conflict(self._picture(one), path, there, one.after))
             if progress is not None:
