@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.plan.errors import UserError
+from engine.plan.errors import UserError, inert
 
 if TYPE_CHECKING:
     import regex as regex_library
@@ -19,6 +19,7 @@ SECONDS = 2.0
 """So long all captions together may be searched; a good pattern takes a hundredth of it for 10,000."""
 
 _LONGEST = 1_000
+_SHOWN = 80
 _MOST_TIMES = 10_000
 _TIMES = re.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
 
@@ -47,12 +48,14 @@ def replaced(find: str, by: str, regex: bool = False, ignore_case: bool = False)
         except TimeoutError:
             raise UserError(
                 "slow-pattern",
-                f'The pattern "{find}" takes too long: it tries the same letters in too many ways.',
+                f'The pattern "{inert(find, _SHOWN)}" takes too long: it tries the same letters in too many ways.',
                 "Repeat only once what repeats: a+ instead of (a+)+.",
             ) from None
         except (IndexError, ValueError, library.error) as error:
             raise UserError(
-                "bad-pattern", f'"{by}" cannot be put in: {error}.', r"\1 is what the first (…) found; \\ is a \."
+                "bad-pattern",
+                f'"{inert(by, _SHOWN)}" cannot be put in: {error}.',
+                r"\1 is what the first (…) found.",
             ) from None
         finally:
             spent += time.monotonic() - began
@@ -74,9 +77,10 @@ def _compiled(find: str, ignore_case: bool) -> regex_library.Pattern[str]:
     except (library.error, RecursionError, OverflowError, ValueError) as error:
         place = getattr(error, "pos", None)
         where = f" at character {place + 1}" if isinstance(place, int) else ""
-        what = getattr(error, "msg", "") or str(error)
+        deep = isinstance(error, RecursionError)
+        what = "its brackets are nested too deeply" if deep else getattr(error, "msg", "") or str(error)
         raise UserError(
             "bad-pattern",
-            f'"{find}" is no regular expression{where}: {what}.',
+            f'"{inert(find, _SHOWN)}" is no regular expression{where}: {what}.',
             r"A sign such as ( or ? is meant by \( and \?.",
         ) from None

@@ -26,7 +26,7 @@ from engine.plan.errors import UserError, inert
 from engine.plan.find_replace import replaced
 
 FOLDER = "img/10_ohwx man"
-NAMES = ("a.png", "b.png", "c.png")
+ROOT = Path(__file__).parents[2]
 
 
 def make(project: Path, contents: Sequence[bytes | None]) -> list[Path]:
@@ -329,7 +329,7 @@ def test_a_change_that_was_killed_is_finished_by_the_next_start(tmp_path: Path, 
     old = contents(pictures)
     if what == "undo":
         change(History(tmp_path, ".txt"), pictures, caption_edits.prefixed("ohwx"))
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), what, "2"], cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), what, "2"], cwd=ROOT, check=False)
     assert done.returncode == 9
     new = [b"ohwx a\n", b"ohwx b\n", b"ohwx c\n"]
     assert contents(pictures) == ([*old[:2], new[2]] if what == "undo" else [*new[:2], old[2]])
@@ -344,7 +344,7 @@ def test_a_change_that_was_killed_is_finished_by_the_next_start(tmp_path: Path, 
 
 def test_what_another_program_wrote_after_the_kill_stays(tmp_path: Path) -> None:
     pictures = make(tmp_path, [b"a", b"b", b"c"])
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "apply", "1"], cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "apply", "1"], cwd=ROOT, check=False)
     pictures[1].with_suffix(".txt").write_bytes(b"theirs")
     history = History(tmp_path, ".txt")
     assert history.recovered is not None
