@@ -21,11 +21,11 @@ def settings(**values: Any) -> Settings:
     return resolve({"caption_dropout_rate": 0.0}, values)
 
 
-def pictures(count: int, repeats: int = 2) -> list[Picture]:
+def pictures(count: int) -> list[Picture]:
     bucket = BucketRules.from_settings(settings()).select(1024, 1024).bucket
     return [
         Picture(
-            Path(f"{n}.png"), "train", "10_x", 1024, 1024, bucket, bucket if n % 3 else (64, 64), repeats, TAGS, None, False
+            Path(f"{n}.png"), "train", "10_x", 1024, 1024, bucket, bucket if n % 3 else (64, 64), 2, TAGS, None, False
         )
         for n in range(count)
     ]  # fmt: skip
