@@ -17,7 +17,14 @@ from pathlib import Path
 
 from engine.plan import caption_log
 from engine.plan.caption_log import OWN_FOLDER
-from engine.plan.captions import MAX_CAPTION_BYTES, caption_candidates, caption_file, read_caption
+from engine.plan.captions import (
+    MAX_CAPTION_BYTES,
+    NotUTF8Error,
+    caption_candidates,
+    caption_file,
+    first_line,
+    read_caption,
+)
 from engine.plan.errors import UserError
 from engine.plan.files import atomic_write, reading_errors
 from engine.plan.writing import writing
@@ -33,6 +40,18 @@ _BACKUP_NAME = re.compile(r"(?P<time>\d{19,})-(?P<digest>[0-9a-f]{16})\.bak")
 def read_for_editing(picture: Path, extension: str) -> str:
     """The caption of a picture as an editor shows it: its first line, "" where there is none. Raises NotUTF8Error."""
     return read_caption(picture, extension, "").text
+
+
+def read_seen(picture: Path, extension: str) -> tuple[str | None, str]:
+    """A caption as `read_for_editing`, but None where there is no file; and the digest of its bytes, by which
+    `caption_history` tells that another program has changed it since. Raises NotUTF8Error and UserError as `contents`.
+    """
+    path = caption_path(picture, extension)
+    content = contents(path)
+    try:
+        return (None if content is None else first_line(content)), digest_of(content)
+    except UnicodeDecodeError as error:
+        raise NotUTF8Error(path, error.start) from None
 
 
 def write_caption(project_path: Path, picture: Path, text: str, extension: str) -> Path:

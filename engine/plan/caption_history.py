@@ -100,7 +100,7 @@ class History:
         self._seen: tuple[int, int] | None = None
         self._read = 0
         self.recovered: Outcome | None = None
-        if caption_log.file_of(project_path).exists():
+        if os.path.exists(caption_log.file_of(project_path)):
             with contextlib.suppress(UserError):  # a project that can only be read has nothing to undo
                 self.refresh()
 

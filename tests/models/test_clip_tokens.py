@@ -19,9 +19,10 @@ TOKENIZER, COUNTER, WEIGHTED = clip_tokenizer(), Counter(), Counter(weighted=Tru
 LIMITS = (75, 150, 225)
 
 ODD = [
-    "ohwx", "Li4mG4ll4gher", "OHWX Man", "naïve café", "日本語", "한국어", "🙂", "👩‍👩‍👧", "🏳️‍🌈", "é", "e\u0301",
-    "ﬁ", "Ǆ", "İ", "ß", "&amp;", "&lt;b&gt;", "<|endoftext|>", "<|startoftext|>", "<|ENDOFTEXT|>", "'s", "'S", "it's", "1.2",
-    "2024", "½", "Ⅻ", "\x00", "\x1b[2J", "\x7f", "\u200b", "\u202e", "\ufeff", "\xa0", "\u3000", "\t", "\n", "\r\n", "\x85",
+    "ohwx", "Li4mG4ll4gher", "OHWX Man", "naïve café", "日本語", "한국어", "🙂", "👩‍👩‍👧", "🏳️‍🌈", "é",
+    "e\u0301", "ﬁ", "Ǆ", "İ", "ß", "&amp;", "&lt;b&gt;", "<|endoftext|>", "<|startoftext|>", "<|ENDOFTEXT|>",
+    "'s", "'S", "it's", "1.2", "2024",
+    "½", "Ⅻ", "\x00", "\x1b[2J", "\x7f", "\u200b", "\u202e", "\ufeff", "\xa0", "\u3000", "\t", "\n", "\r\n", "\x85",
     "!", "!!", "...", "(", ")", "[", "]", "\\", ":1.2)", "(word:1.2)", "((", "[[b]]", "\\(", "_", "-", "</w>",
     "a</w>", "\ud800", "\ufdd0", "\U0010ffff", "ٱلْعَرَبِيَّة", "ไทย", "हिन्दी", "<b>", "#", "@",
 ]  # fmt: skip

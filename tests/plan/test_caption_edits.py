@@ -162,7 +162,7 @@ def test_find_and_replace(find: str, by: str, regex: bool, ignore_case: bool, af
         ("\x1b[31m(", "at character"),
         ("((((((a{100}){100}){100}){100}){100}){100})", "count too far"),
         ("a{999999999999}", "count too far"),
-        ("(" * 1001, "too long"),
+        ("(" * 1001, "More than 1,000 letters"),
         ("(" * 999, "nested too deeply"),
     ],
 )
@@ -195,6 +195,14 @@ def test_a_pattern_that_runs_away_is_stopped(find: str, monkeypatch: pytest.Monk
         changes({Path(str(n)): "x" * 5_000 + "a" * 60 + "!" for n in range(1000)}, replaced(find, "", regex=True))
     assert caught.value.code == "slow-pattern"
     assert time.monotonic() - began < 10 * SECONDS
+
+
+@pytest.mark.parametrize("regex", [True, False])
+def test_captions_that_would_grow_out_of_all_bounds_are_refused(regex: bool) -> None:
+    known: dict[Path, str | None] = {Path(str(n)): "a" * 300 for n in range(10_000)}
+    with pytest.raises(UserError) as caught:
+        changes(known, replaced("a", "b" * 1000, regex=regex))
+    assert caught.value.code == "caption-too-long"
 
 
 def test_ten_thousand_captions_are_searched_within_the_time() -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,57 @@ def test_a_change_that_was_killed_is_finished_by_the_next_start(tmp_path: Path, 
     (history.redo if what == "undo" else history.undo)()
     assert contents(pictures) == (new if what == "undo" else old)
     assert History(tmp_path, ".txt").recovered is None
+
+
+def killed_at(moment: int, work: Callable[[], object]) -> bool:
+    """Do `work` in a process that dies right before its file operation with this number; whether it came so far."""
+    child = os.fork()
+    if child == 0:
+        operations = iter(range(moment))
+
+        def counted(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+            if next(operations, None) is None:
+                os._exit(9)
+            return call(*arguments, **options)
+
+        for name in ("write", "replace", "unlink", "fsync", "mkdir", "rename", "ftruncate"):
+            setattr(os, name, partial(counted, getattr(os, name)))
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("what", ["apply", "undo", pytest.param("redo", marks=pytest.mark.proof)])
+def test_whenever_it_is_killed_a_change_is_whole_or_has_not_begun(tmp_path: Path, what: str) -> None:
+    old: list[bytes | None] = [b"a\r\nmore", None, b"\xef\xbb\xbfc"]
+    new: list[bytes | None] = [b"ohwx a\n", b"ohwx\n", b"ohwx c\n"]
+    for moment in range(100):
+        project = tmp_path / str(moment)
+        pictures = make(project, old)
+        history = History(project, ".txt")
+        work: Callable[[], object] = partial(change, history, pictures, caption_edits.prefixed("ohwx"))
+        if what != "apply":
+            work()
+            work = history.undo
+        if what == "redo":
+            work()
+            work = history.redo
+        before, after = contents(pictures), old if what == "undo" else new
+        died = killed_at(moment, work)
+        history = History(project, ".txt")
+        assert contents(pictures) in (before, after)
+        assert died or contents(pictures) == after
+        while history.undo() is not None:
+            pass
+        assert contents(pictures) == old
+        if contents(pictures) != after and history.redo() is not None:
+            assert contents(pictures) == new
+        if not died:
+            assert moment > 10
+            return
+    raise AssertionError("it never came to an end")
 
 
 def test_what_another_program_wrote_after_the_kill_stays(tmp_path: Path) -> None:
