@@ -6,10 +6,11 @@ means that nothing stands there any more. It can be made on any project, also on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 
 from engine.plan.errors import UserError
+from engine.plan.job_options import TABLES, job_options, resolve_job
 from engine.plan.options import by_name
 from engine.plan.project import Project
 from engine.plan.settings import resolve
@@ -31,6 +32,8 @@ def facts(project: Project) -> Patch:
     """All that an edit may change, as the patch that would make it so."""
     found: Patch = {(name, ""): getattr(project, name) for name in _PLAIN}
     found |= {("settings", name): deepcopy(value) for name, value in project.settings.items()}
+    for table in TABLES:
+        found |= {(table, name): deepcopy(value) for name, value in getattr(project, table).items()}
     found |= {("repeats", folder): count for folder, count in project.repeats.items()}
     return found | {("left_out", path): True for path in project.left_out}
 
@@ -59,11 +62,12 @@ def make(patch: Mapping[Place, object], project: Project) -> None:
 
 def words(patch: Iterable[Place]) -> list[str]:
     """What it changes, as people call it."""
-    titles = [
-        by_name()[key].title if field == "settings" and key in by_name() else _WORDS.get(field, key)
-        for field, key in patch
-    ]
-    return list(dict.fromkeys(titles))
+    return list(dict.fromkeys(_title(field, key) for field, key in patch))
+
+
+def _title(field: str, key: str) -> str:
+    known = by_name() if field == "settings" else job_options(field) if field in TABLES else {}
+    return known[key].title if key in known else _WORDS.get(field, key)
 
 
 def to_json(patch: Mapping[Place, object]) -> list[list[object]]:
@@ -86,15 +90,17 @@ def _fits(field: object, key: str, value: object) -> bool:
     if field == "left_out":
         return value is None or value is True
     if field == "settings":
-        return value is None or _is_value(key, value)
+        return value is None or _is_value(lambda: resolve({key: value}))
+    if field in TABLES:
+        return value is None or _is_value(lambda: resolve_job(field, {key: value}))
     if field in _PLAIN:
         return isinstance(value, str) or (field == "preset" and value is None)
     return False
 
 
-def _is_value(name: str, value: object) -> bool:
+def _is_value(read: Callable[[], object]) -> bool:
     try:
-        resolve({name: value})
+        read()
     except UserError:
         return False
     return True

@@ -37,12 +37,16 @@ HAIR: dict[str, Colour] = {
     "blue": (44, 96, 226),
     "white": (240, 240, 244),
     "green": (60, 214, 70),
+    "pink": (250, 130, 190),
+    "purple": (138, 52, 200),
 }
 SKIN: dict[str, Colour] = {
     "light": (250, 212, 184),
     "tan": (214, 160, 116),
     "dark": (150, 100, 68),
     "purple": (142, 70, 206),
+    "blue": (70, 130, 220),
+    "green": (110, 180, 80),
 }
 FUR: dict[str, Colour] = {
     "black": (40, 38, 44),

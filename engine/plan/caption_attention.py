@@ -30,8 +30,8 @@ _PHRASE = 3
 _SMALL = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as at by for from front her his in is it its left of on one or other right side that the their there "
-        "this to top two up with",
+        "a an and are as at by for from front her his in is it its left of on one or other right side that the their "
+        "there this to top two up with",
     )
 )
 _DOUBLED = re.compile(r"\s\s|,\s?,|\s,|^,|,\s?$")

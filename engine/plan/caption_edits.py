@@ -50,7 +50,7 @@ def changes(captions: Mapping[Path, str | None], operation: Operation) -> list[C
 
 def prefixed(words: str) -> Operation:
     """`words` in front, such as the trigger and a comma; not where they stand in front already, capitals aside."""
-    bare = words.strip().rstrip(_EDGES)
+    bare = words.strip(_EDGES)
     comma = "," if words.strip().endswith(",") else ""
 
     def operation(text: str) -> str:
@@ -64,7 +64,7 @@ def prefixed(words: str) -> Operation:
 
 def suffixed(words: str) -> Operation:
     """`words` at the end; not where they stand at the end already, capitals aside."""
-    bare = words.strip().lstrip(_EDGES)
+    bare = words.strip(_EDGES)
     comma = "," if words.strip().startswith(",") else ""
 
     def operation(text: str) -> str:
@@ -111,7 +111,14 @@ def sorted_tags(keep_first: int = 0, separator: str = ",") -> Operation:
 
 def without_repeated_tags(separator: str = ",") -> Operation:
     """Each tag once, at its first place; capitals do not make another tag, since CLIP reads none."""
-    return _on_tags(lambda there: list({folded(tag): tag for tag in reversed(there)}.values())[::-1], separator)
+
+    def once(there: list[str]) -> list[str]:
+        kept: dict[str, str] = {}
+        for tag in there:
+            kept.setdefault(folded(tag), tag)
+        return list(kept.values())
+
+    return _on_tags(once, separator)
 
 
 def trimmed(separator: str = ",") -> Operation:

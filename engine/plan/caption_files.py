@@ -17,7 +17,14 @@ from pathlib import Path
 
 from engine.plan import caption_log
 from engine.plan.caption_log import OWN_FOLDER
-from engine.plan.captions import MAX_CAPTION_BYTES, caption_candidates, caption_file, read_caption
+from engine.plan.captions import (
+    MAX_CAPTION_BYTES,
+    NotUTF8Error,
+    caption_candidates,
+    caption_file,
+    first_line,
+    read_caption,
+)
 from engine.plan.errors import UserError
 from engine.plan.files import atomic_write, reading_errors
 from engine.plan.writing import writing
@@ -35,6 +42,18 @@ def read_for_editing(picture: Path, extension: str) -> str:
     return read_caption(picture, extension, "").text
 
 
+def read_seen(picture: Path, extension: str) -> tuple[str | None, str]:
+    """A caption as `read_for_editing`, but None where there is no file; and the digest of its bytes, by which
+    `caption_history` tells that another program has changed it since. Raises NotUTF8Error and UserError as `contents`.
+    """
+    path = caption_path(picture, extension)
+    content = contents(path)
+    try:
+        return (None if content is None else first_line(content)), digest_of(content)
+    except UnicodeDecodeError as error:
+        raise NotUTF8Error(path, error.start) from None
+
+
 def write_caption(project_path: Path, picture: Path, text: str, extension: str) -> Path:
     """Make `text` the caption of `picture`, as one line; line ends in it become spaces. Returns the caption's file.
 
@@ -50,7 +69,8 @@ def write_caption(project_path: Path, picture: Path, text: str, extension: str) 
     data = line_bytes(text)
     # The list first, so that a disk that cannot be written says so before anything has changed.
     with caption_log.opened(project_path) as log:
-        was = put(project_path, path, data, extension)
+        was = contents(path)
+        put(project_path, path, was, data, extension)
         _note(log, project_path, path, before, one_line(text), was, data)
     return path
 
@@ -65,7 +85,8 @@ def remove_caption(project_path: Path, picture: Path, extension: str) -> None:
         return
     before = read_for_editing(picture, extension)
     with caption_log.opened(project_path) as log:
-        was = put(project_path, path, None, extension)
+        was = contents(path)
+        put(project_path, path, was, None, extension)
         _note(log, project_path, path, before, "", was, None)
 
 
@@ -110,12 +131,13 @@ def digest_of(content: bytes | None) -> str:
     return "" if content is None else hashlib.sha256(content).hexdigest()[:16]
 
 
-def put(project_path: Path, path: Path, data: bytes | None, extension: str, *, lasting: bool = True) -> bytes | None:
-    """Make `data` the bytes of a caption file, or have no such file; what it was before, which is kept as a backup.
+def put(
+    project_path: Path, path: Path, was: bytes | None, data: bytes | None, extension: str, *, lasting: bool = True
+) -> None:
+    """Make `data` the bytes of a caption file, or have no such file; `was`, its contents, are kept as a backup.
 
     The lowest way to write a caption: nothing is noted for undo. Raises UserError.
     """
-    was = contents(path)
     if was is not None:
         keep(project_path, path, was, lasting=lasting)
     if data is None:
@@ -127,7 +149,6 @@ def put(project_path: Path, path: Path, data: bytes | None, extension: str, *, l
     else:
         with writing(path):
             atomic_write(path, data, lasting=lasting)
-    return was
 
 
 def packed(content: bytes | None) -> object:

@@ -100,7 +100,7 @@ class History:
         self._seen: tuple[int, int] | None = None
         self._read = 0
         self.recovered: Outcome | None = None
-        if caption_log.file_of(project_path).exists():
+        if os.path.exists(caption_log.file_of(project_path)):
             with contextlib.suppress(UserError):  # a project that can only be read has nothing to undo
                 self.refresh()
 
@@ -251,7 +251,7 @@ class History:
             if there != one.after:
                 if there == one.before:
                     written.append(one)  # first: where writing stops half way, it is put back too
-                    put(self._project, path, one.after, self._extension, lasting=lasting)
+                    put(self._project, path, there, one.after, self._extension, lasting=lasting)
                 else:
                     conflicts.append(self._conflict(self._picture(one), path, there, one.after))
             if progress is not None:

@@ -92,22 +92,22 @@ class Log:
 
 
 @contextlib.contextmanager
-def opened(project_path: Path, seconds: float = WAITED_SECONDS) -> Iterator[Log]:
+def opened(project_path: Path) -> Iterator[Log]:
     """The list for one program alone, made where there is none.
 
-    Raises UserError: `captions-busy` when another program had it for `seconds`, `is-a-link`, `disk-full`,
+    Raises UserError: `captions-busy` when another program had it for WAITED_SECONDS, `is-a-link`, `disk-full`,
     `not-writable`.
     """
     file = file_of(project_path)
-    handle = _alone(file, seconds)
+    handle = _alone(file)
     try:
         yield Log(file, handle)
     finally:
         os.close(handle)
 
 
-def _alone(file: Path, seconds: float) -> int:
-    until = time.monotonic() + seconds
+def _alone(file: Path) -> int:
+    until = time.monotonic() + WAITED_SECONDS
     while True:
         with writing(file):
             file.parent.mkdir(exist_ok=True)

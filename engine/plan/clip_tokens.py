@@ -57,7 +57,7 @@ class Counter:
 
     def cut(self, text: str, limit: int) -> int | None:
         """Where the first character stands of which no token is among the first `limit`; None where all are read."""
-        if len(text) <= limit or self.count(text) <= limit:
+        if self.count(text) <= limit:
             return None
         before, read = 0, 0
         for part in self._parts(text):

@@ -32,6 +32,7 @@ class Project:
 
     settings: only what is set explicitly in project.toml. repeats: by folder name, only where project.toml differs
     from the name. left_out: pictures that are not trained, as paths relative to the project with forward slashes.
+    captioning, regularising: what is set of the options of those jobs (`engine.plan.job_options`).
     notes: what `open` has to say, such as that another folder was given.
     """
 
@@ -43,6 +44,8 @@ class Project:
     preset: str | None = None
     repeats: dict[str, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    captioning: dict[str, object] = field(default_factory=dict)
+    regularising: dict[str, object] = field(default_factory=dict)
     has_file: bool = False
     notes: list[Finding] = field(default_factory=list)
 
@@ -66,6 +69,8 @@ class Project:
             preset=contents.preset,
             repeats=contents.repeats,
             left_out=contents.left_out,
+            captioning=contents.captioning,
+            regularising=contents.regularising,
             has_file=file.is_file(),
             notes=notes,
         )
@@ -117,6 +122,8 @@ class Project:
                 settings=self.settings,
                 repeats=self.repeats,
                 left_out=self.left_out,
+                captioning=self.captioning,
+                regularising=self.regularising,
             ),
         )
         self.has_file = True

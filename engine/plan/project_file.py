@@ -14,14 +14,16 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 from tomlkit.toml_document import TOMLDocument
 
+from engine.plan import job_options
 from engine.plan.errors import UserError
 from engine.plan.files import atomic_write, reading_errors
+from engine.plan.nearest import nearest
 from engine.plan.option_values import is_plain_name
-from engine.plan.settings import check_names, nearest
+from engine.plan.settings import check_names
 
 FILE_NAME = "project.toml"
 
-_TABLES = ("project", "settings", "folders", "pictures")
+_TABLES = ("project", "settings", "folders", "pictures", *job_options.TABLES)
 _PROJECT_KEYS = ("name", "trigger", "class", "preset")
 _FOLDER_KEYS = ("num_repeats",)
 _PICTURES_KEYS = ("left_out",)
@@ -38,6 +40,8 @@ class ProjectFile:
     settings: dict[str, object] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    captioning: dict[str, object] = field(default_factory=dict)
+    regularising: dict[str, object] = field(default_factory=dict)
 
 
 def read(path: Path) -> ProjectFile:
@@ -52,6 +56,9 @@ def read(path: Path) -> ProjectFile:
     _known(project, _PROJECT_KEYS, path, "key in [project]")
     settings = _table(tables, "settings", path)
     check_names(settings, str(path))
+    jobs = {name: _table(tables, name, path) for name in job_options.TABLES}
+    for table, values in jobs.items():
+        job_options.check_job_names(table, values, str(path))
     pictures = _table(tables, "pictures", path)
     _known(pictures, _PICTURES_KEYS, path, "key in [pictures]")
     name = _text(project, "name", path)
@@ -64,6 +71,7 @@ def read(path: Path) -> ProjectFile:
         settings=settings,
         repeats=_repeats(_table(tables, "folders", path), path),
         left_out=_left_out(pictures, path),
+        **jobs,
     )
 
 
@@ -85,6 +93,8 @@ def write(path: Path, contents: ProjectFile) -> None:
     _update(document, "settings", contents.settings)
     _update_folders(document, contents.repeats)
     _update(document, "pictures", {"left_out": contents.left_out} if contents.left_out else {})
+    _update(document, "captioning", contents.captioning)
+    _update(document, "regularising", contents.regularising)
     text = tomlkit.dumps(document)
     if any("\ud800" <= letter <= "\udfff" for letter in text):  # bytes of a file name that are not UTF-8
         raise UserError(

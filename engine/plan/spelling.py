@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 FREQUENT = 3
 """A word that stands in so many captions is meant, as the trigger is."""
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+# Letters of English, with no other letter, digit or underscore at their ends: names in other scripts are not judged.
+_WORD = re.compile(r"(?<!\w)[A-Za-z]+(?:['’][A-Za-z]+)*(?!\w)")
 _SHORTEST, _LONGEST = 3, 40
 _REMEMBERED = 4096
 _DISTANCE = 1  # letters that differ: two take seconds a word
@@ -36,17 +37,8 @@ def available() -> Finding | None:
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
-    """Where the words of a text begin and end that can be checked; numbers and words with digits are none."""
-    return [
-        found.span()
-        for found in _WORD.finditer(text)
-        if _SHORTEST <= found.end() - found.start() <= _LONGEST and not _in_a_code(text, found)
-    ]
-
-
-def _in_a_code(text: str, found: re.Match[str]) -> bool:
-    around = text[max(found.start() - 1, 0) : found.start()] + text[found.end() : found.end() + 1]
-    return any(c.isdigit() or c == "_" for c in around)
+    """Where the words of a text begin and end that can be checked; those with digits, and other scripts, cannot."""
+    return [found.span() for found in _WORD.finditer(text) if _SHORTEST <= len(found[0]) <= _LONGEST]
 
 
 class Speller:

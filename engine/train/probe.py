@@ -24,6 +24,7 @@ def probe(model: SDXL, with_words: bool, autocast: Callable[[], AbstractContextM
     context = torch.randn(1, 77, unet.config["cross_attention_dim"], generator=generator)
     pooled = torch.randn(1, unet.config["projection_class_embeddings_input_dim"] - 6 * time_width, generator=generator)
     modules = (unet, model.text_encoder, model.text_encoder_2)
+    device, dtype = unet.device, unet.dtype  # diffusers looks through all modules for each of them
 
     @torch.no_grad()
     def forward() -> Tensor:
@@ -33,14 +34,14 @@ def probe(model: SDXL, with_words: bool, autocast: Callable[[], AbstractContextM
         try:
             with autocast():
                 words = model.encode_text([_WORDS]) if with_words else (context, pooled)
-                hidden, summary = (part.to(unet.device, unet.dtype) for part in words)
+                hidden, summary = (part.to(device, dtype) for part in words)
                 predicted: Tensor = unet(
-                    latent.to(unet.device, unet.dtype),
-                    torch.tensor([500], device=unet.device),
+                    latent.to(device, dtype),
+                    torch.tensor([500], device=device),
                     encoder_hidden_states=hidden,
                     added_cond_kwargs={
                         "text_embeds": summary,
-                        "time_ids": torch.full((1, 6), 8.0 * SIDE, device=unet.device),
+                        "time_ids": torch.full((1, 6), 8.0 * SIDE, device=device),
                     },
                     return_dict=False,
                 )[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -40,7 +42,7 @@ def drive(start: Callable[[], Screen[None]], act: Act, size: str = "wide", look:
     """Run the app with `act` at the keys; it is closed afterwards."""
 
     async def run() -> LoraTui:
-        app = LoraTui(start, look or Look(paints_per_second=20))
+        app = LoraTui(start, look or Look(paints_per_second=50))
         async with app.run_test(size=SIZES[size]) as pilot:
             await settle(pilot)
             await act(pilot)
@@ -57,8 +59,27 @@ async def settle(pilot: Pilot[None]) -> None:
         if all(screen.seen is not None and not screen.seen.more for screen in screens):
             break
         await asyncio.sleep(0.01)
+    tick = 1.2 / pilot.app.look.paints_per_second  # type: ignore[attr-defined]
     for _ in range(2):
-        await asyncio.sleep(0.06)  # a tick, and a picture that is read in its thread
+        await asyncio.sleep(tick)
+        await answers(pilot)
+
+
+async def answers(pilot: Pilot[None]) -> None:
+    """Until what goes on in threads has come back, where it comes soon, and has been painted."""
+    for _ in range(20):
+        if all(thread.name != "aside" for thread in threading.enumerate()):
+            break
+        await asyncio.sleep(0.01)
+    await pilot.pause()
+
+
+async def until(pilot: Pilot[None], so: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for what comes by the clock: most screens look again once a second."""
+    end = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < end, text(pilot)
+        await asyncio.sleep(0.02)
         await pilot.pause()
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from engine.runs.folder import RunFolder
+from tests import idle
 from tests.screens.app_test import recorded
+
+idle.install()
 
 
 @pytest.fixture(autouse=True, scope="session")

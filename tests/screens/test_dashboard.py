@@ -77,7 +77,7 @@ def test_tab_walks_through_the_panels(endings):
 @pytest.mark.parametrize("letters", ["utf8", "ascii"])
 def test_screen_looks_as_it_did(endings, ending, size, letters):
     """`UPDATE_SNAPSHOTS=1 pytest tests/screens` writes them anew; look at the difference before you keep it."""
-    look = Look(ascii_only=letters == "ascii", images=False, paints_per_second=20)
+    look = Look(ascii_only=letters == "ascii", images=False, paints_per_second=50)
     screen = shown(endings[ending], ending, size, look=look)
     screen = screen.replace(str(endings[ending].path.parents[2]), "…") + "\n"
     path = SNAPSHOTS / f"{ending}-{size}-{letters}.txt"
@@ -89,7 +89,7 @@ def test_screen_looks_as_it_did(endings, ending, size, letters):
 
 @pytest.mark.parametrize("size", ["small", "wide"])
 def test_ascii_mode_writes_nothing_but_ascii(endings, size):
-    look = Look(ascii_only=True, paints_per_second=20)
+    look = Look(ascii_only=True, paints_per_second=50)
     keys = ["0", "2", "3", "4", "5", "1", "question_mark", "escape", "g", "escape", "l", "escape", "p", "escape", "s"]
     for key, screen in zip(keys, texts(endings["running"], "running", size, keys, look), strict=True):
         assert [line for line in screen.splitlines() if not line.isascii()] == [], key

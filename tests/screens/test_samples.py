@@ -152,7 +152,7 @@ def test_picture_is_read_once_for_a_size_and_again_when_the_file_has_changed(tmp
 
 def test_without_images_the_path_is_shown(endings):
     run = endings["finished"]
-    (screen,) = texts(run, "finished", "small", "2", look=Look(images=False, paints_per_second=20))
+    (screen,) = texts(run, "finished", "small", "2", look=Look(images=False, paints_per_second=50))
     assert "▀" not in screen
     assert f"{run.path}/samples/step00003000_00_42.png" in "".join(screen.split())  # over two lines
 

@@ -41,7 +41,7 @@ def test_large_pictures_are_handed_over_small_and_once(endings):
         assert len(StandIn.given) == 2
         assert "12 of 13" in text(pilot)
 
-    drive(lambda: dashboard(endings["finished"]), act, look=Look(sharp=StandIn, paints_per_second=20))
+    drive(lambda: dashboard(endings["finished"]), act, look=Look(sharp=StandIn, paints_per_second=50))
 
 
 def test_what_cannot_be_read_is_a_sentence(tmp_path):

@@ -136,9 +136,21 @@ MOMENTS = {
     "after a LoRA is shown in model/": At(saving_module.output, "publish", 1, after=True),
     "writing the finished LoRA": At(saving_module.weights, "write", 4, after=True),
 }
+QUICK = (
+    "inside an epoch",
+    "a checkpoint before its rename",
+    "between a checkpoint's rename and its event",
+    "thinning checkpoints",
+    "between a sample's file and its event",
+    "before a LoRA is shown in model/",
+    "writing the finished LoRA",
+)
+"""Half of them; of the others some come in `test_killed_again_and_again`, and all in `make proof`."""
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [pytest.param(name, marks=() if name in QUICK else pytest.mark.proof) for name in MOMENTS]
+)
 def test_killed_and_resumed_is_equal_to_the_bit(
     own_cache: Callable[[], Trainer], undisturbed: Trained, moment: str
 ) -> None:
@@ -209,7 +221,10 @@ def test_option_checkpoint_every_n_steps_and_keep_last_n_checkpoints(train: Trai
         assert event["epoch"] == checkpoint.epoch
 
 
-@pytest.mark.parametrize("optimizer", ["Prodigy", "AdamW", "Adafactor", "Lion", "AdamW8bit"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["Prodigy", *(pytest.param(n, marks=pytest.mark.proof) for n in ("AdamW", "Lion")), "Adafactor", "AdamW8bit"],
+)
 def test_a_checkpoint_is_as_large_as_was_said(train: Trainer, undisturbed: Trained, optimizer: str) -> None:
     values = WHOLE | {"max_train_epochs": 1, "network_dim": 32}
     if optimizer == "AdamW8bit":
@@ -297,8 +312,24 @@ def test_a_changed_caption_is_told_and_trained(train: Trainer) -> None:
     assert "2.png" in ended.warnings["captions-changed"]
 
 
-@pytest.mark.parametrize("file", ["state.json", "lora.safetensors", "optimizer.safetensors"])
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"v": 1, "step": "x"}', None])
+DAMAGES = (b"", b"{", b'{"v": 1, "step": "x"}', None)
+FILES = ("state.json", "lora.safetensors", "optimizer.safetensors")
+QUICK_DAMAGES = {
+    ("state.json", DAMAGES[1]),
+    ("state.json", DAMAGES[2]),
+    ("lora.safetensors", None),
+    ("optimizer.safetensors", b""),
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        pytest.param(file, damage, marks=() if (file, damage) in QUICK_DAMAGES else pytest.mark.proof)
+        for file in FILES
+        for damage in DAMAGES
+    ],
+)
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_taken(
     train: Trainer, half_way: tuple[RunFolder, Path], tmp_path: Path, file: str, damage: bytes | None
 ) -> None:

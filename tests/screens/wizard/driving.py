@@ -12,7 +12,7 @@ from lora_tui.app import LoraTui
 from lora_tui.look import Look
 from lora_tui.screens.home import Home
 from lora_tui.widgets.status import Status
-from tests.screens.app_test import SIZES
+from tests.screens.app_test import SIZES, answers
 
 Act = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -38,8 +38,7 @@ async def settle(pilot: Pilot[None]) -> None:
         if pages is None or (pages.wizard.survey is not None and not pages.wizard.looking):
             break
         await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
-    await pilot.pause()
+    await answers(pilot)
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

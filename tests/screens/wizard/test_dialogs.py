@@ -52,10 +52,10 @@ def frame_of(rows: list[str]) -> str:
 @pytest.mark.parametrize("name", ["choices", "a line", "a folder"])
 @pytest.mark.parametrize("size", ["wide", "narrow"])
 def test_without_colours_a_dialog_has_a_frame(running: RunFolder, folder: Path, name: str, size: str) -> None:
-    coloured, room = dialog_of(running, folder, name, Look(images=False, paints_per_second=20), size)
+    coloured, room = dialog_of(running, folder, name, Look(images=False, paints_per_second=50), size)
     assert not frame_of(coloured).strip()
     for ascii_only, frame in {False: "┌─┐││└┘", True: "+-+||++"}.items():
-        look = Look(theme="none", images=False, ascii_only=ascii_only, paints_per_second=20)
+        look = Look(theme="none", images=False, ascii_only=ascii_only, paints_per_second=50)
         shown, left = dialog_of(running, folder, name, look, size)
         assert frame_of(shown) == frame
         assert left == room  # the frame takes nothing away from the words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import sys
 from collections import Counter
@@ -23,7 +22,7 @@ from lora_tui.survey import Surveyor
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.picture import Picture
 from lora_tui.wizard import Wizard
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 from tests.screens.wizard.driving import drive, press, said
 
 
@@ -81,8 +80,7 @@ def test_how_far_a_check_is_changes_one_line_and_asks_for_nothing_else(
         wizard = pilot.app.pages.wizard  # type: ignore[attr-defined]
         monkeypatch.setattr(WizardPage, "show_all", lambda page: pytest.fail("the whole page was worked out anew"))
         wizard._told(200, 10_000)
-        await asyncio.sleep(0.05)
-        assert said(pilot)[1] == "Looking at the pictures: 200 of 10,000…"
+        await until(pilot, lambda: said(pilot)[1] == "Looking at the pictures: 200 of 10,000…")
         monkeypatch.undo()
 
     drive(folder, act)
@@ -183,8 +181,8 @@ def test_pictures_of_the_same_name_have_their_own_captions(folder: Path) -> None
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "4", "enter", *"zzz")
-        await asyncio.sleep(1.0)  # it is saved while it is typed
-        assert text(pilot).count("zzz") == 2  # in its row and in the editor
+        # It is saved while it is typed: it stands in its row and in the editor.
+        await until(pilot, lambda: text(pilot).count("zzz") == 2)
 
     drive(folder, act, "huge")
 

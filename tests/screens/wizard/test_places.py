@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 from tests.screens.wizard.driving import drive, press, settle
 
 
@@ -34,9 +33,7 @@ def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path)
         ]
         for key in keys:
             pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
-        await asyncio.sleep(1.0)
-        await settle(pilot)
-        assert "8 of 9" in text(pilot)
+        await until(pilot, lambda: "8 of 9" in text(pilot))
 
     drive(folder, act)
     settings = Project.open(folder).settings
@@ -92,10 +89,8 @@ def test_projects_of_one_name_are_told_apart(folder: Path, tmp_path: Path) -> No
         recent.remember(tmp_path / place / "zibo")
 
     async def act(pilot: Pilot[None]) -> None:
-        await asyncio.sleep(0.3)
-        await settle(pilot)
-        assert "/first, not trained yet" in text(pilot)
-        assert "/second, not trained yet" in text(pilot)
+        for place in ("first", "second"):
+            await until(pilot, lambda: f"/{place}, not trained yet" in text(pilot))  # noqa: B023
 
     drive(None, act, "small")
 
@@ -158,7 +153,7 @@ def test_the_list_of_projects_leads_back_into_the_open_one(folder: Path) -> None
     async def act(pilot: Pilot[None]) -> None:
         pages = pilot.app.pages  # type: ignore[attr-defined]
         await press(pilot, "6", "down", "down", "right", "escape")
-        await asyncio.sleep(0.3)
+        await until(pilot, lambda: "not trained yet" in text(pilot))
         await press(pilot, "enter")
         assert pilot.app.pages is pages  # type: ignore[attr-defined]
         assert "6 of 9" in text(pilot)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from engine.plan.project import Project
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import STEPS
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
 
@@ -107,6 +108,11 @@ def test_esc_leaves_a_value_as_it_was(folder: Path) -> None:
     assert Project.open(folder).settings["train_batch_size"] == 2
 
 
+def found(pilot: Pilot[None]) -> list[object]:
+    """What the palette offers."""
+    return list(pilot.app.screen.query(OptionList).first().options)
+
+
 @pytest.mark.parametrize(
     ("query", "option"),
     [("memory", "gradient_checkpointing"), ("overfitting", "max_train_epochs"), ("rank", "network_dim")],
@@ -114,9 +120,7 @@ def test_esc_leaves_a_value_as_it_was(folder: Path) -> None:
 def test_an_option_is_found_by_what_it_does(folder: Path, query: str, option: str) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1", "slash", *query)
-        await asyncio.sleep(0.6)
-        await pilot.pause()
-        assert option in text(pilot) or option in str(pilot.app.screen.query("OptionList").first().options)  # type: ignore[attr-defined]
+        await until(pilot, lambda: option in text(pilot) or option in str(found(pilot)))
         await press(pilot, "escape")
 
     drive(folder, act, "huge")
@@ -291,11 +295,9 @@ def test_the_last_change_is_taken_back(folder: Path) -> None:
 def test_steps_and_commands_are_found_by_name(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1", "colon", *"review")
-        await asyncio.sleep(0.6)
+        await until(pilot, lambda: "Review" in str(found(pilot)))
         await press(pilot, "down", "enter")
-        await asyncio.sleep(0.2)
-        await settle(pilot)
-        assert "7 of 9" in text(pilot)
+        await until(pilot, lambda: "7 of 9" in text(pilot))
 
     drive(folder, act)
 

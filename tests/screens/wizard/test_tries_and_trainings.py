@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,19 +20,9 @@ from lora_tui.screens.dashboard import Dashboard
 from lora_tui.screens.training import TrainingPage
 from lora_tui.tried import last_try
 from lora_tui.widgets.form import Form
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 from tests.screens.wizard.driving import drive, press, said, settle
 from tests.screens.wizard.test_tries import LONG, run_of
-
-
-async def until(pilot: Pilot[None], so: Callable[[], bool]) -> None:
-    """The screens look again once a second."""
-    for _ in range(60):
-        if so():
-            return
-        await asyncio.sleep(0.1)
-        await pilot.pause()
-    raise AssertionError(text(pilot))
 
 
 def end(run: RunFolder, status: str, message: str) -> None:

@@ -13,10 +13,10 @@ from lora_tui.draft import Draft
 from lora_tui.screens.training import TrainingPage
 from lora_tui.tried import last_try
 from lora_tui.widgets.form import Form
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 from tests.screens.wizard.driving import drive, press, said, settle
 from tests.screens.wizard.test_tries import LONG, run_of
-from tests.screens.wizard.test_tries_and_trainings import end, until
+from tests.screens.wizard.test_tries_and_trainings import end
 
 
 def hints(pilot: Pilot[None]) -> str:

@@ -11,6 +11,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
+from lora_tui.widgets import form
 from lora_tui.widgets.form import Form, RowInput, RowPath
 from tests.screens.app_test import text
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
@@ -67,10 +68,12 @@ def test_a_row_that_is_half_typed_is_open_again_after_a_lost_connection(
         drive(folder, act)
 
 
-def test_a_row_that_was_only_opened_stays_closed(folder: Path) -> None:
+def test_a_row_that_was_only_opened_stays_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "KEEP_SECONDS", 0.02)
+
     async def open_it(pilot: Pilot[None]) -> None:
         await press(pilot, "6", "down", "down", "enter")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.2)
 
     async def come_back(pilot: Pilot[None]) -> None:
         assert pilot.app.focused is None
