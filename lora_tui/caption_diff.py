@@ -12,7 +12,8 @@ from engine.plan.errors import inert
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, Part, line
 
 Kind = Literal["same", "gone", "new"]
-AROUND = 18  # letters before and after a change that are shown
+AROUND = 18  # letters before and after a change that are shown, where there is room
+LEAST_AROUND = 3
 MOST_WORDS = 400  # in longer texts only the first and the last difference are looked for
 _PIECES = re.compile(r"\s+|,|[^\s,]+")
 
@@ -54,9 +55,11 @@ def in_one_line(before: str, after: str, cells: int) -> Text:
     """`…in a [-red-]{+blue+} coat…`, at most about `cells` long; the brackets say it without colours too."""
     shown: list[Part] = []
     pieces = parts(before, after)
+    changed = [len(text) + 4 for kind, text in pieces if kind != "same"]
+    around = max(LEAST_AROUND, min(AROUND, (cells - sum(changed[:2])) // 2 - 1))
     for number, (kind, text) in enumerate(pieces):
         if kind == "same":
-            text = _shortened(text, first=number == 0, last=number == len(pieces) - 1)
+            text = _shortened(text, around, first=number == 0, last=number == len(pieces) - 1)
             shown.append((inert(text), DIM))
         elif kind == "gone":
             shown.append((f"[-{inert(text[:cells])}-]", BAD))
@@ -65,15 +68,15 @@ def in_one_line(before: str, after: str, cells: int) -> Text:
     return line(*shown)
 
 
-def _shortened(text: str, first: bool, last: bool) -> str:
+def _shortened(text: str, around: int, first: bool, last: bool) -> str:
     """Text that stays, reduced to what stands next to a change."""
     if first and last:
         return text
     if first:
-        return text if len(text) <= AROUND else f"…{text[-AROUND:]}"
+        return text if len(text) <= around else f"…{text[-around:]}"
     if last:
-        return text if len(text) <= AROUND else f"{text[:AROUND]}…"
-    return text if len(text) <= 2 * AROUND else f"{text[:AROUND]}…{text[-AROUND:]}"
+        return text if len(text) <= around else f"{text[:around]}…"
+    return text if len(text) <= 2 * around else f"{text[:around]}…{text[-around:]}"
 
 
 def side_by_side(before: str, after: str, cells: int) -> tuple[Text, Text]:

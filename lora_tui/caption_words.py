@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-LABELS = "asdfghjklqwertyuiopzxcvbnmASDFGHJKLQWERTYUIOPZXCVBNM1234567890"
-"""Which letters words are picked by: those under resting fingers first."""
+LABELS = "asdfghjklqwertyuiop"
+"""Which letters words are picked by: those under resting fingers first. More at once would be over 2 KiB to send."""
 
 Span = tuple[int, int]
 _WORD = re.compile(r"[^\W_]+(?:['’_-][^\W_]+)*")
@@ -18,9 +18,13 @@ def words_of(text: str, begin: int = 0, end: int | None = None) -> list[Span]:
     return [found_word.span() for found_word in found]
 
 
-def labelled(spans: Iterable[Span]) -> dict[str, Span]:
-    """Words by the letter that picks them, from the last one back: what is read last is corrected first."""
-    return dict(zip(LABELS, list(spans)[::-1], strict=False))
+def labelled(spans: Sequence[Span], group: int = 0) -> dict[str, Span]:
+    """Words by the letter that picks them, from the last one back: what is read last is corrected first.
+
+    Of more words than letters, each `group` of 19 in its turn; empty behind the last.
+    """
+    begin = group * len(LABELS)
+    return dict(zip(LABELS, spans[::-1][begin : begin + len(LABELS)], strict=False))
 
 
 def without(text: str, span: Span) -> tuple[str, int]:

@@ -16,7 +16,8 @@ from lora_tui.folder_contents import fitted
 from lora_tui.widgets.paint import DIM, GOOD, line
 from lora_tui.widgets.pane import PANE_KEYS, Pane
 
-NAME_CELLS = 14
+NAME_CELLS, NARROW_NAME_CELLS = 14, 8
+ROOMY_CELLS = 60  # across: from here on names have more room
 
 
 class _Lazy(Sequence[Change]):
@@ -73,9 +74,9 @@ class ChangesPane(Pane):
     def _line(self, index: int) -> Text:
         change = self.changes[index]
         out = change.picture in self.without
-        name = (f"{fitted(change.picture.name, NAME_CELLS)} ", DIM)
-        row = line(("  " if out else "✓ ", GOOD), name)
-        room = max(20, self.size.width - NAME_CELLS)
+        cells = NAME_CELLS if self.size.width >= ROOMY_CELLS else NARROW_NAME_CELLS
+        row = line(("  " if out else "✓ ", GOOD), (f"{fitted(change.picture.name, cells)} ", DIM))
+        room = max(20, self.size.width - row.cell_len - 3)
         row.append_text(in_one_line(change.before or "", change.after, room))
         if out:
             row.stylize(Style(dim=True, strike=True), 2)

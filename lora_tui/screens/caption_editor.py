@@ -243,7 +243,7 @@ class CaptionEditor(CaptionList):
             self.close()
 
     def on_caption_input_suggested(self, event: CaptionInput.Suggested) -> None:
-        suggestion = self.suggestion()
+        suggestion = self.suggestion() if not self.editor.picking else None
         if suggestion is None:
             self.editor.action_pick()
         else:

@@ -41,6 +41,7 @@ from lora_tui.widgets.paint import ACCENT, DIM, GOOD, PLAIN, STRONG, WARN, Part,
 from lora_tui.widgets.picture import Picture
 
 COUNTED_AT_ONCE, REST_SECONDS = 20, 0.002  # captions whose tokens are counted between two rests
+LOOK_SECONDS = 1.0  # between two looks at the files in sight
 ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there are have room for fewer
 
 
@@ -81,6 +82,11 @@ class CaptionList(Asking):
         return self.query_one("#list", Listing)
 
     # ------------------------------------------------------------------------------------------------------- showing
+    @property
+    def has_preview(self) -> bool:
+        """Where no pictures are drawn the list has their room; the path stands below it."""
+        return super().has_preview and bool(getattr(self.app, "images", True))
+
     def update(self) -> None:
         survey = self.wizard.survey
         if survey is not self._survey and survey is not None and survey.dataset is not None:
@@ -237,8 +243,14 @@ class CaptionList(Asking):
         self.say("ok", "Every picture has a caption with the trigger word, and nothing is odd about any.")
 
     # ------------------------------------------------------------------------------------ what other programs write
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(LOOK_SECONDS, self.look_at_files)
+
     def look_at_files(self) -> None:
         """Have everything read again where a caption in sight was written by another program."""
+        if not self.is_current:
+            return
         top = max(0, self.listing.here - self.listing.page)
         seen: dict[Path, Stamp | None] = {}
         changed = []

@@ -20,6 +20,7 @@ from lora_tui.screens.caption_operations import Operation, OperationsPane
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.pane import Pane
+from lora_tui.widgets.picture import Picture
 
 Work = Callable[[Callable[[int, int], None]], Outcome | None]
 AT_ONCE = 500  # captions that are changed within a key's time; more are worked out in a thread
@@ -119,7 +120,7 @@ class ManyCaptions(CaptionEditor):
         scope = self.desk.scope
 
         def live(text: str) -> None:
-            if text.strip():
+            if text.strip() and len(scope.entries) <= AT_ONCE:
                 count = len(caption_edits.changes(self.desk.of(scope.entries), make(text)))
                 self._news = ("ok", f"Changes {plural(count, 'caption')} of {scope.told}. Enter shows them.")
             else:
@@ -275,6 +276,8 @@ class ManyCaptions(CaptionEditor):
 
     def _show_change(self, pane: ChangesPane) -> None:
         self.query_one("#compare", Lines).show(list(pane.both(self.room - 12)))
+        if pane.chosen is not None and self.query_one("#preview").display:
+            self.query_one("#picture", Picture).show_path(pane.chosen.picture)
 
     def _make(self, pane: ChangesPane) -> None:
         changes = pane.wanted

@@ -14,6 +14,7 @@ from lora_tui.widgets.pane import PANE_KEYS, Pane
 
 TAG_LETTERS = 60
 BAR_CELLS = 10
+ROOMY_CELLS = 60  # across: from here on there is room for bars
 
 
 class TagsPane(Pane):
@@ -63,10 +64,11 @@ class TagsPane(Pane):
         tag, count = self.tags[index]
         most = self.tags[0][1] if not self.words else max(count for _, count in self.tags[:1])
         mark = ("▪", ACCENT) if tag in self.marked else (" ", DIM)
+        roomy = self.size.width >= ROOMY_CELLS
         row = line(
             mark,
             (f"{count:>6,} ", DIM),
-            *bar(count, max(most, count), BAR_CELLS),
+            *(bar(count, max(most, count), BAR_CELLS) if roomy else []),
             (f" {inert(tag, TAG_LETTERS)}", PLAIN),
         )
         if group := self._alike.get(tag):

@@ -11,7 +11,10 @@ from lora_tui.aside import aside
 from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_chips import CaptionChips
+from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.list_page import LARGE_KEY
+from lora_tui.screens.sentences import Says
+from lora_tui.steps import Standing
 from lora_tui.trained_words import Draw, Draws
 from lora_tui.widgets.hints import Hint
 from lora_tui.widgets.listing import Listing
@@ -54,7 +57,7 @@ class CaptionsPage(CaptionChips):
             return bool(self.desk.entries)
         return super().offered(action)
 
-    def label(self, binding) -> str:  # type: ignore[no-untyped-def]
+    def label(self, binding: Binding) -> str:
         if binding.id == "home" and self._narrowed:
             return "show all"
         return super().label(binding)
@@ -68,6 +71,13 @@ class CaptionsPage(CaptionChips):
             return super().hints()
         own = [binding for binding in type(focused).BINDINGS if isinstance(binding, Binding) and binding.id]
         return [self._hint(binding) for binding in own]
+
+    def sentence(self, standing: Standing) -> Says:
+        if self.chips_shown:
+            return "ok", "Space takes a tag up, the arrow keys carry it, Space puts it down; all is saved by itself."
+        if isinstance(self.pane, TagsPane):
+            return "ok", "What is done to a tag here is done in all captions; every change is shown first."
+        return super().sentence(standing)
 
     # ------------------------------------------------------------------------------------------------------- filters
     @property

@@ -51,9 +51,14 @@ class ListPage(WizardPage):
             wanted, self._wanted = self._wanted, ""
             self.go_to_place(wanted)
         preview = self.query_one("#preview")
-        preview.display = self.app.size.width >= PREVIEW_COLUMNS
+        preview.display = self.has_preview
         here = self.here
         self.query_one("#picture", Picture).show_path(here.path if here is not None and preview.display else None)
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether there is room for the picture beside the list."""
+        return self.app.size.width >= PREVIEW_COLUMNS
 
     def _row(self, index: int) -> Text:
         return self.row_of(self.shown[index])

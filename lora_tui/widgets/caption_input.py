@@ -60,6 +60,7 @@ class CaptionInput(RowInput):
         self._top = 0
         self._strips: list[Strip] = []
         self._labels: dict[str, Span] = {}
+        self._group = 0
         self.cut: int | None = None
         self.odd: Sequence[Span] = ()
         self.instead = ""
@@ -201,13 +202,12 @@ class CaptionInput(RowInput):
         self.post_message(self.Suggested())
 
     def action_pick(self) -> None:
-        """Show a letter in each word in sight; the one that is pressed next picks its word."""
-        if self._labels:
-            self._pick_no_more()
-            return
+        """Show a letter at each word in sight; the one that is pressed next picks its word. Of more than 19 words, the
+        next 19 when it is asked for again."""
+        self._group = self._group + 1 if self._labels else 0
         begin = self._rows.span(self._top)[0]
         end = self._rows.span(min(len(self._rows), self._top + self.content_size.height) - 1)[1]
-        self._labels = labelled(words_of(self.value, begin, end))
+        self._labels = labelled(words_of(self.value, begin, end), self._group)
         self.paint()
         self.post_message(self.Picking())
 

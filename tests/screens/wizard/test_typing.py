@@ -28,7 +28,7 @@ def test_the_hints_are_those_of_the_editor_and_still_tell_of_help_and_leaving(fo
         await press(pilot, "1", "enter")
         assert hints(pilot) == f"Enter take it  Esc leave it  {pinned}"
         await press(pilot, "escape", "4", "enter")
-        assert hints(pilot) == f"Enter save, next  Esc save, stop  {pinned}"
+        assert hints(pilot) == f"Enter save, next  Tab pick a word  Esc save, stop  {pinned}"
         await press(pilot, "escape", "5", "p")
         assert hints(pilot) == f"Enter take it  Tab complete  Esc leave it  {pinned}"
         await press(pilot, "escape", "escape", "o")

@@ -1,0 +1,373 @@
+"""The editor of captions: each key on real files, and what becomes of the files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from lora_tui.look import Look
+from lora_tui.screens.caption_changes import ChangesPane
+from lora_tui.screens.captions import CaptionsPage
+from lora_tui.widgets.caption_input import CaptionInput
+from tests.screens.app_test import text
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
+
+WAITED_SECONDS = 10.0
+
+
+def page(pilot: Pilot[None]) -> CaptionsPage:
+    screen = pilot.app.screen
+    assert isinstance(screen, CaptionsPage)
+    return screen
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    for _ in range(int(WAITED_SECONDS / 0.02)):
+        if condition():
+            break
+        await asyncio.sleep(0.02)
+    assert condition()
+    await settle(pilot)
+
+
+async def open_captions(pilot: Pilot[None]) -> None:
+    """The step, once all captions were looked at and their tokens counted."""
+    await press(pilot, "4")
+    await until(pilot, lambda: "tokens" in text(pilot) or "no caption" in text(pilot))
+
+
+def captions(folder: Path) -> dict[str, str]:
+    return {path.stem: path.read_text().strip() for path in sorted((folder / "img").rglob("*.txt"))}
+
+
+def caption(folder: Path, name: str) -> Path:
+    return folder / "img" / "2_ohwx man" / f"{name}.txt"
+
+
+# --------------------------------------------------------------------------------------------------------- one caption
+def test_a_word_is_changed_by_its_letter_and_the_next_is_open(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "tab", "d", *"woman", "enter")
+        assert pilot.app.focused is page(pilot).editor
+        assert page(pilot).editor.value == "ohwx, a photo of a man, number 1"
+        await press(pilot, "tab", "d", *"boy", "enter")  # the same from within the editor
+        await press(pilot, "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a woman, number 0"
+    assert captions(folder)["01"] == "ohwx, a photo of a boy, number 1"
+
+
+def test_a_picked_word_can_be_removed_or_left(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "tab", "escape")
+        assert "Press the letter" not in text(pilot)
+        await press(pilot, "tab", "h", "backspace", "enter", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a of a man, number 0"
+
+
+def test_what_is_known_of_a_tag_or_word_is_offered(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "enter")
+        await type_in(pilot, "ohwx, a pho")
+        assert "Tab  a photo of a man" in text(pilot).replace("Tab a", "Tab  a")
+        await press(pilot, "tab", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man"
+
+
+def test_tokens_are_counted_as_they_are_typed_and_the_end_is_marked(folder: Path) -> None:
+    caption(folder, "00").write_text("ohwx, " + "word " * 73)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert " of 75 tokens" in text(pilot)
+        before = page(pilot).editor.cut
+        await press(pilot, "enter", *" more words")
+        editor = page(pilot).editor
+        assert editor.cut is not None
+        assert before is None or before < len(editor.value)
+        assert "What comes after 75 is not read".casefold() in text(pilot).casefold()
+
+    drive(folder, act)
+
+
+def test_the_next_to_mend_is_found_and_says_why(folder: Path) -> None:
+    caption(folder, "02").write_text("a man in a suit and a man in a suit\n")
+    caption(folder, "03").unlink()
+    caption(folder, "05").write_text(caption(folder, "04").read_text())
+    reasons = {}
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        for _ in range(4):
+            await press(pilot, "m")
+            name, _, why = said(pilot)[1].partition(": ")
+            reasons[name] = why
+        await press(pilot, "a")
+        assert "4 of 6 that need attention" in text(pilot)
+        await press(pilot, "escape")
+        assert "6 captions" in text(pilot)
+
+    drive(folder, act)
+    assert reasons == {
+        "02.png": 'The trigger word "ohwx" is not in it.',
+        "03.png": "It is empty.",
+        "04.png": "05.png has the same caption.",
+        "05.png": "04.png has the same caption.",
+    }
+
+
+def test_a_caption_that_another_program_wrote_meanwhile_is_kept_and_told(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "enter")
+        caption(folder, "00").write_text("ohwx, written by another program\n")
+        await type_in(pilot, "ohwx, written here")
+        await press(pilot, "enter")
+        assert "Another program changed the caption of 00.png" in said(pilot)[1]
+        assert captions(folder)["00"] == "ohwx, written here"
+        await press(pilot, "escape", "u")
+        await until(pilot, lambda: captions(folder)["00"] == "ohwx, written by another program")
+
+    drive(folder, act)
+
+
+def test_a_caption_in_sight_that_another_program_writes_is_shown_as_it_is_now(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        caption(folder, "03").write_text("ohwx, written by another program\n")
+        await until(pilot, lambda: "ohwx, written by" in text(pilot))
+
+    drive(folder, act)
+
+
+def test_typing_is_one_thing_to_take_back_also_after_the_app_was_left(folder: Path) -> None:
+    before = captions(folder)
+
+    async def change(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "enter", "x")
+        page(pilot).save()
+        await press(pilot, "y")
+        page(pilot).save()
+        await press(pilot, "enter", "escape")
+
+    async def take_back(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "u")
+        await until(pilot, lambda: said(pilot)[1] == "Taken back: the caption of 00.png.")
+        assert captions(folder) == before
+        await press(pilot, "y")
+        await until(pilot, lambda: said(pilot)[1] == "Done again: the caption of 00.png.")
+
+    drive(folder, change)
+    assert captions(folder)["00"] == before["00"] + "xy"
+    drive(folder, take_back)
+    assert captions(folder)["00"] == before["00"] + "xy"
+
+
+def test_what_is_trained_is_shown_draw_by_draw(folder: Path) -> None:
+    path = folder / "project.toml"
+    path.write_text(
+        path.read_text().replace("[settings]", "[settings]\nshuffle_caption = true\ncache_text_encoder_outputs = false")
+    )
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        seen = set()
+        for _ in range(8):
+            await press(pilot, "v")
+            assert "As trained in epoch" in said(pilot)[1]
+            seen.add(page(pilot).editor.value)
+        assert len(seen) > 1
+        await press(pilot, "escape")
+        assert page(pilot).editor.value == captions(folder)["00"]
+
+    drive(folder, act)
+
+
+# ---------------------------------------------------------------------------------------------------------------- tags
+def test_tags_are_carried_removed_and_added_as_chips(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t")
+        assert "[ohwx] [a photo of a man] [number 0] [+]" in text(pilot)
+        await press(pilot, "left", "space", "left", "space")
+        assert "[number 0] [a photo of a man]" in text(pilot)
+        await press(pilot, "right", "x", "enter", *"num", "tab", "enter", "enter", "down")
+        assert "[number 1]" in text(pilot)
+        assert captions(folder)["00"] == "ohwx, number 0, number 1"
+        await press(pilot, "escape", "u")
+        await until(pilot, lambda: said(pilot)[1].startswith("Taken back"))
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man, number 0"
+
+
+def test_a_tag_is_shown_renamed_and_removed_everywhere(folder: Path) -> None:
+    caption(folder, "00").write_text("ohwx, coat\n")
+    caption(folder, "01").write_text("ohwx, coats\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "l", "f", *"coat", "enter")
+        assert "also coats" in text(pilot)
+        await press(pilot, "g", "enter")  # both spellings, under the first name
+        assert "{+coat+}" in text(pilot)
+        await press(pilot, "enter")
+        await until(pilot, lambda: captions(folder)["01"] == "ohwx, coat")
+        await press(pilot, "enter")
+        assert '2 of 6 with the tag "coat"' in text(pilot)
+        await press(pilot, "escape", "l", "f", *"photo", "enter", "x")
+        assert "4 changes" in said(pilot)[1]
+        await press(pilot, "enter")
+        await until(pilot, lambda: captions(folder)["05"] == "ohwx, number 5")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, coat"
+
+
+# ------------------------------------------------------------------------------------------------------- many at once
+def test_every_change_of_a_replacement_is_shown_made_and_taken_back(folder: Path) -> None:
+    before = {path: path.read_bytes() for path in (folder / "img").rglob("*.txt")}
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r", *"man", "tab", "enter", *"woman")
+        assert text(pilot).count("[-man-]{+woman+}") == 6
+        await press(pilot, "enter")
+        await press(pilot, "space")  # not the first one
+        await press(pilot, "enter")
+        await until(pilot, lambda: said(pilot)[1].startswith("Done:"))
+        assert captions(folder)["00"] == "ohwx, a photo of a man, number 0"
+        assert captions(folder)["05"] == "ohwx, a photo of a woman, number 5"
+        await press(pilot, "u")
+        await until(pilot, lambda: said(pilot)[1].startswith("Taken back:"))
+
+    drive(folder, act)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_marks_are_what_is_changed(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "space", "down", "space")
+        assert "2 marked" in text(pilot)
+        await press(pilot, "o", "down", "down", "enter", *", at night", "enter")
+        assert "2 changes" in said(pilot)[1]
+        await press(pilot, "enter")
+        await until(pilot, lambda: captions(folder)["02"].endswith(", at night"))
+
+    drive(folder, act)
+    assert [name for name, words in captions(folder).items() if words.endswith(", at night")] == ["00", "02"]
+
+
+def test_a_filter_is_what_is_changed_where_nothing_is_marked(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "f", *"number 3", "enter", "o", "down", "enter")
+        await type_in(pilot, "zz, ")
+        await press(pilot, "enter")
+        assert "1 change." in said(pilot)[1]
+        await press(pilot, "enter")
+        await until(pilot, lambda: captions(folder)["03"].startswith("zz, "))
+
+    drive(folder, act)
+    assert captions(folder)["02"] == "ohwx, a photo of a man, number 2"
+
+
+@pytest.mark.parametrize("keys", [["r", "escape"], ["r", *"man", "enter", "escape"], ["o", "escape"], ["l", "escape"]])
+def test_esc_leaves_all_as_it_is(folder: Path, keys: list[str]) -> None:
+    before = captions(folder)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, *keys)
+        if page(pilot).query_one(ChangesPane).has_class("-on"):
+            await press(pilot, "escape")
+        assert "00.png" in text(pilot)
+        assert pilot.app.focused is None
+
+    drive(folder, act)
+    assert captions(folder) == before
+
+
+# ----------------------------------------------------------------------------------------------------------- bad input
+HOSTILE = "ohwx, \x1b[2J\x1b]0;x\x07[bold red]y[/] \u202e [@click=app.quit]z"
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+@pytest.mark.parametrize("look", [Look(images=False), Look(ascii_only=True, images=False)])
+def test_nothing_in_a_caption_is_obeyed_and_nothing_of_it_is_lost(folder: Path, size: str, look: Look) -> None:
+    caption(folder, "00").write_text(f"{HOSTILE}\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        for keys in (["enter"], ["tab"], ["escape"], ["end", "1", "enter"], ["t"], ["left"], ["escape"], ["l"]):
+            await press(pilot, *keys)
+            assert "\x1b" not in text(pilot)
+            assert "\u202e" not in text(pilot)
+            if look.ascii_only:
+                assert text(pilot).isascii()
+        await press(pilot, "escape", "r", *"y", "enter", *"q")
+        assert "\x1b" not in text(pilot)
+
+    assert not drive(folder, act, size, look).crashed
+    assert captions(folder)["00"] == f"{HOSTILE}1"
+
+
+def test_a_caption_that_is_no_utf8_is_listed_and_not_touched(folder: Path) -> None:
+    caption(folder, "01").write_bytes(b"ohwx, caf\xe9")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4")
+        await until(pilot, lambda: "03.png" in text(pilot))
+        await press(pilot, "down", "enter")
+        assert "not UTF-8 at byte 9" in said(pilot)[1]
+        await press(pilot, "down", "enter", "x", "escape", "up", "m")
+        await press(pilot, "r", *"man", "enter", *"boy", "enter", "enter")
+        await until(pilot, lambda: captions_but(folder, "01")["05"] == "ohwx, a photo of a boy, number 5")
+
+    assert not drive(folder, act).crashed
+    assert caption(folder, "01").read_bytes() == b"ohwx, caf\xe9"
+    assert captions_but(folder, "01")["02"] == "ohwx, a photo of a boy, number 2x"
+
+
+def captions_but(folder: Path, name: str) -> dict[str, str]:
+    return {p.stem: p.read_text().strip() for p in (folder / "img").rglob("*.txt") if p.stem != name}
+
+
+def test_a_hundred_thousand_letters_can_be_edited(folder: Path) -> None:
+    long = "ohwx, " + "漢字 and words " * 7_000
+    caption(folder, "00").write_text(long)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert "more than" in text(pilot)
+        await press(pilot, "enter", "x", "up", "home", "end", "tab", "a", "y", "enter", "escape")
+        await press(pilot, "t", "escape", "l", "escape")
+
+    assert not drive(folder, act).crashed
+    assert captions(folder)["00"].startswith(long[:100])
+    assert captions(folder)["00"].endswith("y")
+
+
+def test_no_key_while_typing_leaves_the_editor_by_accident(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "enter", "left", "right", "home", "up", "down", "end")
+        assert isinstance(pilot.app.focused, CaptionInput)
+
+    drive(folder, act)
