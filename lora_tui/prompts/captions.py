@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+from engine.plan import caption_edits
 from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.caption_history import History, Outcome
 from engine.plan.captions import NotUTF8Error, has_word, is_missing
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, plural
+from lora_tui.caption_finding import replacing
 from lora_tui.prompts.step import PlainStep
 from lora_tui.prompts.talk import BACK
 from lora_tui.steps import StepName
@@ -20,6 +23,10 @@ class CaptionsStep(PlainStep):
         "m": "write those that are missing, or without the trigger word, one after the other",
         "all": "go through all captions, one after the other",
         "read": "read all captions",
+        "replace": "find and replace in all captions; every change is read before it is made",
+        "front": "put words, such as the trigger, in front of all captions that do not begin with them",
+        "u": "take back what was done to captions last, also before the app was started; then the project's changes",
+        "y": "do again what was taken back",
     }
 
     def tell(self) -> None:
@@ -49,6 +56,68 @@ class CaptionsStep(PlainStep):
         for number, picture in enumerate(self._pictures(), 1):
             words = picture.caption if picture.caption_path is not None else "no caption"
             self.talk.say(f"{number}. {picture.path.name}: {words}")
+
+    # ------------------------------------------------------------------------------------------------- many at once
+    def do_replace(self, rest: str) -> None:
+        find = rest or self.talk.ask("What is to be found")
+        if not find:
+            return
+        by = self.talk.prompt(f"What takes the place of {find}; Enter alone removes it, q leaves:")
+        self._change(f'"{find}" becomes "{by}"', lambda: replacing(find, by, "text"))
+
+    def do_front(self, rest: str) -> None:
+        trigger = self.draft.project.trigger
+        words = rest or self.talk.ask("What is to stand in front", f"puts {trigger}, there" if trigger else "goes back")
+        words = words or (f"{trigger}, " if trigger else "")
+        if words:
+            self._change(f"Put {words.strip()} in front", lambda: caption_edits.prefixed(words))
+
+    def _change(self, what: str, operation: Callable[[], caption_edits.Operation]) -> None:
+        """Read every change, and make them all if somebody says yes."""
+        there = {p.path: p.caption if p.caption_path is not None else None for p in self._pictures()}
+        try:
+            changes = caption_edits.changes(there, operation())
+            if not changes:
+                self.talk.say("There is nothing to change.")
+                return
+            for change in changes:
+                self.talk.say(f"{change.picture.name}: {change.before or 'no caption'}")
+                self.talk.say(f"  becomes: {change.after}")
+            if self.talk.sure(f"{plural(len(changes), 'caption')} would be changed. Change them?"):
+                self._done(self._history.apply(what, changes))
+            else:
+                self.talk.say("All captions are as they were.")
+        except UserError as error:
+            self.talk.say(f"Error: {error}")
+
+    @property
+    def _history(self) -> History:
+        return History(self.draft.path, str(self.draft.value("caption_extension")))
+
+    def do_u(self, rest: str) -> None:
+        history = self._history
+        if not history.undo_label:
+            self.walk.take_back()
+            return
+        self._turn(history.undo)
+
+    def do_y(self, rest: str) -> None:
+        self._turn(self._history.redo)
+
+    def _turn(self, turn: Callable[[], Outcome | None]) -> None:
+        try:
+            outcome = turn()
+        except UserError as error:
+            self.talk.say(f"Error: {error}")
+            return
+        if outcome is None:
+            self.talk.say("There is nothing to do again.")
+        else:
+            self._done(outcome)
+
+    def _done(self, outcome: Outcome) -> None:
+        self.walk.wizard.look_again()
+        self.talk.say(outcome.sentence)
 
     def _pictures(self) -> list[Picture]:
         dataset = self.survey.dataset

@@ -148,7 +148,7 @@ class Walk:
         elif word in ("w", "warnings"):
             self._say_found()
         elif word in ("u", "undo"):
-            self._undo()
+            self.take_back()
         elif word.startswith("/"):
             self._find(f"{word[1:]} {rest}".strip())
         elif word in ("l", "list"):
@@ -194,7 +194,8 @@ class Walk:
             self.talk.say(f"{kind}: {finding}")
         self.talk.say(f"That was {plural(len(found), 'thing')}." if found else "Nothing: all is in order.")
 
-    def _undo(self) -> None:
+    def take_back(self) -> None:
+        """The last change of the project."""
         if not self.wizard.draft.undoable:
             self.talk.say("There is nothing to take back.")
             return

@@ -137,6 +137,28 @@ def test_only_missing_captions_are_asked_for(folder: Path) -> None:
     assert "There is none to write." in said
 
 
+def test_a_replacement_is_read_made_taken_back_and_done_again(folder: Path) -> None:
+    before = captions(folder)
+    said = converse(folder, "g 4", "replace man", "boy", "no", "replace man", "boy", "yes")
+    assert "becomes: ohwx, a photo of a boy, number 3" in said
+    assert "6 captions would be changed." in said
+    assert "All captions are as they were." in said
+    assert captions(folder)["03"] == "ohwx, a photo of a boy, number 3"
+    assert 'Undone: "man" becomes "boy" (6 captions).' in converse(folder, "g 4", "u")
+    assert captions(folder) == before
+    assert "Done again" in converse(folder, "g 4", "y")
+    assert captions(folder)["00"] == "ohwx, a photo of a boy, number 0"
+
+
+def test_words_are_put_in_front_once(folder: Path) -> None:
+    file = next((folder / "img").rglob("02.txt"))
+    file.write_text("a man")
+    said = converse(folder, "g 4", "front", "", "yes", "front zz,", "no", "u", "u")
+    assert "1 caption would be changed." in said
+    assert "There is nothing to take back." in said
+    assert captions(folder)["02"] == "a man"
+
+
 def test_a_caption_that_is_no_utf8_is_not_touched(folder: Path) -> None:
     file = next((folder / "img").rglob("02.txt"))
     file.write_bytes(b"caf\xe9")
