@@ -75,7 +75,7 @@ class CaptionChips(TagsEverywhere):
         self.editor.display = True
         self.close()
         if self._written:
-            self.wizard.look_again()
+            self.look_soon()
 
     def close(self) -> None:
         if self.chips_shown:

@@ -216,7 +216,7 @@ class CaptionEditor(CaptionList):
         self.save()
         self.close()
         if self._written:
-            self.wizard.look_again()
+            self.look_soon()
 
     def on_taken(self, event: Taken) -> None:
         event.stop()

@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 
 from engine.plan.caption_attention import Attention
 from engine.plan.caption_files import read_for_editing
@@ -41,6 +42,7 @@ from lora_tui.widgets.paint import ACCENT, DIM, GOOD, PLAIN, STRONG, WARN, Part,
 from lora_tui.widgets.picture import Picture
 
 COUNTED_AT_ONCE, REST_SECONDS = 20, 0.002  # captions whose tokens are counted between two rests
+LOOK_AFTER_SECONDS = 1.0  # after the last change, before all is checked anew
 LOOK_SECONDS = 1.0  # between two looks at the files in sight
 ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there are have room for fewer
 
@@ -59,6 +61,7 @@ class CaptionList(Asking):
         self._scanned = False
         self._learnt_for: tuple[object, ...] = ()  # what all captions were looked at for
         self._written: set[Path] = set()  # pictures whose captions were written here since the last survey began
+        self._looking_soon: Timer | None = None
         self._stamps: dict[Path, Stamp | None] = {}  # of caption files in sight, to see what another program writes
 
     def body(self) -> ComposeResult:
@@ -204,8 +207,9 @@ class CaptionList(Asking):
         here = self.here
         self.desk.show(filter)
         self.show_list(self.desk.shown)
-        if here is not None:
-            self.go_to_place(self.draft.project.relative(here.path))
+        place = next((index for index, entry in enumerate(self.shown) if entry is here), None)
+        if place is not None:
+            self.listing.choose(place)
         self.show_all()
 
     def action_mark(self) -> None:
@@ -263,6 +267,23 @@ class CaptionList(Asking):
         if changed:
             self.say("!", f"{inert(changed[0].name, 40)} was written by another program; it is shown as it is now.")
             self.wizard.look_again()
+
+    def look_soon(self) -> None:
+        """Have the project checked anew once nothing was changed for a moment: with thousands of pictures that takes
+        seconds, in which keys are answered later."""
+        if self._looking_soon is not None:
+            self._looking_soon.stop()
+        self._looking_soon = self.set_timer(LOOK_AFTER_SECONDS, self._look_now)
+
+    def _look_now(self) -> None:
+        if self._looking_soon is not None:
+            self._looking_soon.stop()
+            self._looking_soon = None
+            self.wizard.look_again()
+
+    def on_screen_suspend(self) -> None:
+        super().on_screen_suspend()
+        self._look_now()
 
     def own_write(self, path: Path) -> None:
         """A caption was written here: no other program did that."""

@@ -319,7 +319,7 @@ class ManyCaptions(CaptionEditor):
         self.read_anew(outcome.pictures)
         if isinstance(pane := self.pane, TagsPane):
             pane.fill(self.desk.frequencies, pane.words)
-        self.wizard.look_again()
+        self.look_soon()
         if len(outcome.pictures) == 1:
             self.go_to_place(self.draft.project.relative(outcome.pictures[0]))
         self.show_all()

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 
 from engine.plan.errors import inert
 from engine.plan.tags import Frequencies, Synonyms, folded, synonyms
+from lora_tui.aside import aside
 from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, WARN, bar, line
 from lora_tui.widgets.pane import PANE_KEYS, Pane
 
@@ -47,8 +48,14 @@ class TagsPane(Pane):
         wanted = folded(words)
         known = frequencies.most_common()
         self.tags = [(tag, count) for tag, count in known if wanted in folded(tag)] if wanted else known
-        self._alike = {tag: group for group in synonyms(frequencies.counts) for tag in group.all}
+        counts = dict(frequencies.counts)
+        aside(lambda: synonyms(counts), self._know_alike)
         self.marked &= {tag for tag, _ in known}
+        self.repaint()
+
+    def _know_alike(self, groups: list[Synonyms]) -> None:
+        """Which spellings belong together, found out in a thread: there may be thousands of tags."""
+        self._alike = {tag: group for group in groups for tag in group.all}
         self.repaint()
 
     def narrow(self, frequencies: Frequencies, words: str) -> None:
