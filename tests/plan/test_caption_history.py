@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -303,6 +304,25 @@ def test_two_apps_on_one_project_have_one_history(tmp_path: Path) -> None:
     assert contents(pictures) == [b"a"]
     one.refresh()
     assert one.redo_label == "of one"
+
+
+def test_two_apps_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    old: list[bytes | None] = [b"a\r\nmore", None, b"c"]
+    pictures = make(tmp_path, old)
+
+    def app(name: str) -> None:
+        history = History(tmp_path, ".txt")
+        for number in range(8):
+            change(history, pictures, caption_edits.suffixed(f"{name}{number}"))
+            if number % 3 == 2:
+                history.undo()
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(app, ("x", "y")))
+    history = History(tmp_path, ".txt")
+    while (outcome := history.undo()) is not None:
+        assert outcome.conflicts == ()
+    assert contents(pictures) == old
 
 
 def test_an_app_that_is_busy_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
