@@ -9,6 +9,7 @@ over without being told to: it is a conflict, and both texts are kept.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import time
@@ -40,7 +41,7 @@ from engine.plan.pictures import EXTENSIONS
 Progress = Callable[[int, int], None]
 
 MOST_ENTRIES = 10_000
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
 """So many changes can be undone, and redone, the newest ones; older ones leave the list. At least one of each."""
 
 MANY = 50
@@ -51,15 +52,22 @@ _SLACK = 1.25
 
 @dataclass(frozen=True)
 class Conflict:
-    """A caption that was left as it is. wanted: the bytes that were to be written, None for no file; why: a sentence.
+    """A caption that was left as it is. wanted: the bytes that were to be written, None for no file; reason: what is
+    with the file; theirs: the digest of what is in it.
 
-    What is in the file is kept among the backups, and so is what was wanted.
+    What is in the file is kept among the backups, and so is what was wanted; the list has a line that says so.
     """
 
     picture: Path
     path: Path
     wanted: bytes | None
-    why: str
+    reason: str
+    theirs: str = ""
+
+    @property
+    def why(self) -> str:
+        """For people, a sentence."""
+        return f"{inert(self.path.name)} {self.reason}; it stays as it is, and both texts are kept."
 
 
 @dataclass(frozen=True)
@@ -79,18 +87,17 @@ class Outcome:
         said = f"{begin[self.kind]}: {inert(self.label)}{where}." if self.pictures or not self.conflicts else ""
         if not self.conflicts:
             return said
-        names = few(inert(one.picture.name) for one in self.conflicts)
-        stays = (
-            "was changed by another program and stays"
-            if len(self.conflicts) == 1
-            else ("were changed by another program and stay")
-        )
-        return f"{said} {names} {stays} as it is there; both texts are kept.".strip()
+        if len(self.conflicts) == 1:
+            return f"{said} {self.conflicts[0].why}".strip()
+        names = few(inert(one.path.name) for one in self.conflicts)
+        reasons = " or ".join(dict.fromkeys(one.reason for one in self.conflicts))
+        return f"{said} {names} stay as they are, since each {reasons}; all texts are kept.".strip()
 
 
 class History:
-    """The changes of a project's captions. Every method may be called from any one thread at a time.
+    """The changes of a project's captions. Any thread may call it, one at a time.
 
+    To open it may take seconds where a change of thousands was cut off and is finished: a screen does it in a thread.
     recovered: what was finished when this was opened, because the app before was killed in the midst of it.
     """
 
@@ -170,6 +177,7 @@ class History:
         progress: Progress | None,
         join: bool,
     ) -> Outcome:
+        self._note(log, conflicts)
         if not files:
             return Outcome("done", label, (), tuple(conflicts))
         joined = self._joined(log, label, files) if join else None
@@ -234,6 +242,7 @@ class History:
             raise
         with contextlib.suppress(UserError):  # the captions stand, and who reads the list next sees that they do
             log.append({"v": 2, "end": name, "kept": [self._name(one.path) for one in conflicts]})
+        self._note(log, conflicts)
         self._catch_up(log)
         return [self._picture(one) for one in written], conflicts
 
@@ -272,7 +281,7 @@ class History:
             try:
                 there = contents(path)
             except UserError as error:
-                conflicts.append(Conflict(change.picture, path, after, str(error)))
+                conflicts.append(Conflict(change.picture, path, after, f"cannot be read ({error.code})"))
                 continue
             text = _text(there)
             if own in files or _changed(change, there, text):
@@ -285,8 +294,15 @@ class History:
         for content in (there, wanted):
             if content is not None:
                 keep(self._project, path, content)
-        odd = "is not UTF-8" if _text(there) is None and there is not None else "was changed by another program"
-        return Conflict(picture, path, wanted, f"{inert(path.name)} {odd}; it stays as it is, and both texts are kept.")
+        reason = "is not UTF-8" if _text(there) is None and there is not None else "was changed by another program"
+        return Conflict(picture, path, wanted, reason, digest_of(there))
+
+    def _note(self, log: Log, conflicts: Iterable[Conflict]) -> None:
+        """A line for each, so that the backups with these digests can be told from others."""
+        with contextlib.suppress(UserError):
+            for one in conflicts:
+                note = {"v": 2, "conflict": self._name(one.path), "theirs": one.theirs, "wanted": digest_of(one.wanted)}
+                log.append(note | {"time": round(time.time(), 3)})
 
     def _exact(self, one: FileChange) -> FileChange:
         """A change that knew only texts, with the bytes of the file now and of the backup that has the text before."""
@@ -335,7 +351,7 @@ class History:
         with contextlib.suppress(UserError):  # a full disk: the long list is as good
             log.replace(data)
             self._entries, self._seen, offset = Entries(), None, 0
-            for line in data.splitlines(keepends=True):
+            for line in io.BytesIO(data):
                 self._entries.read(offset, line)
                 offset += len(line)
 

@@ -19,7 +19,7 @@ OWN_FOLDER = ".lora-tui"
 WAITED_SECONDS = 5.0
 """So long one program waits for another that is changing captions of the same project."""
 
-_BETWEEN_LOOKS = 0.02
+_BETWEEN_LOOKS = 0.005
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 
 

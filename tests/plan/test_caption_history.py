@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from engine.plan import caption_edits, caption_history, caption_log
 from engine.plan.caption_edits import Change, Operation
 from engine.plan.caption_files import digest_of, read_for_editing, remove_caption, write_caption
 from engine.plan.caption_history import History, Outcome
-from engine.plan.captions import NotUTF8Error
+from engine.plan.captions import MAX_CAPTION_BYTES, NotUTF8Error
 from engine.plan.errors import UserError, inert
 from engine.plan.find_replace import replaced
 
@@ -231,8 +232,12 @@ def test_a_caption_that_another_program_changed_is_not_written_over(tmp_path: Pa
     assert (conflict.picture, conflict.wanted) == (pictures[0], b"ohwx a\n")
     assert {b"theirs\r\n", b"ohwx a\n"} <= backups(tmp_path)
     assert outcome.sentence == (
-        "Done: mine. a.png was changed by another program and stays as it is there; both texts are kept."
+        "Done: mine. a.txt was changed by another program; it stays as it is, and both texts are kept."
     )
+    notes = [json.loads(line) for line in caption_log.file_of(tmp_path).read_bytes().splitlines()]
+    (note,) = [note for note in notes if "conflict" in note]
+    assert note["conflict"] == f"{FOLDER}/a.txt"
+    assert (note["theirs"], note["wanted"]) == (digest_of(b"theirs\r\n"), digest_of(b"ohwx a\n"))
 
     assert history.force("mine after all", outcome.conflicts).pictures == (pictures[0],)
     assert contents(pictures) == [b"ohwx a\n", b"ohwx b\n"]
@@ -240,6 +245,16 @@ def test_a_caption_that_another_program_changed_is_not_written_over(tmp_path: Pa
     assert contents(pictures) == [b"theirs\r\n", b"ohwx b\n"]
     history.undo()
     assert contents(pictures) == [b"theirs\r\n", b"b"]
+
+
+def test_several_conflicts_are_one_sentence(tmp_path: Path) -> None:
+    pictures = make(tmp_path, [b"a", b"caf\xe9", None])
+    pictures[2].with_suffix(".txt").write_bytes(b"x" * (MAX_CAPTION_BYTES + 1))
+    outcome = History(tmp_path, ".txt").apply("mine", [Change(picture, "b", "c") for picture in pictures])
+    assert outcome.sentence == (
+        "a.txt, b.txt, c.txt stay as they are, since each was changed by another program or is not UTF-8 or cannot be "
+        "read (caption-too-long); all texts are kept."
+    )
 
 
 def test_a_change_behind_the_first_line_is_seen_by_the_bytes(tmp_path: Path) -> None:
@@ -289,6 +304,25 @@ def test_two_apps_on_one_project_have_one_history(tmp_path: Path) -> None:
     assert contents(pictures) == [b"a"]
     one.refresh()
     assert one.redo_label == "of one"
+
+
+def test_two_apps_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    old: list[bytes | None] = [b"a\r\nmore", None, b"c"]
+    pictures = make(tmp_path, old)
+
+    def app(name: str) -> None:
+        history = History(tmp_path, ".txt")
+        for number in range(8):
+            change(history, pictures, caption_edits.suffixed(f"{name}{number}"))
+            if number % 3 == 2:
+                history.undo()
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(app, ("x", "y")))
+    history = History(tmp_path, ".txt")
+    while (outcome := history.undo()) is not None:
+        assert outcome.conflicts == ()
+    assert contents(pictures) == old
 
 
 def test_an_app_that_is_busy_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

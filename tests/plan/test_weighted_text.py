@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.plan.weighted_text import has_weights, weighted_parts
+from engine.plan.weighted_text import has_weights, places, weighted_parts
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,10 @@ def test_any_text_can_be_read_and_loses_nothing_but_brackets_weights_and_backsla
     assert all(first[1] != second[1] for first, second in pairwise(parts))
     letters = "".join(words for words, _ in parts)
     assert [c for c in letters if c in "abé,\n"] == [c for c in text if c in "abé,\n"]
+
+
+@given(st.lists(st.sampled_from([*"()[]\\:a ", ":1.2)", "\\(", "é"]), max_size=20).map("".join))
+def test_each_character_of_the_parts_has_its_place_in_the_text(text: str) -> None:
+    read, where = "".join(part for part, _ in weighted_parts(text)), places(text)
+    assert [text[place] for place in where] == list(read)
+    assert sorted(set(where)) == where
