@@ -24,7 +24,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "base model in 4 bits": {"base_weights": "nf4", "conv_dim": 3},
 }
 QUICK = ("text-encoders", "locon", "captions", "base model in 4 bits")
-"""Some of them, as different as can be (Adafactor: `test_optimizers`); the others are tried by `make proof`, and by benchmarks.crashes."""
+"""Some of them, as different as can be (Adafactor: `test_optimizers`); the others are tried by `make proof`, and by
+benchmarks.crashes."""
 
 
 @pytest.mark.parametrize(
