@@ -22,10 +22,14 @@ from tests.screens.wizard.test_captions import open_captions
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots" / "captions"
 PLACE = Path("/tmp/lora-tui-caption-looks")  # always the same: paths are wrapped and cut
 MOST_BYTES = 2048
+KEYS = (
+    "enter", "x", "tab", "a", "z", "enter", "tab", "s", "c", "o", "a", "t", "enter", "left", "backspace", "up", "down",
+    "escape", "down", "up", "m", "space", "v", "v", "u", "y",
+)  # fmt: skip
 LONG = (
-    "ohwx, a man with short dark hair in a long red coat and worn brown boots, standing on a wooden stage in front of a "
-    "dark curtain with a row of small lamps above him, one hand in his pocket, the other at a microphone, looking to the "
-    "left side of the picture, with a guitar behind him and a glass of water on a high stool, seen from the front row"
+    "ohwx, a man with short dark hair in a long red coat and worn brown boots, standing on a wooden stage in front of "
+    "a dark curtain with a row of small lamps above him, one hand in his pocket, the other at a microphone, looking to "
+    "the left side of the picture, with a guitar behind him and a glass of water on a high stool, seen from the front row"
 )
 
 
@@ -97,7 +101,7 @@ def test_reading_and_correcting_sends_little(project: Path, size: str, monkeypat
     async def act(pilot: Pilot[None]) -> None:
         await open_captions(pilot)
         monkeypatch.setattr(Compositor, "render_update", counting)
-        keys = "enter x tab a z enter tab s c o a t enter left backspace up down escape down up m space v v u y".split()
+        keys = [*KEYS]
         costs = {}
         for place, key in enumerate(keys):
             sent.clear()
