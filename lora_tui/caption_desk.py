@@ -6,7 +6,7 @@ captions, so what can be kept is kept, and what takes long to find out is found 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,11 @@ def learn(texts: Mapping[Path, str | None], trigger: str, limit: int, counter: T
     for path, text in texts.items():
         attention.update(path, text)
     words = Frequencies({path: listed_words(text) for path, text in texts.items()})
-    return Learnt(texts, attention, Frequencies({**texts}), words)
+    return Learnt(texts, attention, Frequencies(_keyed(texts)), words)
+
+
+def _keyed(texts: Mapping[Path, str | None]) -> dict[Hashable, str | None]:
+    return dict[Hashable, str | None](texts.items())
 
 
 def listed_words(text: str | None) -> str:
@@ -76,7 +80,7 @@ def listed_words(text: str | None) -> str:
     return ",".join({text[begin:end] for begin, end in words_of(text)})
 
 
-_LOOKED_AT = 20_000  # letters of a caption
+_LOOKED_AT = 5_000  # letters of a caption
 
 
 class Desk:
@@ -92,6 +96,7 @@ class Desk:
         self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
         self._sought: dict[Path, str] = {}  # what words are looked for in, made when they first are
         self._wanting: list[Path] | None = None
+        self._counted = False  # whether the tokens of all captions are known
 
     # ---------------------------------------------------------------------------------------------------- the captions
     def take(self, entries: Sequence[Picture]) -> None:
@@ -136,14 +141,21 @@ class Desk:
     def judge(self, path: Path, text: str) -> None:
         """Judge a caption as if this were its text, while it is typed."""
         if self.learnt is not None and path in self._texts:
-            self.learnt.attention.update(path, text)
-            self._wanting = None
+            self.learnt.attention.update(path, text[:_LOOKED_AT])
+            self._count(path)
 
     def _changed(self, path: Path) -> None:
         self._sought.pop(path, None)
         self._wanting = None
         if self.learnt is not None:
             self.learnt.update(path, self._texts[path], self._problems.get(path, ""))
+            self._count(path)
+
+    def _count(self, path: Path) -> None:
+        """Count the tokens of one caption again, where those of all have been counted."""
+        self._wanting = None
+        if self._counted and self.learnt is not None:
+            self.learnt.attention.tokens(path)
 
     def of(self, entries: Sequence[Picture]) -> dict[Path, str | None]:
         """The captions of some pictures; None where there is no file."""
@@ -152,7 +164,7 @@ class Desk:
     # -------------------------------------------------------------------------------------------------- what is known
     def adopt(self, learnt: Learnt) -> None:
         """Use what was found out aside; captions that have changed since are looked at again."""
-        self.learnt, self._wanting = learnt, None
+        self.learnt, self._wanting, self._counted = learnt, None, False
         for path, text in self._texts.items():
             if path not in learnt.texts or learnt.texts[path] != text or path in self._problems:
                 self._changed(path)
@@ -167,7 +179,7 @@ class Desk:
 
     def count_again(self) -> None:
         """More is known by now: how many tokens each caption has."""
-        self._wanting = None
+        self._wanting, self._counted = None, True
 
     @property
     def wanting(self) -> int:
@@ -179,7 +191,7 @@ class Desk:
     @property
     def frequencies(self) -> Frequencies:
         """How often each tag is used."""
-        return self.learnt.frequencies if self.learnt is not None else Frequencies({**self._texts})
+        return self.learnt.frequencies if self.learnt is not None else Frequencies(_keyed(self._texts))
 
     def matching(self, passes: Callable[[str], bool], scope: Scope) -> Scope:
         """Of a scope those whose captions pass: what an operation may change, found without doing it."""

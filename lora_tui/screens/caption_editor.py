@@ -99,7 +99,7 @@ class CaptionEditor(CaptionList):
         parts: list[Part] = [" "]
         if text:
             words, over = self.help.tokens_told(text)
-            parts += [(words, BAD if over else DIM), "  "]
+            parts.append((f"{words}  ", BAD if over else DIM))
         if reasons := self.desk.reasons(entry.path):
             parts.append((" ".join(reason.words for reason in reasons[:3]), WARN))
         return line(*parts)
@@ -108,7 +108,7 @@ class CaptionEditor(CaptionList):
         """Which picture it is: all there is to see of it where pictures are not shown."""
         place = inert(self.draft.project.relative(entry.path), 200)
         size = f"{entry.width} × {entry.height}" if entry.width else "cannot be read"
-        return line((f" {place}", DIM), (f"  {size}, seen {entry.repeats} times an epoch", DIM))
+        return line((f" {place}  {size}, seen {entry.repeats} times an epoch", DIM))
 
     def _advice(self) -> Text:
         trigger = self.trigger

@@ -29,7 +29,8 @@ KEYS = (
 LONG = (
     "ohwx, a man with short dark hair in a long red coat and worn brown boots, standing on a wooden stage in front of "
     "a dark curtain with a row of small lamps above him, one hand in his pocket, the other at a microphone, looking to "
-    "the left side of the picture, with a guitar behind him and a glass of water on a high stool, seen from the front row"
+    "the left side of the picture, with a guitar behind him and a glass of water on a high stool, seen from the front "
+    "row"
 )
 
 
@@ -88,7 +89,7 @@ _KEYS = {" ": "space"}
 @pytest.mark.parametrize("size", ["small", "wide", "huge"])
 def test_reading_and_correcting_sends_little(project: Path, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every key of it, with captions as models write them, where no picture has to be sent."""
-    (project / "img" / "2_ohwx man" / "01.txt").write_text(LONG[:190])
+    (project / "img" / "2_ohwx man" / "01.txt").write_text(LONG[:150])
     sent: list[int] = []
     render_update = Compositor.render_update
 
