@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual.css.query import NoMatches
+
 from lora_tui.steps import StepName
 from lora_tui.wizard import Wizard
 
@@ -111,4 +113,5 @@ def _show_all(page: WizardPage) -> None:
 
 def _show_how_far(page: WizardPage) -> None:
     """How far a check is stands in one line; the rest of the page is as it was."""
-    page.show_status()
+    with contextlib.suppress(NoMatches):  # it is being taken down
+        page.show_status()

@@ -147,6 +147,16 @@ class CaptionInput(RowInput):
             return self._strips[y]
         return Strip.blank(self.content_size.width, self.rich_style)
 
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> CaptionInput:
+        """Textual has a widget painted as a whole when it gets or loses the focus; here only what is different."""
+        if not regions and repaint and not layout and not recompose and self._strips:
+            self.paint()
+        else:
+            super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        return self
+
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, len(in_rows_of(self.value, width)))
 
