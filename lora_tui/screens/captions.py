@@ -140,6 +140,7 @@ class CaptionsPage(CaptionChips):
         draw = self._draw()
         if draw is None:
             self.drawn = 0
+            self.say("!", "What is trained is known once the pictures have been looked at.")
             return
         self.show_all()
         self.say("ok", f"{draw.told}  {self.key('trained')} shows the next.")
