@@ -26,7 +26,7 @@ def practice(project):
 
 def test_with_the_real_engine(lora_tui, practice):
     answer = lora_tui("train", practice, "--dry-run", "--json")
-    run = find("last", project)
+    run = find("last", practice)
     assert answer.code == 0, answer.err
     assert list(answer.json) == FIELDS
     assert (answer.json["run"], answer.json["state"], answer.json["lora"]) == (str(run.path), "finished", [])
