@@ -124,6 +124,7 @@ def test_an_engine_that_does_not_notice_is_ended(train: Trainer, monkeypatch: py
     assert "process-lost" in [e.get("code") for e in ended.of("end")]
 
 
+@pytest.mark.proof
 def test_others_end_with_the_engine(train: Trainer) -> None:
     project = train.project()
     run = train.prepare(project, **TWO | {"max_train_epochs": 500})
