@@ -125,7 +125,8 @@ class _Work:
             self._skip(wanted, "nothing-said", f"Nothing was found to say of {picture.name}; it gets no caption.")
             return
         try:
-            if _now(picture, self._extension) != wanted.before:
+            now = _now(picture, self._extension)
+            if now not in (wanted.before, text):  # the same text: an engine was killed before it could note it down
                 changed = f"The caption of {picture.name} was changed meanwhile, and stays as it is."
                 self._skip(wanted, "caption-changed", changed)
                 return
