@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from engine.caption.captioner import Shown
-from engine.caption.sentences import generation, without_beginning
+from engine.caption.sentences import generation
 from engine.plan.captioners import needs_own_code
 from engine.plan.captioning import CaptioningOptions
 from engine.plan.errors import UserError
@@ -56,10 +56,8 @@ class AnyModel:
         inputs = self._asked(images) if self._chats else self._begun(images)
         inputs = inputs.to(self._model.device, self._model.dtype)
         ids = self._model.generate(**inputs, **self._generation)
-        if self._chats:
-            ids = ids[:, inputs["input_ids"].shape[1] :]
-        texts = self._processor.batch_decode(ids, skip_special_tokens=True)
-        return [without_beginning(text, self._prompt) for text in texts]
+        texts = self._processor.batch_decode(_new(ids, inputs), skip_special_tokens=True)
+        return [" ".join(text.split()) for text in texts]
 
     def _begun(self, images: list[Any]) -> Any:
         """For models that complete a sentence."""
@@ -74,3 +72,11 @@ class AnyModel:
         self._processor.tokenizer.padding_side = "left"  # the answers begin at one place
         texts, each = [text] * len(images), [[image] for image in images]
         return self._processor(text=texts, images=each, return_tensors="pt", padding=True)
+
+
+def _new(ids: torch.Tensor, inputs: Any) -> torch.Tensor:
+    """What was generated, without what was given, which many models hand back in front of it."""
+    given = inputs.get("input_ids")
+    if given is not None and ids.shape[1] >= given.shape[1] and bool((ids[:, : given.shape[1]] == given).all()):
+        return ids[:, given.shape[1] :]
+    return ids

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoProcessor, BlipForConditionalGeneration
 
 from engine.caption.captioner import Shown
-from engine.caption.sentences import generation, without_beginning
+from engine.caption.sentences import generation
 from engine.plan.captioning import CaptioningOptions
 
 
@@ -22,9 +22,10 @@ class Blip:
         model: Any = BlipForConditionalGeneration.from_pretrained(folder, dtype=dtype, local_files_only=True)
         self._model = model.to(device).eval()
         self._prompt = " ".join(options.prompt.split())
-        beginning = len(self._processor.tokenizer(self._prompt)["input_ids"]) - 1  # the start token, not the end
+        # The start token and the words; `generate` leaves out the end, and gives them back before what is new.
+        self._beginning = len(self._processor.tokenizer(self._prompt)["input_ids"]) - 1 if self._prompt else 1
         places = int(self._model.config.text_config.max_position_embeddings)
-        self._generation = generation(options, room=places - max(1, beginning))
+        self._generation = generation(options, room=places - self._beginning)
 
     @torch.no_grad()
     def caption(self, pictures: Sequence[Shown]) -> list[str]:
@@ -32,5 +33,5 @@ class Blip:
         inputs = self._processor(images=[shown.opaque for shown in pictures], return_tensors="pt", **words)
         inputs = inputs.to(self._model.device, self._model.dtype)
         ids = self._model.generate(**inputs, **self._generation)
-        texts = self._processor.batch_decode(ids, skip_special_tokens=True)
-        return [without_beginning(text, self._prompt) for text in texts]
+        texts = self._processor.batch_decode(ids[:, self._beginning :], skip_special_tokens=True)
+        return [" ".join(text.split()) for text in texts]

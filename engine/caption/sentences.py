@@ -22,11 +22,3 @@ def generation(options: CaptioningOptions, room: int | None = None) -> dict[str,
         "repetition_penalty": float(options.repetition_penalty),
         "do_sample": False,
     }
-
-
-def without_beginning(text: str, beginning: str) -> str:
-    """A text without the words it was made to go on from; the tokenizer may have written them in its own way."""
-    said, begin = text.split(), beginning.split()
-    if [word.casefold() for word in said[: len(begin)]] == [word.casefold() for word in begin]:
-        said = said[len(begin) :]
-    return " ".join(said)

@@ -1,4 +1,4 @@
-"""Which files of a captioner on Hugging Face are needed: a transformers model that writes about pictures, or a tagger."""
+"""Which files of a captioner on Hugging Face are needed: a transformers model's, or a tagger's."""
 
 from __future__ import annotations
 

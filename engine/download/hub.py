@@ -1,4 +1,4 @@
-"""An SDXL model or a captioner from Hugging Face, into huggingface_hub's own cache, where other programs find it as well.
+"""An SDXL model or a captioner from Hugging Face, into huggingface_hub's own cache, where other programs find it too.
 
 The library lists the files, fetches the small ones and keeps the cache. The weights come by `transfer`: the library
 begins a file anew in each process, and a U-Net of 5 GB has to go on where it stopped.
@@ -84,10 +84,7 @@ def download(
     captioner = captioner_files.is_captioner(files)
     shape = captioner_files.SMALL if captioner else _SMALL
     small = [file for file in files if shape.fullmatch(file.name) and file.bytes <= MOST_SMALL_BYTES]
-    if captioner:
-        weights = captioner_files.needed_weights(name, files)
-    else:
-        weights = needed_weights(name, files, full_precision)
+    weights = captioner_files.needed_weights(name, files) if captioner else needed_weights(name, files, full_precision)
 
     def check(snapshot: Path) -> None:
         if captioner:

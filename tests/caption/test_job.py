@@ -1,4 +1,4 @@
-"""The job that captions: what it writes, what it leaves alone, that it stops, goes on, and makes do with less memory."""
+"""The job that captions: what it writes, what it leaves alone, that it stops, goes on, makes do with less memory."""
 
 from __future__ import annotations
 

@@ -120,7 +120,10 @@ def test_one_that_broke_off_goes_on(offer: Offer, tmp_path: Path):
     [
         ({"model_type": "bert"}, "no-such-captioner"),
         ({}, "no-such-captioner"),
-        ({"model_type": "florence2", "auto_map": {"AutoConfig": "configuration_florence2.Florence2Config"}}, "needs-own-code"),
+        (
+            {"model_type": "florence2", "auto_map": {"AutoConfig": "configuration_florence2.Florence2Config"}},
+            "needs-own-code",
+        ),
     ],
 )
 def test_what_is_no_captioner_is_refused_before_its_weights_come(
