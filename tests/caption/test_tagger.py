@@ -28,7 +28,7 @@ TAGS = [
 
 @pytest.fixture(scope="module")
 def tagger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tagger of the real ones' shape: the certainties are the mean blue, green and red of a picture, and fixed ones."""
+    """A tagger of the real ones' shape: its certainties are a picture's mean blue and red, and fixed ones."""
     import onnx
     from onnx import TensorProto, helper
 
