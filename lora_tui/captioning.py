@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.plan.caption_joining import affixes, caption_for
+from engine.plan.captioners import KNOWN as KNOWN_CAPTIONERS
 from engine.plan.captioners import find, resolve_name, size_of
 from engine.plan.captioning import KNOWN, CaptioningOptions
 from engine.plan.errors import UserError, inert, plural
-from engine.plan.job_options import captioning, job_options
+from engine.plan.job_options import captioning, job_options, parse_job_text
 from engine.plan.wanted_captions import Wanted, wanted_captions
 from engine.runs.folder import RunFolder, create, list_runs
 from engine.runs.lock import look
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from engine.plan.project import Project
     from engine.plan.settings import Settings
     from engine.runs.job import Job
+    from lora_tui.draft import Draft
 
 EXAMPLE = "a man on a beach, looking to the side"
 LOOKED_AT = 40  # runs, the newest
@@ -64,6 +66,24 @@ def set_values(options: CaptioningOptions) -> dict[str, object]:
     return {name: value for name, value in options.model_dump().items() if value != known[name].default}
 
 
+def set_option(draft: Draft, name: str, value: object) -> UserError | None:
+    """Give an option a value, or a text that means one; what is wrong with it, or what kept it from being saved."""
+    option = job_options("captioning")[name]
+    try:
+        plain = parse_job_text("captioning", name, value) if isinstance(value, str) else value
+        captioning({name: plain})
+    except UserError as error:
+        return error
+
+    def change(project: Project) -> None:
+        if plain == option.default:
+            project.captioning.pop(name, None)
+        else:
+            project.captioning[name] = plain
+
+    return draft.edit(change)
+
+
 def outlook(project: Project, options: CaptioningOptions, extension: str) -> Outlook:
     """Reads every caption. Raises UserError `not-readable`."""
     wanted = wanted_captions(project, options.folders, extension)
@@ -83,6 +103,12 @@ def example(options: CaptioningOptions, trigger: str, class_name: str) -> str:
     prefix, suffix = affixes(options, trigger, "reg" if kind == "reg" else "train")
     before = "what stands there" if options.existing == "append" else ""
     return caption_for(before, said, options.existing, prefix, suffix)
+
+
+def meant(model: str, base_model: str) -> str:
+    """What `auto` means here, in the option's own words."""
+    name = resolve_name(model, base_model)
+    return next((known for known, it in KNOWN_CAPTIONERS.items() if it.hub == name), name)
 
 
 def download_for(options: CaptioningOptions, base_model: str, project: Path) -> tuple[str, str]:

@@ -39,6 +39,7 @@ class CaptionsPage(ListPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "edit", "edit", id="edit", tooltip="Edit this caption; Enter saves it and goes to the next."),
         Binding("m", "missing", "next missing", id="missing", tooltip="The next without a caption or the trigger."),
+        Binding("c", "captioning", "automatic", id="captioning", tooltip="Have captions written by a captioner."),
         LARGE_KEY,
     ]
 
@@ -134,6 +135,11 @@ class CaptionsPage(ListPage):
                 self.listing.choose(index)
                 return
         self.say("ok", "Every picture has a caption with the trigger word.")
+
+    def action_captioning(self) -> None:
+        from lora_tui.screens.captioning import CaptioningScreen
+
+        self.app.push_screen(CaptioningScreen(self.pages))
 
     def action_edit(self) -> None:
         entry = self.here
