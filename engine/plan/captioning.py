@@ -55,12 +55,6 @@ class CaptioningOptions(OptionGroup):
         "be called by their class.",
         usual="train", guide="train", page="basic",
     )
-    batch_size: int = option(
-        4, "Pictures at once", "Captioner",
-        "How many pictures are looked at together. More is faster and takes more memory; what does not fit is halved "
-        "by itself.",
-        usual="1 to 8", guide="8", limits=(1, 256),
-    )
     prompt: str = option(
         "a picture of", "Beginning for BLIP", "Sentences",
         "A sentence that BLIP, or another model that completes sentences, goes on from. It does not stand in the "
@@ -113,8 +107,14 @@ class CaptioningOptions(OptionGroup):
         "With commas between them, such as: 1boy, solo.",
         usual="empty", guide="empty", words="wd14 exclude",
     )
+    batch_size: int = option(
+        4, "Pictures at once", "Computing",
+        "How many pictures are looked at together. More is faster and takes more memory; what does not fit is halved "
+        "by itself.",
+        usual="1 to 8", guide="8", limits=(1, 256),
+    )
     device: str = option(
-        "auto", "Computed on", "Captioner",
+        "auto", "Computed on", "Computing",
         "auto takes the graphics card where there is one. The processor works as well, slowly with the large ones.",
         usual="auto", guide="", known=("auto", "cpu", "cuda", "mps"), otherwise="a card such as cuda:1",
     )

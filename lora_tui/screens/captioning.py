@@ -285,7 +285,9 @@ class CaptioningScreen(FormPage):
         self._seen = self._view.refresh()
         self._done.look()
         if self._seen.over:
-            self._ended, self._view = captioning.how_it_ended(self._seen), None
+            mark, said = captioning.how_it_ended(self._seen)
+            goes = f" {self.key('home')} goes to the captions, to read and correct them." if mark == "ok" else ""
+            self._ended, self._view = (mark, f"{said}{goes}"), None
             self._news = None
             self.wizard.look_again()
             self._count()
