@@ -73,8 +73,8 @@ class CaptioningOptions(OptionGroup):
     )
     min_length: int = option(
         25, "Shortest caption", "Sentences",
-        "In tokens (about words) of the caption alone. kohya also counts the beginning, about 5 tokens, so its 25 is "
-        "20 here. Too much makes a model invent things.",
+        "In tokens (about words) of the caption alone. kohya also counts the beginning, 4 tokens, so its 25 is "
+        "21 here. Too much makes a model invent things.",
         usual="10 to 25", guide="25", limits=(0, 200), step=5,
     )
     max_length: int = option(
