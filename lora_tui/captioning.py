@@ -13,22 +13,22 @@ from engine.plan.captioners import KNOWN as KNOWN_CAPTIONERS
 from engine.plan.captioners import find, resolve_name, size_of
 from engine.plan.captioning import KNOWN, CaptioningOptions
 from engine.plan.errors import UserError, inert, plural
+from engine.plan.files import existing_path
 from engine.plan.job_options import captioning, job_options, parse_job_text
 from engine.plan.wanted_captions import Wanted, wanted_captions
 from engine.runs.folder import RunFolder, create, list_runs
+from engine.runs.job import Job
 from engine.runs.lock import look
 from engine.runs.state import Observation, observe
-from lora_tui.follow import project_job, start
+from lora_tui.follow import start
 
 if TYPE_CHECKING:
     from engine.plan.project import Project
     from engine.plan.settings import Settings
-    from engine.runs.job import Job
     from lora_tui.draft import Draft
 
 EXAMPLE = "a man on a beach, looking to the side"
 LOOKED_AT = 40  # runs, the newest
-NEEDS_NO_MODEL = ("filename", "class")
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ def example(options: CaptioningOptions, trigger: str, class_name: str) -> str:
     return caption_for(before, said, options.existing, prefix, suffix)
 
 
-def meant(model: str, base_model: str) -> str:
+def meant(model: str, base_model: str, project: Path) -> str:
     """What `auto` means here, in the option's own words."""
-    name = resolve_name(model, base_model)
+    name = resolve_name(model, base_model, project)
     return next((known for known, it in KNOWN_CAPTIONERS.items() if it.hub == name), name)
 
 
@@ -120,25 +120,31 @@ def download_for(options: CaptioningOptions, base_model: str, project: Path) -> 
     except UserError as error:
         if error.code not in ("not-downloaded", "incomplete"):
             raise
-        name = resolve_name(options.model, base_model)
+        name = resolve_name(options.model, base_model, project)
         return name, size_of(name)
     return "", ""
 
 
 def job_for(project: Project, settings: Settings, options: CaptioningOptions) -> Job:
-    """Raises UserError: what `project_job` raises, and a captioner that is not here."""
-    find(options.model, settings.pretrained_model_name_or_path, project.path)
-    values = set_values(options)
-    if "/" in options.model or options.model not in KNOWN:
-        values["model"] = _absolute(options.model, project.path)
-    return project_job("caption", project, settings, options.device, options=values)
+    """The job, frozen: which captioner is meant, and where it lies, is decided now. No base model is needed.
 
-
-def _absolute(model: str, project: Path) -> str:
-    from engine.plan.files import existing_path
-
-    found = existing_path(model, project)
-    return str(found) if found is not None else model
+    Raises UserError for a captioner that is not here.
+    """
+    name = resolve_name(options.model, settings.pretrained_model_name_or_path, project.path)
+    find(name, folder=project.path)
+    own = None if name in KNOWN else existing_path(name, project.path)
+    return Job(
+        "caption",
+        project.path,
+        project.name,
+        trigger=project.trigger,
+        class_name=project.class_name,
+        settings=settings,
+        repeats=project.repeats,
+        left_out=tuple(project.left_out),
+        device=options.device,
+        arguments={"options": set_values(options) | {"model": str(own or name)}},
+    )
 
 
 def begin(project: Project, settings: Settings, options: CaptioningOptions) -> tuple[RunFolder, bool]:

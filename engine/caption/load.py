@@ -51,8 +51,14 @@ def load(found: Found, options: CaptioningOptions, device: torch.device, class_n
         from engine.caption.any_model import AnyModel
 
         return AnyModel(found.path, found.name, device, dtype, options)
-    except (UserError, torch.OutOfMemoryError):
+    except UserError:
         raise
+    except torch.OutOfMemoryError:
+        raise UserError(
+            "out-of-memory",
+            f"The captioner {found.name} does not fit into the memory of {device}.",
+            "Choose a smaller one, or compute on the processor: device = cpu.",
+        ) from None
     except Exception as error:  # a stranger's files may hold anything
         why = str(error).strip().splitlines()[:1]
         raise UserError(

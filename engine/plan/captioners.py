@@ -37,7 +37,7 @@ class Known:
 KNOWN: dict[str, Known] = {
     BLIP: Known("Salesforce/blip-image-captioning-large", 1_880_000_000, "BLIP large"),
     # Microsoft's own files need Microsoft's own program code; these are the same weights without it.
-    FLORENCE: Known("florence-community/Florence-2-base", 930_000_000, "Florence-2 base"),
+    FLORENCE: Known("florence-community/Florence-2-base", 1_000_000_000, "Florence-2 base"),
     WD14: Known("SmilingWolf/wd-swinv2-tagger-v3", 467_000_000, "the WD tagger, version 3"),
 }
 
@@ -51,11 +51,11 @@ class Captioner:
     name: str
 
 
-def resolve_name(model: str, base_model: str = "") -> str:
+def resolve_name(model: str, base_model: str = "", folder: Path | None = None) -> str:
     """What `auto` means for a project with this base model, and a known captioner's name on Hugging Face; else the
-    text itself."""
+    text itself. folder: where a relative path of the base model is looked for first (the project)."""
     if model == AUTO:
-        model = MICRO if _is_practice(base_model) else BLIP
+        model = MICRO if _is_practice(base_model, folder) else BLIP
     return KNOWN[model].hub if model in KNOWN else model
 
 
@@ -64,7 +64,7 @@ def find(model: str, base_model: str = "", folder: Path | None = None) -> Captio
 
     Raises UserError `no-such-captioner`, `not-downloaded`, `incomplete`, `needs-own-code`.
     """
-    name = resolve_name(model, base_model)
+    name = resolve_name(model, base_model, folder)
     if name == FILENAME:
         return Captioner("filename", None, "file names")
     if name == CLASS:
@@ -92,7 +92,7 @@ def find(model: str, base_model: str = "", folder: Path | None = None) -> Captio
 def not_downloaded(name: str) -> UserError:
     """The refusal of a captioner that is not here, with what it weighs and how it comes."""
     weighs = size_of(name)
-    about = f" It has {weighs}." if weighs else ""
+    about = f" It has about {weighs}." if weighs else ""
     return UserError(
         "not-downloaded",
         f"The captioner {name} is not on this machine yet.{about}",
@@ -170,10 +170,10 @@ def _incomplete(name: str, file: str) -> UserError:
     return UserError("incomplete", f"The captioner {name} is not whole: {file} is missing.", hint)
 
 
-def _is_practice(base_model: str) -> bool:
+def _is_practice(base_model: str, folder: Path | None) -> bool:
     if base_model == BUILT_IN:
         return True
     try:
-        return bool(base_model) and recognise(base_model).size == "micro"
+        return bool(base_model) and recognise(base_model, folder).size == "micro"
     except UserError:
         return False

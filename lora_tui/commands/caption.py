@@ -90,7 +90,7 @@ def _bring(project: Project, settings: Settings, options: CaptioningOptions, yes
     if not yes:
         if as_json or not sys.stdin.isatty():
             raise not_downloaded(name)
-        about = f" ({weighs})" if weighs else ""
+        about = f" (about {weighs})" if weighs else ""
         if not click.confirm(f"The captioner {name} is not here yet. Download it{about}?", default=True, err=True):
             raise not_downloaded(name)
     run, title = make_run(name)

@@ -97,7 +97,7 @@ class Captioning:
             return False
         name, weighs = found
         if name:
-            about = f" It has {weighs}." if weighs else ""
+            about = f" It has about {weighs}." if weighs else ""
             self._talk.say(f"The captioner {name} is not on this machine yet.{about}")
             if not self._talk.sure("Download it?") or not download(name, self._talk):
                 return False

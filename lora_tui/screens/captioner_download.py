@@ -17,7 +17,7 @@ class CaptionerDownload(Download):
             if answer == "yes":
                 self._begin(name)
 
-        about = f"{weighs} into" if weighs else "into"
+        about = f"about {weighs} into" if weighs else "into"
         choices = [
             Choice("yes", "Download it", f"{about} the cache of Hugging Face's programs; then it begins to write"),
             Choice("", "Leave it", "choose another captioner"),

@@ -155,7 +155,7 @@ class CaptioningScreen(FormPage):
         if option.name == "model" and value == AUTO:
             base = str(self.draft.value("pretrained_model_name_or_path"))
             if base not in self._meant:  # the model's files are looked into
-                self._meant[base] = captioning.meant(value, base)
+                self._meant[base] = captioning.meant(value, base, self.draft.path)
             return f"here: {self._meant[base]}"
         if changed:
             return f"changed; usual: {option.usual}"

@@ -102,6 +102,19 @@ def test_what_cannot_be_is_a_sentence_and_leaves_no_run(lora_tui, folder, monkey
     assert not list_runs(folder)
 
 
+def test_no_base_model_is_needed_and_what_auto_means_is_frozen(folder):
+    project = Project.open(folder)
+    project.settings = {}
+    settings = project.resolved()
+    job = job_for(project, settings, options_of(project, {"model": "micro"}))
+    assert job.arguments["options"] == {"model": "micro"}
+    with pytest.raises(UserError) as error:
+        job_for(project, settings, options_of(project))
+    assert error.value.code == "not-downloaded"  # blip
+    project.settings["pretrained_model_name_or_path"] = "micro"
+    assert job_for(project, project.resolved(), options_of(project)).arguments["options"]["model"] == "micro"
+
+
 def test_the_outlook_counts_what_will_be_written(folder):
     project = Project.open(folder)
     next(folder.glob("img/*/red_hat_1.png")).with_suffix(".txt").write_text("by hand")

@@ -33,5 +33,5 @@ def test_a_captioner_that_is_not_here_is_offered_and_may_be_left(folder: Path, t
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     without_captions(folder)
     said = converse(folder, "g 4", "auto", "1", "florence-2", "start", "no", "")
-    assert "florence-community/Florence-2-base is not on this machine yet. It has 930 MB." in said
+    assert "florence-community/Florence-2-base is not on this machine yet. It has about 1.0 GB." in said
     assert not list_runs(folder)
