@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.download import hub
-from engine.plan.captioners import find, kind_of
+from engine.plan.captioners import MICRO_FOLDER, find, kind_of
 from engine.plan.errors import UserError
+from engine.runs import launch
+from lora_tui.cli import main
 from tests.download.conftest import safetensors
 from tests.download.server import Reply, Request, Server
+from tests.download.test_job import ENGINE
+from tests.training import picture
 
 COMMIT = "89abcdef01234567" * 2 + "01234567"
 NAME = "some/captioner"
@@ -158,3 +163,30 @@ def test_a_folder_with_half_of_a_model_is_refused(tmp_path: Path):
         kind_of(tmp_path)
     (tmp_path / "model-00002-of-00002.safetensors").touch()
     assert kind_of(tmp_path) == "any"
+
+
+def test_the_command_brings_the_captioner_and_goes_on_with_the_captions(
+    offer: Offer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """From a name on the hub to captions on the disk, the captions' own engine without any network."""
+    server = offer({path.name: path.read_bytes() for path in MICRO_FOLDER.iterdir()})
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("HF_ENDPOINT", server.url(""))
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, "-c", f"{ENGINE}raise SystemExit(main())"))
+    shown = picture(tmp_path / "face" / "img" / "1_ohwx man" / "0.png", 0)
+
+    def answer(*more: str) -> dict[str, object]:
+        with pytest.raises(SystemExit):
+            main(["caption", str(tmp_path / "face"), "--model", NAME, "--num-beams", "1", "--json", *more])
+        found: dict[str, object] = json.loads(capsys.readouterr().out)
+        return found
+
+    refused = answer()["error"]
+    assert isinstance(refused, dict)
+    assert (refused["code"], f"lora-tui download {NAME}" in refused["hint"]) == ("not-downloaded", True)
+    assert not server.seen
+    assert answer("--yes")["written"] == 1
+    assert shown.with_suffix(".txt").read_text().startswith("ohwx, a")
