@@ -298,7 +298,8 @@ class CaptioningScreen(FormPage):
         assert self._done is not None
         seen = self._seen
         phase = seen.snapshot.doing if seen is not None else None
-        parts = bar(phase.done, phase.total, BAR_CELLS) if phase is not None and self._view is not None else []
+        known = phase is not None and phase.total and self._view is not None
+        parts = bar(phase.done, phase.total, BAR_CELLS) if phase is not None and known else []
         words = at_work(seen) if self._view is not None and seen is not None else "Written, the newest first:"
         self.query_one("#progress", Lines).show([line(" ", *parts, (f" {words}", PLAIN)), line()])
         rows: list[Text] = []
@@ -311,6 +312,8 @@ class CaptioningScreen(FormPage):
             for number, part in enumerate(textwrap.wrap(inert(done.text), self.room - NAME_CELLS - 6) or [""]):
                 begin = ((f" {mark} ", style), (f"{name}  ", DIM)) if number == 0 else (" " * (NAME_CELLS + 5),)
                 rows.append(line(*begin, (part, PLAIN)))
+        if not rows:
+            rows = [line((" Each caption is shown here as soon as it is written.", DIM))]
         self.query_one("#newest", Lines).show(rows[:room])
 
     def action_stop(self) -> None:
