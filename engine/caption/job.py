@@ -1,7 +1,8 @@
 """The job that captions a project's pictures. It goes on where it stopped, and never writes over a person's work.
 
-What is to be done, and what every caption was before, is noted down once; each caption is written as soon as it is
-there, and noted as well. A caption that is another one by then was edited meanwhile, and stays.
+What is to be done, and what every caption was before, is noted down once, and what is said of each picture as soon as
+it is there. All captions are written together in the end, also where that is a stop or a failure: so one undo takes all
+of a run back. A caption that is another one by then was edited meanwhile, and stays.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from engine.caption.opening import opened
 from engine.context import JobContext, Progress, Stopped
 from engine.data.ahead import ahead
 from engine.device import describe
-from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.caption_edits import Change
+from engine.plan.caption_files import one_line, read_for_editing
+from engine.plan.caption_history import History
 from engine.plan.caption_joining import affixes, caption_for
 from engine.plan.captioners import find
 from engine.plan.captioning import CaptioningOptions
@@ -58,11 +61,14 @@ def run(context: JobContext) -> dict[str, Any]:
             context.raise_if_stopped()
             with context.phase("captioning", work.total, "pictures", done=work.total - len(work.left)) as progress:
                 for batch in captions(captioner, work.pictures(progress), options.batch_size, device, work.halved):
-                    work.write(batch, progress)
+                    work.hear(batch, progress)
     except Stopped:
         pass
     finally:
-        work.log.close()
+        try:
+            work.write(found.name)
+        finally:
+            work.log.close()
     return work.result(found.name, time.monotonic() - began)
 
 
@@ -72,7 +78,9 @@ class _Work:
     def __init__(self, context: JobContext, project: Project, options: CaptioningOptions, extension: str) -> None:
         self._context, self._project, self._options, self._extension = context, project, options, extension
         self.plan = read_plan(context.run) or self._plan()
-        self.done = {done.path: done.state for done in read_done(context.run)}
+        before = read_done(context.run)
+        self.done = {done.path: done.state for done in before}
+        self.texts = {done.path: done.text for done in before if done.state == "said"}
         self._count = Counter(self.done.values())
         self.log = Log(context.run)
         for wanted in self.plan:
@@ -109,34 +117,40 @@ class _Work:
                 self._skip(wanted, shown.code, shown.message)
                 progress(self._finished)
 
-    def write(self, batch: list[tuple[Shown, str]], progress: Progress) -> None:
+    def hear(self, batch: list[tuple[Shown, str]], progress: Progress) -> None:
+        """Note down what is said of some pictures."""
         for shown, said in batch:
             wanted = self._wanted[shown.path]
             prefix, suffix = affixes(self._options, self._context.job.trigger, wanted.kind)
             text = caption_for(wanted.before or "", said, self._options.existing, prefix, suffix)
-            self._write_one(wanted, text)
+            if text:
+                self._note(wanted, "said", one_line(text))
+            else:
+                name = shown.path.name
+                self._skip(wanted, "nothing-said", f"Nothing was found to say of {name}; it gets no caption.")
             progress.done = self._finished
         progress(self._finished)
         self._context.raise_if_stopped()
 
-    def _write_one(self, wanted: Wanted, text: str) -> None:
-        picture = self._path(wanted)
-        if not text:
-            self._skip(wanted, "nothing-said", f"Nothing was found to say of {picture.name}; it gets no caption.")
-            return
-        try:
-            now = _now(picture, self._extension)
-            if now not in (wanted.before, text):  # the same text: an engine was killed before it could note it down
-                changed = f"The caption of {picture.name} was changed meanwhile, and stays as it is."
-                self._skip(wanted, "caption-changed", changed)
-                return
-            write_caption(self._project.path, picture, text, self._extension)
-        except UserError as error:
-            if error.code in ("disk-full", "not-writable"):
-                raise
-            self._skip(wanted, error.code, error.message)
-            return
-        self._note(wanted, "written", text)
+    def write(self, model: str) -> None:
+        """Write all that was said and is not written yet, as one change that can be undone."""
+        due = [wanted for wanted in self.plan if self.done.get(wanted.path) == "said"]
+        changes = []
+        for wanted in due:
+            try:
+                now = _now(self._path(wanted), self._extension)
+            except UserError:
+                now = None  # the change is a conflict
+            if now != self.texts[wanted.path]:  # else an engine was killed before it could note it down
+                changes.append(Change(self._path(wanted), wanted.before, self.texts[wanted.path]))
+        label = f"{plural(len(changes), 'caption')} by {model}"
+        outcome = History(self._project.path, self._extension).apply(label, changes) if changes else None
+        stayed = {conflict.picture: conflict.why for conflict in outcome.conflicts} if outcome is not None else {}
+        for wanted in due:
+            if (why := stayed.get(self._path(wanted))) is not None:
+                self._skip(wanted, "caption-changed", why)
+            else:
+                self._note(wanted, "written", self.texts[wanted.path])
 
     def _skip(self, wanted: Wanted, code: str, message: str) -> None:
         self._context.warn(code, message)
@@ -144,12 +158,16 @@ class _Work:
 
     def _note(self, wanted: Wanted, state: State, text: str = "") -> None:
         self.log.add(Done(wanted.path, state, text))
+        if (old := self.done.get(wanted.path)) is not None:
+            self._count[old] -= 1
         self.done[wanted.path] = state
         self._count[state] += 1
+        if state == "said":
+            self.texts[wanted.path] = text
 
     @property
     def _finished(self) -> int:
-        return self._count["written"] + self._count["skipped"]
+        return self._count["said"] + self._count["written"] + self._count["skipped"]
 
     def halved(self, size: int) -> None:
         self._context.warn(

@@ -1,7 +1,8 @@
 """What a run of the job `caption` sets out to do, and what it has done: two files in its folder.
 
 `captions.json` is written once, before the first caption, with what every picture's caption was then; `captions.jsonl`
-grows by a line for each picture that is done with. An engine that takes the run up again goes on from both.
+grows by a line for each picture that was looked at, and by one for each caption that was written. An engine that takes
+the run up again goes on from both.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from engine.plan.wanted_captions import Wanted
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
 
-State = Literal["written", "kept", "skipped"]
-"""kept: it has a caption, and is to keep it. skipped: nothing could be written, the reason stands in `text`."""
+State = Literal["said", "written", "kept", "skipped"]
+"""said: its caption is known, and is written with all others. kept: it has a caption, and is to keep it. skipped:
+nothing could be written, the reason stands in `text`."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A picture that is done with, and its caption as it was written."""
+    """A picture that is done with, and its caption. The newest line of a picture counts."""
 
     path: str
     state: State

@@ -113,9 +113,7 @@ class Captioning:
         view, reader, stopping = RunView(run), DoneReader(run), False
         with count_interrupts() as presses:
             while not (seen := view.refresh()).over:
-                for done in reader.look():
-                    if done.state == "written":
-                        self._talk.say(f"{done.path.rpartition('/')[2]}: {done.text}")
+                self._tell(reader)
                 if presses() and not stopping:
                     stopping = True
                     self._talk.say("Stopping.")
@@ -123,7 +121,11 @@ class Captioning:
                 elif not stopping:
                     self._talk.say_sometimes(f"{at_work(seen)}.")
                 time.sleep(POLL_SECONDS)
-        for done in reader.look():
-            self._talk.say(f"{done.path.rpartition('/')[2]}: {done.text}")
+        self._tell(reader)
         mark, said = captioning.how_it_ended(seen)
         self._talk.say(f"Error: {said}" if mark == "x" else said)
+
+    def _tell(self, reader: DoneReader) -> None:
+        for done in reader.look():
+            if done.state in ("said", "skipped"):
+                self._talk.say(f"{done.path.rpartition('/')[2]}: {done.text}")

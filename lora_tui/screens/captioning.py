@@ -305,9 +305,9 @@ class CaptioningScreen(FormPage):
         rows: list[Text] = []
         room = max(3, self.app.size.height - SPARE_ROWS)
         for done in reversed(self._done.all[-4 * room :]):
-            if done.state == "kept" or len(rows) >= room:
+            if done.state in ("kept", "written") or len(rows) >= room:
                 continue
-            mark, style = ("✓", GOOD) if done.state == "written" else ("!", WARN)
+            mark, style = ("✓", GOOD) if done.state == "said" else ("!", WARN)
             name = fitted(done.path.rpartition("/")[2], NAME_CELLS)
             for number, part in enumerate(textwrap.wrap(inert(done.text), self.room - NAME_CELLS - 6) or [""]):
                 begin = ((f" {mark} ", style), (f"{name}  ", DIM)) if number == 0 else (" " * (NAME_CELLS + 5),)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from engine.plan.caption_files import write_caption
+from engine.plan.caption_history import History
 from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.runs.captions import DoneReader, read_done
@@ -106,12 +107,14 @@ def test_a_stop_keeps_what_is_written_and_the_same_run_goes_on(caption: Caption,
     assert (result["complete"], result["written"]) == (False, 2)
     assert "3 still to come" in result["message"]
     reader = DoneReader(run)
-    assert [done.text for done in reader.look()] == ["ohwx, a picture called p0", "ohwx, a picture called p1"]
+    told = [(done.state, done.text) for done in reader.look()]
+    assert told[:2] == [("said", f"ohwx, a picture called p{number}") for number in range(2)]
+    assert [state for state, _ in told] == ["said"] * 2 + ["written"] * 2
+    assert [caption_of(caption.project, f"p{number}") is None for number in range(5)] == [False] * 2 + [True] * 3
     result = caption.work(run)
     assert (result["complete"], result["written"]) == (True, 5)
     assert sorted(seen) == [f"p{number}" for number in range(5)]
-    assert len(reader.look()) == 3
-    assert len(reader.all) == 5
+    assert len(reader.look()) == 6
 
 
 def test_an_engine_that_was_killed_in_the_middle_of_a_line_goes_on(caption: Caption, says: Put):
@@ -120,10 +123,51 @@ def test_an_engine_that_was_killed_in_the_middle_of_a_line_goes_on(caption: Capt
     caption.work(run)
     log = run.path / "captions.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
-    log.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    log.write_bytes(b"".join(lines[:3]) + lines[3][:20])  # of five that were said, and are written all the same
     assert caption.work(run)["written"] == 5
     assert not warnings_of(run)
     assert {done.path.rpartition("/")[2] for done in read_done(run)} == {f"p{number}.png" for number in range(5)}
+
+
+def test_an_engine_that_was_killed_before_it_wrote_has_nothing_to_look_at_again(caption: Caption, says: Put):
+    says(named)
+    run = caption.run()
+    caption.work(run)
+    log = run.path / "captions.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(keepends=True) if b'"said"' in line))
+    for path in caption.project.path.glob("img/*/*.txt"):
+        path.unlink()
+    says(lambda pictures: pytest.fail("it was said before"))
+    assert caption.work(run)["written"] == 5
+    assert caption_of(caption.project, "p4") == "ohwx, a picture called p4"
+
+
+def test_one_undo_takes_all_of_a_run_back(caption: Caption, says: Put):
+    says(named)
+    picture = next(caption.project.path.glob("img/*/p1.png"))
+    picture.with_suffix(".txt").write_bytes(b"by hand\r\nsecond line\r\n")
+    caption(existing="replace", model="class")
+    history = History(caption.project.path, ".txt")
+    assert "5 captions by" in history.undo_label
+    outcome = history.undo()
+    assert outcome is not None
+    assert len(outcome.pictures) == 5
+    assert picture.with_suffix(".txt").read_bytes() == b"by hand\r\nsecond line\r\n"
+    assert caption_of(caption.project, "p0") is None
+    history.redo()
+    assert caption_of(caption.project, "p1") == "ohwx, a picture called p1"
+
+
+def test_a_failure_in_the_middle_keeps_what_was_said(caption: Caption, says: Put):
+    def say(pictures: Any) -> list[str]:
+        if pictures[0].path.stem == "p2":
+            raise torch.OutOfMemoryError("too much")
+        return named(pictures)
+
+    says(say)
+    with pytest.raises(UserError):
+        caption(batch_size=1)
+    assert caption_of(caption.project, "p1") == "ohwx, a picture called p1"
 
 
 def test_what_a_person_writes_meanwhile_stays(caption: Caption, says: Put):
@@ -151,7 +195,7 @@ def test_broken_pictures_and_unreadable_captions_are_told_of_and_passed_over(cap
     run = caption.run(existing="replace")
     result = caption.work(run)
     assert (result["written"], result["skipped"]) == (2, 2)
-    assert sorted(warnings_of(run)) == ["broken-picture", "caption-not-utf8"]
+    assert sorted(warnings_of(run)) == ["broken-picture", "caption-changed"]
     assert (folder / "p2.txt").read_bytes() == b"\xff\xfe\xfa"
 
 

@@ -10,6 +10,7 @@ import pytest
 from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.runs import launch
+from engine.runs.captions import read_done
 from engine.runs.events import EventWriter
 from engine.runs.folder import create, list_runs
 from engine.runs.lock import RunLock
@@ -65,7 +66,8 @@ def test_one_that_was_killed_goes_on_where_it_was(lora_tui, folder, monkeypatch)
     given = ("caption", folder, "--model", "filename", "--existing", "replace", "--batch-size", "1", "--json")
     assert lora_tui(*given).json["error"]["code"] == "engine-died"
     (run,) = list_runs(folder)
-    assert len(list(folder.glob("img/*/*.txt"))) == 2
+    assert [done.state for done in read_done(run)] == ["said", "said"]
+    assert not list(folder.glob("img/*/*.txt"))
     monkeypatch.setattr(launch, "ENGINE_COMMAND", usual)
     answer = lora_tui(*given)
     assert (answer.json["written"], answer.json["run"]) == (4, str(run.path))
