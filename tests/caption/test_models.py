@@ -13,8 +13,8 @@ from transformers import AutoProcessor
 from engine.caption.captioner import Captioner, Shown
 from engine.caption.load import device_for, load
 from engine.caption.sentences import generation
-from engine.models.tokenizer import byte_symbols
 from engine.plan.captioners import find
+from engine.plan.clip_vocabulary import byte_symbols
 from engine.plan.errors import UserError
 from engine.plan.job_options import captioning
 
