@@ -42,8 +42,7 @@ def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix:
     """
     old, new = _tidy(before), _tidy(said)
     if existing == "append" and old and new:
-        bare = _without_suffix(old, _tidy(suffix))
-        new = bare if _holds(bare, new) else _together(bare, new)
+        new = old if _holds(old, new) else _together(_without_suffix(old, _tidy(suffix)), new)
     return joined(prefix, new, suffix)
 
 
@@ -82,6 +81,6 @@ def _without_suffix(text: str, suffix: str) -> str:
 
 
 def _holds(text: str, part: str) -> bool:
-    """Whether `part` stands in a text between commas or its ends."""
-    found = re.search(rf"(^|[,.] ?){re.escape(part.casefold())}($|[,.])", text.casefold())
-    return found is not None
+    """Whether `part` stands in a text by itself: between commas, sentences or the ends."""
+    alone = rf"(^|[,.!?:;] ?){re.escape(part.casefold())}($|,|(?<=[.!?:;]) )"
+    return re.search(alone, text.casefold()) is not None

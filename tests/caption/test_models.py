@@ -212,7 +212,7 @@ def test_pickles_are_read_for_their_weights_alone(blip_folder: Path, tmp_path: P
     folder = tmp_path / "pickled"
     shutil.copytree(blip_folder, folder)
     (folder / "model.safetensors").unlink()
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": Evil()}))
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": Evil()}, protocol=2))
     with pytest.raises(UserError) as error:
         loaded(folder)
     assert error.value.code == "damaged"

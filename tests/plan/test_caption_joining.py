@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.plan.caption_joining import affixes, caption_for, joined
 from engine.plan.job_options import captioning
 
-WORDS = st.text(alphabet="abAB ,.-", max_size=12)
+WORDS = st.text(alphabet="abAB ,.!-", max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,7 @@ def test_appending_twice_changes_nothing(before: str, said: str, prefix: str, su
         ("zibo, by hand, end", "zibo, by hand, a cat, end"),
         ("zibo, a cat, by hand", "zibo, a cat, by hand, end"),
         ("A sentence.", "zibo, A sentence. a cat, end"),
+        ("a cat house", "zibo, a cat house, a cat, end"),
     ],
 )
 def test_appended(before: str, expected: str):
