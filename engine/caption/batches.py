@@ -29,7 +29,9 @@ def captions(
             return
         try:
             texts = captioner.caption(waiting[:size])
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not _too_little_memory(error):
+                raise
             texts = None  # handled outside: the error holds on to what was computed
         if texts is None:
             give_back(device)
@@ -44,3 +46,10 @@ def captions(
             continue
         yield list(zip(waiting[:size], texts, strict=True))
         waiting = waiting[size:]
+
+
+def _too_little_memory(error: Exception) -> bool:
+    """torch has a kind of its own for the card alone; for the processor, and ONNX runtime, only the words tell."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error).lower() for words in ("out of memory", "allocate memory", "failed to allocate"))

@@ -199,13 +199,21 @@ def test_broken_pictures_and_unreadable_captions_are_told_of_and_passed_over(cap
     assert (folder / "p2.txt").read_bytes() == b"\xff\xfe\xfa"
 
 
-def test_too_little_memory_halves_the_batch_and_says_so(caption: Caption, says: Put):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("too much"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("BFCArena: Failed to allocate memory for requested buffer of size 9"),
+    ],
+)
+def test_too_little_memory_halves_the_batch_and_says_so(caption: Caption, says: Put, error: Exception):
     sizes: list[int] = []
 
     def say(pictures: Any) -> list[str]:
         sizes.append(len(pictures))
         if len(pictures) > 1:
-            raise torch.OutOfMemoryError("too much")
+            raise error
         return named(pictures)
 
     says(say)

@@ -55,9 +55,6 @@ def test_the_built_in_captioner_writes_in_a_real_engine(lora_tui, folder):
         assert text == one["caption"] + "\n"
         assert text.startswith("ohwx, a photo, ")
         assert len(text.split()) > 15
-    again = lora_tui("caption", folder)
-    assert (again.code, again.out) == (0, "")
-    assert "0 captions written with micro, 4 kept" in again.err
 
 
 def test_one_that_was_killed_goes_on_where_it_was(lora_tui, folder, monkeypatch):
@@ -80,7 +77,11 @@ def test_what_a_project_says_is_used_and_the_command_goes_before_it(lora_tui, fo
     project.captioning = {"model": "class", "suffix": "indoors"}
     project.save()
     # What looks at no picture needs no card.
-    assert lora_tui("caption", folder, "--set", "suffix=outdoors", "--device", "cuda:7").code == 0
+    next(folder.glob("img/*/red_hat_3.png")).with_suffix(".txt").write_text("ohwx, man, outdoors\n")
+    answer = lora_tui("caption", folder, "--set", "suffix=outdoors", "--device", "cuda:7")
+    assert (answer.code, len(answer.out.splitlines())) == (0, 3)
+    assert answer.out.startswith("img/5_ohwx man/red_hat_0.png: ohwx, man, outdoors\n")
+    assert "3 captions written with trigger word and class, 1 kept" in answer.err
     assert {path.read_text() for path in folder.glob("img/*/*.txt")} == {"ohwx, man, outdoors\n"}
 
 

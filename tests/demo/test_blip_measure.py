@@ -74,7 +74,7 @@ def test_the_character_is_read_from_the_captions_of_its_pictures():
 
 @pytest.mark.proof
 def test_the_shipped_captioner_tells_the_truth():
-    """The figures of docs/captioning.md: 200 drawings that it has never seen, and the demo's character."""
+    """The goals, on 200 drawings that it has never seen and on the demo's character."""
     from engine.demo.blip_measure import ASKED, CHARACTER_GOAL, GOAL, captioner_for, measure
     from engine.plan.job_options import captioning
 

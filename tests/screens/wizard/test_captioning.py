@@ -182,3 +182,22 @@ def test_it_has_room_everywhere_and_leads_on(bare: Path, size: str) -> None:
         await press(pilot, "c", "q")
 
     drive(bare, act, size)
+
+
+def test_a_value_in_the_file_that_is_none_is_told_and_can_be_mended(bare: Path) -> None:
+    file = bare / "project.toml"
+    file.write_text(file.read_text().replace('model = "filename"', 'model = "filename"\nnum_beams = "[b]many"'))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "num_beams must be a whole number")
+        await press(pilot, "s")
+        assert said(pilot)[0] == "x"
+        await press(pilot, "m")
+        assert "[b]many" in text(pilot)
+        pilot.app.screen.form.choose("num_beams")  # type: ignore[attr-defined]
+        await press(pilot, "r")
+        await until_it_says(pilot, "6 captions will be written")
+
+    drive(bare, act)
+    assert "many" not in file.read_text()
