@@ -110,6 +110,18 @@ class Dataset:
         """As `buckets`, of one kind alone."""
         return self._buckets_by_kind[kind]
 
+    def cut_in(self, bucket: tuple[int, int]) -> float:
+        """How much of the pictures of a bucket is cut off on average, 0 to 1."""
+        return self._cut.get(bucket, 0.0)
+
+    @cached_property
+    def _cut(self) -> dict[tuple[int, int], float]:
+        counts = Counter(picture.bucket for picture in self.used)
+        shares: dict[tuple[int, int], float] = {}
+        for picture in self.used:
+            shares[picture.bucket] = shares.get(picture.bucket, 0.0) + picture.cropped
+        return {bucket: share / counts[bucket] for bucket, share in shares.items()}
+
     # Screens ask for these at every key, and there may be tens of thousands.
     @cached_property
     def _used_by_kind(self) -> dict[Kind, tuple[Picture, ...]]:

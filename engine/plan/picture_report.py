@@ -56,6 +56,12 @@ class Tally(NamedTuple):
     broken: int
     by: dict[str, int]
 
+    def __str__(self) -> str:
+        parts = [f"{self.fine:,} with nothing against them"] if self.fine < self.used else ["all is well with them"]
+        parts += [f"{count:,} {TALLIED[code]}" for code, count in self.by.items()]
+        parts += [f"{self.broken:,} that cannot be used"] if self.broken else []
+        return f"{self.used:,} trained, {', '.join(parts)}"
+
 
 TALLIED = {
     "small": "small",
