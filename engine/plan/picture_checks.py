@@ -44,7 +44,7 @@ def _cut(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
         return
     worst = max(cut, key=lambda picture: picture.cropped)
     said = (
-        f"{plural(len(cut), 'picture')} {'loses' if len(cut) == 1 else 'lose'} more than {CUT_SHARE:.0%} at the edges, "
+        f"{plural(len(cut), 'picture')} {'loses' if len(cut) == 1 else 'lose'} more than an eighth at the edges, "
         f"{worst.path.name} even {worst.cropped:.0%}: what is cut off, a head at the top perhaps, is not learnt."
     )
     if settings.enable_bucket:
@@ -54,7 +54,7 @@ def _cut(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
             "Cut these yourself to a shape nearer to the others, so that nothing that matters goes.",
         )
     else:
-        hint = f"Let each keep its shape: {set_line('enable_bucket', 'true')}. Or cut them yourself."
+        hint = f"Cut them yourself, or let each keep its shape. {set_line('enable_bucket', 'true')}"
         yield Finding("cut-pictures", said, hint, option="enable_bucket", value=True)
 
 

@@ -55,7 +55,7 @@ def remarks_on(settings: Settings, picture: Picture, look: Look | None) -> Itera
             "see-through",
             f"{look.clear:.0%} of {picture.path.name} is see-through. Training knows no transparency: "
             f"{UNDER[look.under]} is learnt there.",
-            f"Put it on a background, or leave that part out of the learning: {set_line('alpha_mask', 'true')}.",
+            f"Put it on a background. Or do not learn that part: {set_line('alpha_mask', 'true')}",
         )
 
 

@@ -139,8 +139,7 @@ def _see_through(
         "see-through-pictures",
         f"{plural(len(clear), 'picture')} {'is' if len(clear) == 1 else 'are'} see-through in parts: "
         f"{few(names[path] for path in clear)}. Training knows no transparency, so there is learnt {learnt}.",
-        "Put them on backgrounds that suit, or leave those parts out of the learning: "
-        f"{set_line('alpha_mask', 'true')}.",
+        f"Put them on backgrounds that suit. Or do not learn those parts: {set_line('alpha_mask', 'true')}",
         level="warning" if under["black"] + under["white"] else "note",
     )
 
