@@ -34,8 +34,7 @@ def edge_pixels(picture: Picture, look: Look) -> float:
 
 
 def remarks_on(settings: Settings, picture: Picture, look: Look | None) -> Iterable[Finding]:
-    if is_small(settings, picture):
-        yield _small_one(settings, picture)
+    """Remarks, the worst first. look: None where the picture was not looked at yet."""
     if look is not None and (width := edge_pixels(picture, look)) > BLURRED_PIXELS:
         yield Finding(
             "blurred",
@@ -43,6 +42,8 @@ def remarks_on(settings: Settings, picture: Picture, look: Look | None) -> Itera
             "training. The LoRA learns blur like everything else it sees.",
             "Leave it out, unless it shows something that no other picture does.",
         )
+    if is_small(settings, picture):
+        yield _small_one(settings, picture)
     if picture.cropped > CUT_SHARE:
         yield Finding(
             "cut",

@@ -62,10 +62,13 @@ class ProjectPage(FormPage):
             rows.append(Row("wish", "Steps wished for", str(advice.wished), kind="number", changed=wished, aside=aside))
         self.form.show(rows)
         key = self._key()
+        counts = advice is not None and key in ("repeats", "wish")
         keys = ("name", "trigger", "class", "repeats", "reg-repeats", "wish") if self.has_class("-roomy") else ()
+        keys = () if counts and not self.has_class("-huge") else keys  # the arithmetic takes their place
         shown = about(key, self.about_room, judge_of(warned), keys)
-        if advice is not None and (keys or key in ("repeats", "wish")):
-            shown = [*shown, *self._arithmetic(advice)] if keys or key == "repeats" else self._arithmetic(advice)
+        if advice is not None and counts:
+            alone = key == "wish" and not self.has_class("-roomy")
+            shown = self._arithmetic(advice) if alone else [*shown, line(), *self._arithmetic(advice)]
         self.query_one("#about", Lines).show(shown)
 
     @property
