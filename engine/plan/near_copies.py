@@ -7,11 +7,12 @@ its first picture, so that whatever is left out for another one is like that ver
 from __future__ import annotations
 
 import math
+from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import mul
+from itertools import cycle, pairwise
+from operator import mul, sub
 from typing import TypeVar
 
 from engine.plan.looks import HASH_SIDE, Look
@@ -32,20 +33,20 @@ _Key = TypeVar("_Key")
 
 @dataclass(frozen=True, eq=False)
 class _Thumb:
-    """A thumbnail with the mean of its values and how far they spread."""
+    """A thumbnail without the mean of each of its colours, and how far the rest spreads."""
 
-    values: bytes
-    mean: float
+    values: Sequence[int]
     spread: float
 
     @classmethod
     def of(cls, look: Look) -> _Thumb:
-        values = look.thumb
-        mean = sum(values) / len(values)
-        return cls(values, mean, math.sqrt(max(0.0, sum(map(mul, values, values)) / len(values) - mean * mean)))
+        means = [sum(look.thumb[channel::3]) * 3 // len(look.thumb) for channel in range(3)]
+        values = array("h", map(sub, look.thumb, cycle(means)))
+        return cls(values, math.sqrt(sum(map(mul, values, values)) / len(values)))
 
     def apart(self, other: _Thumb) -> float:
-        together = sum(map(mul, self.values, other.values)) / len(self.values) - self.mean * other.mean
+        """1 - their correlation."""
+        together = sum(map(mul, self.values, other.values)) / len(self.values)
         return float(1 - together / (self.spread * other.spread))
 
 

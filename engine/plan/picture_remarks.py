@@ -84,7 +84,7 @@ def near_copy(picture: Picture, other: Picture, best: bool) -> Finding:
         return Finding("near-copy", said, "Keep this one, and leave the others out.", level="note")
     return Finding(
         "near-copy",
-        f"{picture.path.name} is nearly the same as {other.name}, which has more pixels or is sharper, or comes first. "
+        f"{picture.path.name} is nearly the same as {other.name}, which is larger or sharper, or comes first. "
         "What is seen twice as often is learnt twice as hard.",
         "Leave it out.",
     )

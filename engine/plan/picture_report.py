@@ -71,6 +71,7 @@ TALLIED = {
     "see-through": "see-through",
 }
 """The codes of remarks that are counted, and what their pictures are called."""
+_LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif"})
 
 
 class Reporter:
@@ -86,7 +87,7 @@ class Reporter:
         remarks: defaultdict[Path, list[Finding]] = defaultdict(list)
         for picture in dataset.used_of("train"):
             remarks[picture.path] += remarks_on(settings, picture, seen.get(picture.path))
-        copies = tuple(self._copies(settings, dataset, seen))
+        copies = tuple(self._copies(settings, dataset, seen, looks))
         for group in copies:
             for place, picture in enumerate(group):
                 remarks[picture.path].append(near_copy(picture, group[0] if place else group[1], best=not place))
@@ -95,16 +96,28 @@ class Reporter:
         findings += _near_copies(copies, looks)
         return PictureReport({path: tuple(said) for path, said in remarks.items() if said}, copies, tuple(findings))
 
-    def _copies(self, settings: Settings, dataset: Dataset, seen: Mapping[Path, Look]) -> Iterable[tuple[Picture, ...]]:
+    def _copies(
+        self, settings: Settings, dataset: Dataset, seen: Mapping[Path, Look], looks: Looks
+    ) -> Iterable[tuple[Picture, ...]]:
         if seen != self._compared:
             self._groups, self._compared = near_copies(seen), dict(seen)
         area = settings.size[0] * settings.size[1]
         used = {picture.path: picture for picture in dataset.used}
 
-        def badness(picture: Picture) -> tuple[bool, int, float, int]:
+        def badness(picture: Picture) -> tuple[bool, int, float, int, bool, int]:
+            """Pixels count as far as they are trained; then sharpness; then what was compressed less."""
             pixels = picture.width * picture.height
             width = edge_pixels(picture, seen[picture.path])
-            return picture.kind == "reg", -min(pixels, area), round(width or BLURRED_PIXELS, 1), -pixels
+            lossy = picture.path.suffix.lower() in _LOSSY
+            of_class, trained = picture.kind == "reg", min(pixels, area)
+            return (
+                of_class,
+                -trained,
+                round(width or BLURRED_PIXELS, 1),
+                -pixels,
+                lossy,
+                -looks.file_bytes(picture.path),
+            )
 
         for group in self._groups:
             trained = [used[path] for path in group if path in used]

@@ -69,7 +69,7 @@ def test_check_as_json(lora_tui, project: Path):
         "total": 16,
         "explanation": answer.json["steps"]["explanation"],
     }
-    assert answer.json["buckets"] == [{"resolution": [96, 96], "count": 16}]
+    assert answer.json["buckets"] == [{"resolution": [96, 96], "count": 16, "cropped": 0.0}]
     first = answer.json["pictures"][0]
     assert first == {
         "path": str(project / "img" / "2_zibo man" / "0.png"),
