@@ -40,7 +40,7 @@ class PictureReport:
     def tally(self, pictures: Sequence[Picture]) -> Tally:
         """How many of these pictures are trained, and how many of them have which remark."""
         used = [picture for picture in pictures if picture.used]
-        counts = Counter(code for p in used for code in {finding.code for finding in self.of(p)})
+        counts = Counter(code for p in used for code in {said.code for said in self.of(p) if said.level != "note"})
         fine = sum(all(finding.level == "note" for finding in self.of(picture)) for picture in used)
         broken = sum(any(f.code in ("broken-picture", "picture-too-small") for f in p.problems) for p in pictures)
         return Tally(len(used), fine, broken, {code: counts[code] for code in TALLIED if counts[code]})
@@ -108,16 +108,8 @@ class Reporter:
             """Pixels count as far as they are trained; then sharpness; then what was compressed less."""
             pixels = picture.width * picture.height
             width = edge_pixels(picture, seen[picture.path])
-            lossy = picture.path.suffix.lower() in _LOSSY
-            of_class, trained = picture.kind == "reg", min(pixels, area)
-            return (
-                of_class,
-                -trained,
-                round(width or BLURRED_PIXELS, 1),
-                -pixels,
-                lossy,
-                -looks.file_bytes(picture.path),
-            )
+            size = picture.path.suffix.lower() in _LOSSY, -looks.file_bytes(picture.path)
+            return picture.kind == "reg", -min(pixels, area), round(width or BLURRED_PIXELS, 1), -pixels, *size
 
         for group in self._groups:
             trained = [used[path] for path in group if path in used]
