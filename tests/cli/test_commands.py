@@ -90,6 +90,20 @@ def test_check_as_json(lora_tui, project: Path):
     assert all({"code", "message", "hint"} <= warning.keys() for warning in answer.json["warnings"])
 
 
+def test_check_reports_on_the_pictures_and_recommends_repeats(lora_tui, project: Path):
+    answer = lora_tui("check", project, "--json", "--steps", "32").json
+    assert answer["report"]["looked_at_all"] is True
+    assert answer["report"]["near_copies"] == []
+    assert answer["recommended"]["wished_steps"] == 32
+    assert answer["recommended"]["repeats"] == {"2_zibo man": 4}
+    assert answer["recommended"]["steps"] == 32
+    assert "16 ÷ 4 pictures = 4 repeats." in answer["recommended"]["explanation"]
+    told = lora_tui("check", project, "--steps", "32").out
+    assert "Your pictures: 4 trained, all is well with them." in told
+    assert "16 ÷ 4 pictures = 4 repeats." in told
+    assert lora_tui("check", project, "--steps", "0").code == 2
+
+
 def test_check_for_people(lora_tui, project: Path):
     answer = lora_tui("check", project)
     assert answer.code == 0
