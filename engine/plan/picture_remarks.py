@@ -33,6 +33,12 @@ def edge_pixels(picture: Picture, look: Look) -> float:
     return look.edge_at(*min(own, trained, key=lambda size: size[0] * size[1]))
 
 
+def scaled(picture: Picture) -> str:
+    """What becomes of its size before it is cut."""
+    own, trained = picture.width * picture.height, picture.resized[0] * picture.resized[1]
+    return "kept as large" if own == trained else "made smaller" if own > trained else "enlarged"
+
+
 def remarks_on(settings: Settings, picture: Picture, look: Look | None) -> Iterable[Finding]:
     """Remarks, the worst first. look: None where the picture was not looked at yet."""
     if look is not None and (width := edge_pixels(picture, look)) > BLURRED_PIXELS:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from engine.plan.dataset import Dataset, Picture
@@ -16,52 +17,9 @@ from engine.plan.errors import Finding, few, plural
 from engine.plan.looked import Looks
 from engine.plan.looks import Look
 from engine.plan.near_copies import near_copies
-from engine.plan.picture_remarks import BLURRED_PIXELS, UNDER, edge_pixels, near_copy, remarks_on
+from engine.plan.picture_remarks import BLURRED_PIXELS, UNDER, edge_pixels, near_copy, remarks_on, scaled
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
-
-
-@dataclass(frozen=True)
-class PictureReport:
-    """remarks: by picture, beside its own problems. copies: groups of near-copies that are trained, the best first."""
-
-    remarks: Mapping[Path, tuple[Finding, ...]] = field(default_factory=dict)
-    copies: tuple[tuple[Picture, ...], ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    def of(self, picture: Picture) -> tuple[Finding, ...]:
-        """All that is to be said of one picture, the worst first."""
-        return (*picture.problems, *self.remarks.get(picture.path, ()))
-
-    def worse(self) -> list[Picture]:
-        """Of each group of near-copies all but the best."""
-        return [picture for group in self.copies for picture in group[1:]]
-
-    def tally(self, pictures: Sequence[Picture]) -> Tally:
-        """How many of these pictures are trained, and how many of them have which remark."""
-        used = [picture for picture in pictures if picture.used]
-        counts = Counter(code for p in used for code in {said.code for said in self.of(p) if said.level != "note"})
-        fine = sum(all(finding.level == "note" for finding in self.of(picture)) for picture in used)
-        broken = sum(any(f.code in ("broken-picture", "picture-too-small") for f in p.problems) for p in pictures)
-        return Tally(len(used), fine, broken, {code: counts[code] for code in TALLIED if counts[code]})
-
-
-class Tally(NamedTuple):
-    """used: trained pictures; fine: those of them with nothing against them; broken: what cannot be trained; by: how
-    many have each remark of TALLIED.
-    """
-
-    used: int
-    fine: int
-    broken: int
-    by: dict[str, int]
-
-    def __str__(self) -> str:
-        parts = [f"{self.fine:,} with nothing against them"] if self.fine < self.used else ["all is well with them"]
-        parts += [f"{count:,} {TALLIED[code]}" for code, count in self.by.items()]
-        parts += [f"{self.broken:,} that cannot be used"] if self.broken else []
-        return f"{self.used:,} trained, {', '.join(parts)}"
-
 
 TALLIED = {
     "small": "small",
@@ -71,6 +29,47 @@ TALLIED = {
     "see-through": "see-through",
 }
 """The codes of remarks that are counted, and what their pictures are called."""
+
+
+class Tally(NamedTuple):
+    """Of the training pictures: how many are used, and with nothing against them; how many cannot be trained; how many
+    have each remark of TALLIED; and what becomes of their sizes, by `scaled`.
+    """
+
+    used: int = 0
+    fine: int = 0
+    broken: int = 0
+    by: Mapping[str, int] = MappingProxyType({})
+    scales: Mapping[str, int] = MappingProxyType({})
+
+    def __str__(self) -> str:
+        parts = [f"{self.fine:,} with nothing against them"] if self.fine < self.used else ["all is well with them"]
+        parts += [f"{count:,} {TALLIED[code]}" for code, count in self.by.items()]
+        parts += [f"{self.broken:,} that cannot be used"] if self.broken else []
+        return f"{self.used:,} trained, {', '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class PictureReport:
+    """remarks: by picture, beside its own problems. copies: groups of near-copies that are trained, the best first.
+
+    tally: counted once, since screens ask for it at every key.
+    """
+
+    remarks: Mapping[Path, tuple[Finding, ...]] = field(default_factory=dict)
+    copies: tuple[tuple[Picture, ...], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+
+    def of(self, picture: Picture) -> tuple[Finding, ...]:
+        """All that is to be said of one picture, the worst first."""
+        return (*picture.problems, *self.remarks.get(picture.path, ()))
+
+    def worse(self) -> list[Picture]:
+        """Of each group of near-copies all but the best."""
+        return [picture for group in self.copies for picture in group[1:]]
+
+
 _LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif"})
 
 
@@ -94,7 +93,8 @@ class Reporter:
         names = {picture.path: picture.path.name for picture in dataset.used}
         findings = [*_blurred(remarks, names), *_see_through(settings, remarks, names, seen)]
         findings += _near_copies(copies, looks)
-        return PictureReport({path: tuple(said) for path, said in remarks.items() if said}, copies, tuple(findings))
+        report = PictureReport({path: tuple(said) for path, said in remarks.items() if said}, copies, tuple(findings))
+        return replace(report, tally=_tally(report, dataset.of("train")))
 
     def _copies(
         self, settings: Settings, dataset: Dataset, seen: Mapping[Path, Look], looks: Looks
@@ -115,6 +115,15 @@ class Reporter:
             trained = [used[path] for path in group if path in used]
             if len(trained) > 1:
                 yield tuple(sorted(trained, key=badness))
+
+
+def _tally(report: PictureReport, pictures: Sequence[Picture]) -> Tally:
+    used = [picture for picture in pictures if picture.used]
+    against = [{finding.code for finding in report.of(p) if finding.level != "note"} for p in used]
+    counts = Counter(code for codes in against for code in codes)
+    broken = sum(any(f.code in ("broken-picture", "picture-too-small") for f in p.problems) for p in pictures)
+    by = {code: counts[code] for code in TALLIED if counts[code]}
+    return Tally(len(used), against.count(set()), broken, by, Counter(scaled(picture) for picture in used))
 
 
 # ----------------------------------------------------------------------------------------------------- of all of them

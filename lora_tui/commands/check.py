@@ -69,7 +69,7 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
         output.answer(as_object(dataset, found, use) | report_as_object(dataset, report, whole, advice))
     else:
         _print(project.name, dataset)
-        _print_report(dataset, report, whole, advice)
+        _print_report(report, whole, advice)
         if use is not None:
             output.say()
             output.say(f"Each LoRA file takes {size(use.lora)}, each checkpoint {size(use.checkpoint)}.")
@@ -138,9 +138,9 @@ def report_as_object(dataset: Dataset, report: PictureReport, whole: bool, advic
     }
 
 
-def _print_report(dataset: Dataset, report: PictureReport, whole: bool, advice: Advice) -> None:
+def _print_report(report: PictureReport, whole: bool, advice: Advice) -> None:
     output.say()
-    output.say(f"Your pictures: {report.tally(dataset.of('train'))}.")
+    output.say(f"Your pictures: {report.tally}.")
     if not whole:
         output.say("Not all were looked at for blur and near-copies: that was stopped.")
     output.say()

@@ -48,7 +48,7 @@ class PicturesStep(PlainStep):
         shapes = Counter(picture.bucket for picture in used)
         said = ", ".join(self._shape(dataset, shape, count) for shape, count in shapes.most_common())
         self.talk.say(f"They are trained in these sizes: {said}.")
-        self.talk.say(f"Your pictures: {self._report.tally(dataset.of('train'))}.")
+        self.talk.say(f"Your pictures: {self._report.tally}.")
         if self.walk.wizard.examining:
             how_far = self.walk.wizard.examined or "Blur and near-copies are still being looked for"
             self.talk.say(f"{how_far}. Type wait to hear of it when it is done, or go on.")

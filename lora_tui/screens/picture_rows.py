@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 
 from rich.text import Text
 
 from engine.plan.dataset import Dataset, Picture
 from engine.plan.errors import Finding, plural
-from engine.plan.picture_remarks import CUT_SHARE
+from engine.plan.picture_remarks import CUT_SHARE, scaled
 from engine.plan.picture_report import TALLIED, PictureReport
 from engine.plan.settings import Settings
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, Part, bar, line
@@ -18,29 +17,22 @@ BAR_CELLS = 16
 _WORTH_SAYING = 0.005  # cut off
 
 
-def counted(dataset: Dataset, settings: Settings) -> Text:
+def counted(dataset: Dataset, settings: Settings, report: PictureReport) -> Text:
     """How many pictures there are, and what the resolution of the training does to them."""
     width, height = settings.size
     used = dataset.used_of("train")
-    counts = Counter(scaled(picture) for picture in used)
-    said = ", ".join(f"{counts[how]:,} {how}" for how in ("made smaller", "kept as large", "enlarged") if counts[how])
+    said = ", ".join(f"{count:,} {how}" for how, count in sorted(report.tally.scales.items(), reverse=True))
     parts: list[Part] = [(f" {plural(len(used), 'picture')}", STRONG), f", {dataset.steps.num_train_images:,} an epoch"]
-    return line(*parts, (f"; at {width} × {height}, {said}", DIM))
+    return line(*parts, (f"; at {width} × {height}, {said}" if said else "", DIM))
 
 
-def tallied(dataset: Dataset, report: PictureReport) -> Text:
+def tallied(report: PictureReport) -> Text:
     """How many pictures are well, and what is against the others."""
-    tally = report.tally(dataset.of("train"))
+    tally = report.tally
     parts: list[Part] = [(f" {tally.fine:,} ok", GOOD)]
     parts += [(f"  {count:,} {TALLIED[code]}", WARN) for code, count in tally.by.items()]
     parts += [(f"  {tally.broken:,} unusable", BAD)] if tally.broken else []
     return line(*parts)
-
-
-def scaled(picture: Picture) -> str:
-    """What becomes of its size before it is cut."""
-    own, trained = picture.width * picture.height, picture.resized[0] * picture.resized[1]
-    return "kept as large" if own == trained else "made smaller" if own > trained else "enlarged"
 
 
 def chart(dataset: Dataset, most: int) -> list[Text]:

@@ -91,9 +91,9 @@ class PicturesPage(ListPage):
         if survey is None or survey.dataset is None or survey.settings is None:
             return [line((" none yet", DIM))]
         roomy = self.has_class("-roomy")
-        rows = [picture_rows.counted(survey.dataset, survey.settings)]
+        rows = [picture_rows.counted(survey.dataset, survey.settings, self.report)]
         looking = line((f" {self.wizard.examined}", DIM)) if self.wizard.examined else None
-        rows.append(looking or picture_rows.tallied(survey.dataset, self.report))
+        rows.append(looking or picture_rows.tallied(self.report))
         most = SHAPES_HUGE if self.has_class("-huge") else SHAPES_ROOMY if roomy else SHAPES_SMALL
         rows += picture_rows.chart(survey.dataset, most)
         return [*rows, line()] if roomy else rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -23,6 +23,10 @@ from lora_tui.widgets.paint import DIM, STRONG, line
 from lora_tui.wished_steps import wish_for, wished_steps
 from lora_tui.words import about
 
+if TYPE_CHECKING:
+    from lora_tui.pages import Pages
+    from lora_tui.survey import Survey
+
 WISH_STEP = 100  # steps, by the arrow keys
 
 
@@ -36,6 +40,10 @@ class ProjectPage(FormPage):
             tooltip="Set the repeats that are recommended for the steps wished for.",
         ),
     ]  # fmt: skip
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(pages)
+        self._advised: tuple[tuple[Survey, int | None], Advice] | None = None  # the last, and what it was made of
 
     def body(self) -> ComposeResult:
         yield Form(id="form")
@@ -77,7 +85,10 @@ class ProjectPage(FormPage):
         survey = self.wizard.survey
         if survey is None or survey.dataset is None or survey.settings is None:
             return None
-        return advise(survey.settings, survey.dataset, wished_steps(self.draft.beside))
+        of = (survey, wished_steps(self.draft.beside))
+        if self._advised is None or self._advised[0] != of:  # thousands of pictures are not counted at every key
+            self._advised = (of, advise(survey.settings, survey.dataset, of[1]))
+        return self._advised[1]
 
     def _arithmetic(self, advice: Advice) -> list[Text]:
         """How the recommended repeats come about, and the key that sets them."""

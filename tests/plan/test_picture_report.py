@@ -65,9 +65,9 @@ NEW = {
 
 def test_nothing_is_said_of_good_pictures(project: Project, add: Add) -> None:
     assert NEW.isdisjoint(findings(project))
-    dataset, report = looked_at(project)
-    assert report == PictureReport({}, (), ())
-    assert str(report.tally(dataset.of("train"))) == "3 trained, all is well with them"
+    _dataset, report = looked_at(project)
+    assert (report.remarks, report.copies, report.findings) == ({}, (), ())
+    assert str(report.tally) == "3 trained, all is well with them"
 
 
 def test_pictures_that_were_not_looked_at_are_not_spoken_of(project: Project, add: Add) -> None:
@@ -82,11 +82,11 @@ def test_a_blurred_picture_is_named_with_what_to_do(project: Project, add: Add) 
     assert "1 picture looks blurred: shaken.png." in finding.message
     assert finding.level == "warning"
     assert "Leave" in finding.hint
-    dataset, report = looked_at(project)
+    _dataset, report = looked_at(project)
     (remark,) = report.remarks[path]
     assert "pixels wide" in remark.message
-    assert report.tally(dataset.of("train")).by == {"blurred": 1}
-    assert report.tally(dataset.of("train")).fine == 3
+    assert report.tally.by == {"blurred": 1}
+    assert report.tally.fine == 3
     assert "blurred-pictures" not in findings(project, resolution="96,96")  # made smaller it is sharp
 
 
@@ -98,12 +98,12 @@ def test_near_copies_are_grouped_across_folders_and_the_largest_is_kept(project:
     finding = findings(project)["near-copies"]
     assert "2 pictures are nearly the same as another" in finding.message
     assert "5_zibo cat/b.png" in finding.message
-    dataset, report = looked_at(project)
+    _dataset, report = looked_at(project)
     assert [[picture.path for picture in group] for group in report.copies] == [[best, small, again]]
     assert [picture.path for picture in report.worse()] == [small, again]
     assert report.remarks[best][0].level == "note"
     assert "5_zibo cat/b.png" in report.remarks[small][-1].message
-    assert report.tally(dataset.of("train")).by["near-copy"] == 1
+    assert report.tally.by["near-copy"] == 1
 
 
 def test_what_is_left_out_is_no_copy_any_more(project: Project, add: Add) -> None:
