@@ -1,4 +1,4 @@
-"""How pictures look, worked out by several threads and kept from one command to the next.
+"""How pictures look, worked out by several processes and kept from one command to the next.
 
 `cache/looks.json` in the project may be deleted at any time; a file that has kept its size and its times is not looked
 at again, as with the sizes (`measured.py`). It is a file of its own: whoever asks for sizes must not wait for it.
@@ -6,12 +6,10 @@ at again, as with the sizes (`measured.py`). It is a file of its own: whoever as
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +18,8 @@ from typing import Any
 
 from engine.plan.errors import UserError
 from engine.plan.files import Stamp, atomic_write, stamp_of
-from engine.plan.looks import THUMB_SIDE, Look, look_at
+from engine.plan.look_worker import Worker
+from engine.plan.looks import Look, from_row, look_at
 from engine.plan.measured import SETTLED_SECONDS
 from engine.plan.project import Project
 
@@ -29,7 +28,7 @@ VERSION = 1  # change it when `looks.look` finds something else in the same pict
 WORTH_KEEPING = 50
 """Fewer new pictures are looked at in a moment; then nothing is written."""
 KEPT_SECONDS = 60.0  # of work, after which what was found is written even if it is not all
-_NICENESS = 10  # a training, and the keys of the app, come first
+_FEW = 30  # pictures, which threads have looked at before a process of its own would have begun
 _WAIT_SECONDS = 0.1
 
 Progress = Callable[[int, int], None]
@@ -62,7 +61,7 @@ class Looks:
         """Look at all that are lacking. `progress(done, total)` is called every tenth of a second and after each
         picture; what it raises ends this, and what was found until then stays.
 
-        workers: threads, by default one less than there are processors, at most 4.
+        workers: processes (threads, for a few pictures), by default one less than there are processors, at most 4.
         """
         lacking = self.lacking(paths)
         if not lacking:
@@ -71,13 +70,19 @@ class Looks:
         turn = threading.Lock()
 
         def work() -> None:
-            _step_back()
+            worker = Worker() if len(lacking) > _FEW else None
             while not ended.is_set():
                 with turn:
                     job = next(jobs, None)
                 if job is None:
-                    return
-                found.put((*job, look_at(job[0])))
+                    break
+                try:
+                    look = worker.look_at(job[0]) if worker is not None else look_at(job[0])
+                except OSError:  # no process can be begun: then a thread does
+                    worker, look = None, look_at(job[0])
+                found.put((*job, look))
+            if worker is not None:
+                worker.end()
 
         # Daemons: an app that has to leave within a second cannot wait for a disk.
         for _ in range(workers or max(1, min(4, (os.cpu_count() or 2) - 1))):
@@ -97,13 +102,6 @@ class Looks:
             ended.set()
 
 
-def _step_back() -> None:
-    """Let everybody else have the processors first, where a thread may say so for itself."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-
-
 def kept_looks(project: Project) -> Looks:
     """What `keep_looks` wrote; empty where that is not there or makes no sense."""
     try:
@@ -121,7 +119,7 @@ def keep_looks(project: Project, looks: Looks) -> None:
         return
     now = time.time_ns()
     rows = {
-        project.relative(path): [*stamp, *_row(look)]
+        project.relative(path): [*stamp, *(look.as_row() if look is not None else ())]
         for path, (stamp, look) in looks.known.items()
         if now - max(stamp[1:]) > SETTLED_SECONDS * 1e9 and path.is_relative_to(project.path)
     }
@@ -133,22 +131,9 @@ def keep_looks(project: Project, looks: Looks) -> None:
     looks.new = 0
 
 
-def _row(look: Look | None) -> list[object]:
-    if look is None:
-        return []
-    return [look.edge, f"{look.hash:032x}", base64.b64encode(look.thumb).decode(), look.clear, look.under]
-
-
 def _entry(row: list[Any]) -> tuple[Stamp, Look | None]:
     """Raises TypeError or ValueError for what `keep_looks` did not write."""
     size, modified, changed, *rest = row
     if not all(type(value) is int for value in (size, modified, changed)):
         raise TypeError
-    stamp = (size, modified, changed)
-    if not rest:
-        return stamp, None
-    edge, bits, thumb, clear, under = rest
-    look = Look(float(edge), int(bits, 16), base64.b64decode(thumb), float(clear), under)
-    if len(look.thumb) != THUMB_SIDE * THUMB_SIDE * 3 or under not in ("", "black", "white", "picture"):
-        raise ValueError
-    return stamp, look
+    return (size, modified, changed), from_row(rest)

@@ -6,12 +6,14 @@ photographs with a soft background, where some edges are; the usual variance of 
 
 from __future__ import annotations
 
+import base64
 import math
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
@@ -53,6 +55,21 @@ class Look:
     def edge_at(self, width: int, height: int) -> float:
         """How many pixels wide its sharp edges are where it has this size."""
         return self.edge * math.sqrt(width * height)
+
+    def as_row(self) -> list[object]:
+        """For JSON; `from_row` reads it."""
+        return [self.edge, f"{self.hash:032x}", base64.b64encode(self.thumb).decode(), self.clear, self.under]
+
+
+def from_row(row: Sequence[Any]) -> Look | None:
+    """What `as_row` wrote; None of an empty one. Raises TypeError or ValueError for anything else."""
+    if not row:
+        return None
+    edge, bits, thumb, clear, under = row
+    look = Look(float(edge), int(bits, 16), base64.b64decode(thumb), float(clear), under)
+    if len(look.thumb) != THUMB_SIDE * THUMB_SIDE * 3 or under not in ("", "black", "white", "picture"):
+        raise ValueError
+    return look
 
 
 def look_at(path: Path) -> Look | None:

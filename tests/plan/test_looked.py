@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan import looked
+from engine.plan.look_worker import Worker
 from engine.plan.looked import NAME, Looks, keep_looks, kept_looks
 from engine.plan.looks import look_at
 from engine.plan.project import Project
@@ -110,3 +111,49 @@ def test_few_new_ones_are_not_written_and_a_full_disk_is_no_error(
     keep_looks(project, looks)
     assert looks.new == 0
     assert len(json.loads((project.cache_dir / NAME).read_bytes())["looks"]) == 6
+
+
+# ----------------------------------------------------------------------------------------------------------- processes
+def test_processes_see_what_threads_see(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = project.image_dir / "1_ohwx man" / os.fsdecode(b"caf\xe9 [red]\n.png")
+    drawing(8).save(odd)
+    threads, processes = Looks(), Looks()
+    threads.look_at(files(project))
+    monkeypatch.setattr(looked, "_FEW", 0)
+    monkeypatch.setattr(looked, "look_at", None)
+    processes.look_at(files(project), workers=2)
+    assert processes.known == threads.known
+    assert processes[odd] is not None
+
+
+def test_a_process_that_is_killed_by_a_picture_is_begun_again(project: Project) -> None:
+    worker = Worker()
+    try:
+        first = files(project)[0]
+        assert worker.look_at(first) == look_at(first)
+        assert worker._process is not None
+        worker._process.kill()
+        worker._process.wait(20)
+        assert worker.look_at(first) is None
+        assert worker.look_at(first) == look_at(first)
+    finally:
+        worker.end()
+
+
+def test_where_no_process_can_be_begun_threads_look(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looked, "_FEW", 0)
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    looks = Looks()
+    looks.look_at(files(project))
+    assert looks[files(project)[0]] == look_at(files(project)[0])
+
+
+def test_a_process_ends_with_whoever_asked(project: Project) -> None:
+    worker = Worker()
+    worker.look_at(files(project)[0])
+    process = worker._process
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 0
+    worker.end()
