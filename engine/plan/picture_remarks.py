@@ -19,6 +19,7 @@ BLURRED_PIXELS = 3.3
 """Where sharp edges are wider at the size of training. Sharp pictures have 1 to 2.5, a Gaussian of 2 pixels makes 4."""
 CUT_SHARE = 0.125
 CLEAR_SHARE = 0.005
+OWN_SIZE = "at its own size"
 UNDER = {"black": "plain black", "white": "plain white", "picture": "what lies under it", "": "what lies under it"}
 
 
@@ -36,7 +37,7 @@ def edge_pixels(picture: Picture, look: Look) -> float:
 def scaled(picture: Picture) -> str:
     """What becomes of its size before it is cut."""
     own, trained = picture.width * picture.height, picture.resized[0] * picture.resized[1]
-    return "kept as large" if own == trained else "made smaller" if own > trained else "enlarged"
+    return OWN_SIZE if own == trained else "made smaller" if own > trained else "enlarged"
 
 
 def remarks_on(settings: Settings, picture: Picture, look: Look | None) -> Iterable[Finding]:
@@ -90,7 +91,7 @@ def near_copy(picture: Picture, other: Picture, best: bool) -> Finding:
         return Finding("near-copy", said, "Keep this one, and leave the others out.", level="note")
     return Finding(
         "near-copy",
-        f"{picture.path.name} is nearly the same as {other.name}, which is larger or sharper, or comes first. "
+        f"{picture.path.name} is nearly the same as {other.name}, which is larger, sharper or less compressed. "
         "What is seen twice as often is learnt twice as hard.",
         "Leave it out.",
     )

@@ -21,14 +21,13 @@ from engine.plan.picture_remarks import BLURRED_PIXELS, UNDER, edge_pixels, near
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
 
-TALLIED = {
-    "small": "small",
-    "blurred": "blurred",
-    "near-copy": "near-copies",
-    "cut": "cut",
-    "see-through": "see-through",
-}
-"""The codes of remarks that are counted, and what their pictures are called."""
+TALLIED = ("blurred", "near-copy", "small", "cut", "see-through")
+"""The codes of remarks that are counted, the worst first."""
+
+
+def tallied(code: str, count: int) -> str:
+    """`2 blurred`, `1 near-copy`, `3 near-copies`."""
+    return plural(count, code, "near-copies" if code == "near-copy" else code)
 
 
 class Tally(NamedTuple):
@@ -44,7 +43,7 @@ class Tally(NamedTuple):
 
     def __str__(self) -> str:
         parts = [f"{self.fine:,} with nothing against them"] if self.fine < self.used else ["all is well with them"]
-        parts += [f"{count:,} {TALLIED[code]}" for code, count in self.by.items()]
+        parts += [tallied(code, count) for code, count in self.by.items()]
         parts += [f"{self.broken:,} that cannot be used"] if self.broken else []
         return f"{self.used:,} trained, {', '.join(parts)}"
 

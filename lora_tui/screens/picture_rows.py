@@ -8,8 +8,8 @@ from rich.text import Text
 
 from engine.plan.dataset import Dataset, Picture
 from engine.plan.errors import Finding, plural
-from engine.plan.picture_remarks import CUT_SHARE, scaled
-from engine.plan.picture_report import TALLIED, PictureReport
+from engine.plan.picture_remarks import CUT_SHARE, OWN_SIZE, scaled
+from engine.plan.picture_report import PictureReport, tallied
 from engine.plan.settings import Settings
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, Part, bar, line
 
@@ -21,16 +21,17 @@ def counted(dataset: Dataset, settings: Settings, report: PictureReport) -> Text
     """How many pictures there are, and what the resolution of the training does to them."""
     width, height = settings.size
     used = dataset.used_of("train")
-    said = ", ".join(f"{count:,} {how}" for how, count in sorted(report.tally.scales.items(), reverse=True))
+    scales = sorted(report.tally.scales.items(), reverse=True)
+    said = ", ".join(f"{count:,} {'at their own' if how == OWN_SIZE else how}" for how, count in scales)
     parts: list[Part] = [(f" {plural(len(used), 'picture')}", STRONG), f", {dataset.steps.num_train_images:,} an epoch"]
     return line(*parts, (f"; at {width} × {height}, {said}" if said else "", DIM))
 
 
-def tallied(report: PictureReport) -> Text:
+def standing(report: PictureReport) -> Text:
     """How many pictures are well, and what is against the others."""
     tally = report.tally
     parts: list[Part] = [(f" {tally.fine:,} ok", GOOD)]
-    parts += [(f"  {count:,} {TALLIED[code]}", WARN) for code, count in tally.by.items()]
+    parts += [(f"  {tallied(code, count)}", WARN) for code, count in tally.by.items()]
     parts += [(f"  {tally.broken:,} unusable", BAD)] if tally.broken else []
     return line(*parts)
 
@@ -82,7 +83,7 @@ def fate(picture: Picture) -> str:
         return ""
     own, (width, height) = f"{picture.width} × {picture.height}", picture.bucket
     how = scaled(picture)
-    if how != "kept as large":
+    if how != OWN_SIZE:
         how = f"{how} to {picture.resized[0]} × {picture.resized[1]}"
     cut = f", cut to {width} × {height} ({picture.cropped:.0%} is lost)" if picture.bucket != picture.resized else ""
     return f"{own}, {how}{cut}."

@@ -93,7 +93,7 @@ class PicturesPage(ListPage):
         roomy = self.has_class("-roomy")
         rows = [picture_rows.counted(survey.dataset, survey.settings, self.report)]
         looking = line((f" {self.wizard.examined}", DIM)) if self.wizard.examined else None
-        rows.append(looking or picture_rows.tallied(self.report))
+        rows.append(looking or picture_rows.standing(self.report))
         most = SHAPES_HUGE if self.has_class("-huge") else SHAPES_ROOMY if roomy else SHAPES_SMALL
         rows += picture_rows.chart(survey.dataset, most)
         return [*rows, line()] if roomy else rows
@@ -111,7 +111,7 @@ class PicturesPage(ListPage):
             fine = "Kept for validation, not trained." if entry.validates else "Nothing to remark on this picture."
             rows.append(line((f" {fine}", DIM)))
         if any(finding.code == "near-copy" for finding in self.report.of(entry)):
-            what = " leaves out the worse one of all near-copies, and keeps the best."
+            what = " keeps the best of all near-copies, and leaves the others out."
             rows.append(line((f" {self.key('leave_out_copies')}", STRONG), (what, DIM)))
         fate = picture_rows.fate(entry)
         return [line((f" {fate}", PLAIN)), *rows] if fate and len(rows) < most else rows

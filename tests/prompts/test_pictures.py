@@ -29,7 +29,7 @@ def faces(tmp_path: Path) -> Path:
 
 def test_blur_and_near_copies_are_told_and_copies_are_left_out(faces: Path) -> None:
     said = converse(faces, "g pictures", "wait", "copies", "n", "copies", "y", "copies", "u", "q")
-    assert "5 trained, 3 with nothing against them, 1 blurred, 1 near-copies." in said
+    assert "5 trained, 3 with nothing against them, 1 blurred, 1 near-copy." in said
     assert "shaken.png: shaken.png looks blurred" in said
     assert "Those are: 10_ohwx man/again.jpg." in said
     assert "Left out. Type u to take that back." in said

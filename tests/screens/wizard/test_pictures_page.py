@@ -63,7 +63,7 @@ def test_the_chosen_picture_is_explained_with_a_remedy(faces: Path) -> None:
         assert "Leave it out, unless" in text(pilot)
         await press(pilot, "j")  # after the last one comes the first
         assert "again.jpg is nearly the same as" in text(pilot)
-        assert "c leaves out the worse one" in text(pilot)
+        assert "c keeps the best of all near-copies" in text(pilot)
 
     drive(faces, act)
 
