@@ -17,7 +17,7 @@ from rich.cells import cell_len, set_cell_size
 
 from engine.plan.errors import UserError, inert
 from engine.plan.files import absolute_path
-from engine.plan.picture_kinds import EXTENSIONS
+from engine.plan.pictures import EXTENSIONS
 from lora_tui.readable import size
 
 MOST_ENTRIES = 5_000  # shown of one folder

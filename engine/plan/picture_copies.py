@@ -20,7 +20,7 @@ from typing import BinaryIO
 from engine.plan.captions import caption_candidates
 from engine.plan.errors import UserError
 from engine.plan.files import mount_point, reading_errors
-from engine.plan.picture_kinds import EXTENSIONS
+from engine.plan.pictures import EXTENSIONS
 
 CAPTION_EXTENSIONS = (".txt", ".caption")
 

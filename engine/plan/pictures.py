@@ -18,9 +18,12 @@ from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from engine.plan import picture_kinds
 from engine.plan.errors import Finding, UserError, plural
 from engine.plan.files import Stamp, reading_errors, stamp_of
-from engine.plan.picture_kinds import EXTENSIONS, of_other_kinds, other_kind, plugin_formats
+from engine.plan.picture_kinds import of_other_kinds, other_kind, plugin_formats
+
+EXTENSIONS = picture_kinds.EXTENSIONS
 
 # Formats that are read whatever the file's name ends in. Not all of Pillow's: for EPS it starts Ghostscript, a program.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI")
