@@ -140,7 +140,7 @@ def report_as_object(dataset: Dataset, report: PictureReport, whole: bool, advic
 
 def _print_report(report: PictureReport, whole: bool, advice: Advice) -> None:
     output.say()
-    output.say(f"Your pictures: {report.tally}.")
+    output.say(f"What is against them: {report.tally}.")
     if not whole:
         output.say("Not all were looked at for blur and near-copies: that was stopped.")
     output.say()

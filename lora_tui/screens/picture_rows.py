@@ -22,7 +22,7 @@ def counted(dataset: Dataset, settings: Settings, report: PictureReport) -> Text
     width, height = settings.size
     used = dataset.used_of("train")
     scales = sorted(report.tally.scales.items(), reverse=True)
-    said = ", ".join(f"{count:,} {'at their own' if how == OWN_SIZE else how}" for how, count in scales)
+    said = ", ".join(f"{count:,} {'as they are' if how == OWN_SIZE else how}" for how, count in scales)
     parts: list[Part] = [(f" {plural(len(used), 'picture')}", STRONG), f", {dataset.steps.num_train_images:,} an epoch"]
     return line(*parts, (f"; at {width} × {height}, {said}" if said else "", DIM))
 

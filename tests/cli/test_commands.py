@@ -99,7 +99,7 @@ def test_check_reports_on_the_pictures_and_recommends_repeats(lora_tui, project:
     assert answer["recommended"]["steps"] == 32
     assert "16 ÷ 4 pictures = 4 repeats." in answer["recommended"]["explanation"]
     told = lora_tui("check", project, "--steps", "32").out
-    assert "Your pictures: 4 trained, all is well with them." in told
+    assert "What is against them: 4 trained, all is well with them." in told
     assert "16 ÷ 4 pictures = 4 repeats." in told
     assert lora_tui("check", project, "--steps", "0").code == 2
 
