@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     metavar="N",
     help="Recommend repeats for about so many steps, instead of those wished for in the wizard, or the guide's.",
 )
+@click.option("--quick", is_flag=True, help="Do not look for blur and near-copies in pictures that are new here.")
 @json_option
-def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None, as_json: bool) -> None:
+def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None, quick: bool, as_json: bool) -> None:
     """Look at the project DIR: its pictures, the steps that follow, and what is wrong with it.
 
     Each picture is looked at for blur and near-copies, which takes minutes for thousands the first time; Ctrl-C stops
@@ -59,7 +60,8 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     dataset = scan(project, settings, measure=measures)
     keep_measures(project, measures)
     looks = kept_looks(project)
-    whole = look_through(looks, [picture.path for picture in dataset.pictures if picture.bucket[0]])
+    readable = [picture.path for picture in dataset.pictures if picture.bucket[0]]
+    whole = not looks.lacking(readable) if quick else look_through(looks, readable)
     keep_looks(project, looks)
     report = Reporter().report(settings, dataset, looks)
     advice = advise(settings, dataset, steps or wished_steps(Beside(project.path)))
@@ -142,7 +144,7 @@ def _print_report(report: PictureReport, whole: bool, advice: Advice) -> None:
     output.say()
     output.say(f"What is against them: {report.tally}.")
     if not whole:
-        output.say("Not all were looked at for blur and near-copies: that was stopped.")
+        output.say("Not all were looked at for blur and near-copies.")
     output.say()
     output.say("Recommended repeats:")
     for line in advice.lines:
