@@ -28,6 +28,7 @@ from engine.runs.log import Heart
 
 JOBS = {
     "train": "engine.train.job",
+    "caption": "engine.caption.job",
     "compare": "engine.generate.compare",
     "inspect": "engine.lora.inspection",
     "convert": "engine.lora.convert",

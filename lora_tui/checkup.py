@@ -33,6 +33,7 @@ PACKAGES = (
 EXTRAS = {
     "bitsandbytes": "optimizer_type AdamW8bit and base_weights nf4",
     "xformers": "attention xformers",
+    "pillow-heif": "pictures from Apple phones (.heic)",
 }  # and what of the options needs them
 FULL_BYTES, TIGHT_BYTES = 10**9, 15 * 10**9  # one LoRA of rank 96 is half a GB, two checkpoints about 10
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "new": "new",
     "download": "download",
     "check": "check",
+    "caption": "caption",
     "train": "train",
     "watch": "watch",
     "runs": "runs",

@@ -79,9 +79,23 @@ def run_job(run: RunFolder, title: str, on_end: str | None = "", fresh: bool = T
 
     `on_end` and `fresh` as in `start`.
     """
+    return _followed(lambda: (run, start(run, on_end, fresh)), title)
+
+
+def run_begun(begin: Callable[[], RunFolder], title: str) -> Outcome:
+    """As `run_job`, of a run that `begin` starts and returns."""
+
+    def started() -> tuple[RunFolder, int]:
+        run = begin()
+        return run, look(run).pid
+
+    return _followed(started, title)
+
+
+def _followed(started: Callable[[], tuple[RunFolder, int]], title: str) -> Outcome:
     # Both from before the launch: a press in its first second must not be lost.
     with count_interrupts() as presses, leaving() as left:
-        pid = start(run, on_end, fresh)
+        run, pid = started()
         shown = reporter(title)
         try:
             seen, interrupted = follow(run, shown, presses, left)

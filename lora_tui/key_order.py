@@ -2,7 +2,8 @@
 
 Over a slow line many keys come in one piece. Textual hands each to whatever has the focus when it comes, and does the
 bindings of a key later: of `x Enter Down Enter y` all would go to the first editor, and what `Down` and `Enter` mean
-there would be done when the `y` is in it already. Here a key waits until the one before has had all its effects.
+there would be done when the `y` is in it already. Here a key waits until the one before has had all its effects. So
+does what is pasted: it would come before the key that opens the editor it is meant for, and be lost.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ class KeysInOrder(App[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: deque[events.Key] = deque()
+        self._waiting: deque[events.Key | events.Paste] = deque()
         self._at_work = False  # a key is having its effects
         self._since = 0.0
 
     async def on_event(self, event: events.Event) -> None:
-        if not isinstance(event, events.Key) or event.is_forwarded:
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
         elif self._at_work and time.monotonic() - self._since < LONGEST_SECONDS:
             self._waiting.append(event)
@@ -41,10 +42,10 @@ class KeysInOrder(App[None]):
             self._waiting.append(event)
             await self._next()
 
-    async def _press(self, event: events.Key) -> None:
+    async def _press(self, event: events.Key | events.Paste) -> None:
         target: MessagePump = self.focused or (self.screen if self.screen_stack else self)
         await super().on_event(event)
-        if event.is_printable and isinstance(target, Input):
+        if (isinstance(event, events.Paste) or event.is_printable) and isinstance(target, Input):
             return
         self._at_work, self._since = True, time.monotonic()
         self._pass_on(_up_from(target) * ROUNDS)

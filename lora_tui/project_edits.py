@@ -5,6 +5,7 @@ Folders are never renamed, and pictures never touched.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.plan.option_values import MAX_FILE_NAME_CHARACTERS, is_plain_name
@@ -39,6 +40,25 @@ def change_of(what: str, text: str, folder: str = "") -> Change:
             project.repeats[folder] = int(text)
         else:
             setattr(project, {"class": "class_name"}.get(what, what), text)
+
+    return change
+
+
+def repeats_of(folders: Mapping[str, int]) -> Change:
+    """The edit that gives several folders their repeats."""
+
+    def change(project: Project) -> None:
+        project.repeats.update(folders)
+
+    return change
+
+
+def left_out_too(pictures: Iterable[Path]) -> Change:
+    """The edit that leaves these pictures out as well."""
+
+    def change(project: Project) -> None:
+        known = set(project.left_out)
+        project.left_out += [path for picture in pictures if (path := project.relative(picture)) not in known]
 
     return change
 

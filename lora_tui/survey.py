@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from engine.plan.captions import CaptionsRead
     from engine.plan.dataset import Dataset
     from engine.plan.disk import DiskUse
+    from engine.plan.looked import Looks
+    from engine.plan.picture_report import PictureReport, Reporter
     from engine.plan.pictures import Measures
     from engine.plan.settings import Settings
 
@@ -33,7 +35,8 @@ TOLD_SECONDS = 0.25  # between two reports of how far it is: each is sent over a
 class Survey:
     """A project at one moment. What could not be found out is None, and its error says why.
 
-    settings_error: project.toml holds a value that does not fit. pictures_error: nothing to train on.
+    settings_error: project.toml holds a value that does not fit. pictures_error: nothing to train on. report: what the
+    pictures' pixels tell, of those that were looked at so far.
     """
 
     settings: Settings | None = None
@@ -43,6 +46,7 @@ class Survey:
     base: BaseModel | None = None
     base_error: UserError | None = None
     disk: DiskUse | None = None
+    report: PictureReport | None = None
     findings: tuple[Finding, ...] = field(default_factory=tuple)
 
     @property
@@ -68,6 +72,8 @@ def survey(
     measures: Measures,
     progress: Callable[[int, int], None] | None = None,
     read_caption: CaptionsRead | None = None,
+    looks: Looks | None = None,
+    reporter: Reporter | None = None,
 ) -> Survey:
     """Look at everything. Never raises; a `progress` that raises ends it."""
     from engine.plan import captions
@@ -91,12 +97,14 @@ def survey(
     except UserError as error:
         pictures_error = error_in_rows(error)
     findings = check_settings(settings, dataset, project)
-    use = None
+    use = report = None
     if dataset is not None:
-        findings = [*dataset.findings, *findings]
+        if looks is not None and reporter is not None:
+            report = reporter.report(settings, dataset, looks)
+        findings = [*dataset.findings, *(report.findings if report is not None else ()), *findings]
         use = disk_use(settings, dataset, base) if base is not None else None
     shown = tuple(finding_in_rows(finding) for finding in findings)
-    return Survey(settings, None, dataset, pictures_error, base, base_error, use, shown)
+    return Survey(settings, None, dataset, pictures_error, base, base_error, use, report, shown)
 
 
 class Surveyor:
@@ -104,10 +112,13 @@ class Surveyor:
 
     def __init__(self, then: Callable[[Survey], None], told: Callable[[int, int], None]) -> None:
         from engine.plan.captions import CaptionsRead
+        from engine.plan.picture_report import Reporter
 
         self._then, self._told = then, told
         self._measures: Measures | None = None  # what the next one need not read again, and captions as well
         self._captions = CaptionsRead()
+        self._reporter = Reporter()
+        self.looks: Looks | None = None  # how the pictures look, once the first survey has begun
         self._asked = threading.Condition()
         self._wanted: Project | None = None
         self._rest = 0.0  # seconds, before the next one begins
@@ -133,6 +144,7 @@ class Surveyor:
         threading.Thread(target=self._work, name="survey", daemon=True).start()
 
     def _work(self) -> None:
+        from engine.plan.looked import kept_looks
         from engine.plan.measured import keep_measures, kept_measures
 
         while (project := self._next()) is not None:
@@ -140,8 +152,8 @@ class Surveyor:
             self._tell_at = began + TOLD_SECONDS
             try:
                 if self._measures is None:
-                    self._measures = kept_measures(project)
-                found = survey(project, self._measures, self._progress, self._captions)
+                    self._measures, self.looks = kept_measures(project), kept_looks(project)
+                found = survey(project, self._measures, self._progress, self._captions, self.looks, self._reporter)
                 keep_measures(project, self._measures)
             except _OutdatedError:
                 continue

@@ -14,6 +14,7 @@ from engine.plan.option_values import is_plain_name
 from engine.plan.project import Project
 from engine.runs.places import state_dir
 from lora_tui.draft import DEFAULT_PRESET
+from lora_tui.no_folder import no_folder
 from lora_tui.project_edits import refusal
 
 
@@ -48,7 +49,7 @@ class Wish:
             return "where", f"{self.folder} is there already. Choose another folder."
         for row, folder in (("images", self.images), ("reg", self.reg)):
             if folder and not os.path.isdir(os.path.expanduser(folder)):
-                return row, f"{folder} is no folder that is there."
+                return row, no_folder(folder)
         refused = refusal("repeats", self.repeats)
         return ("repeats", refused) if refused else ("", "")
 

@@ -15,6 +15,7 @@ from lora_tui import recent
 from lora_tui.draft import Draft
 from lora_tui.ends import Ends
 from lora_tui.known_projects import RUNS_LOOKED_AT
+from lora_tui.looking import Looker
 from lora_tui.progress import amount
 from lora_tui.steps import STEPS, Progress, Standing, StepName, standing
 from lora_tui.survey import Survey, Surveyor, fingerprint
@@ -36,6 +37,7 @@ class Wizard:
         self._kinds: dict[RunFolder, Literal["training", "dry run", "other"]] = {}
         self._ends = Ends()
         self._surveyor = Surveyor(self._found, self._told)
+        self._looker = Looker(self.look_again, self._changed)
         self._folders = fingerprint(self.draft.project)
         recent.remember(self.draft.path)
         self.look_again()
@@ -51,6 +53,16 @@ class Wizard:
         """Whether a newer survey is under way."""
         return self._surveyor.busy
 
+    @property
+    def examining(self) -> bool:
+        """Whether pictures are being looked at for blur and near-copies, which nothing waits for."""
+        return self._looker.busy
+
+    @property
+    def examined(self) -> str:
+        """How far that is, in words; "" while it does not take long."""
+        return self._looker.told
+
     def tick(self) -> None:
         """Once a second: has somebody else changed the project file or the pictures, or has a training ended?"""
         folders = fingerprint(self.draft.project)
@@ -63,6 +75,9 @@ class Wizard:
     def _found(self, survey: Survey) -> None:
         self.survey, self.looked = survey, ""
         self._changed()
+        if survey.dataset is not None and self._surveyor.looks is not None:
+            readable = [picture.path for picture in survey.dataset.pictures if picture.bucket[0]]
+            self._looker.look(self.draft.project, self._surveyor.looks, readable)
 
     def _told(self, done: int, total: int) -> None:
         now = time.monotonic()

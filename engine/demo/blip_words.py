@@ -101,13 +101,18 @@ def whole_caption(s: Subject) -> str:
 def named(caption: str) -> dict[str, str]:
     """The attributes that a caption names, read back from its words; what it cannot be read as is left out.
 
-    `hat` and `beard`, `ears` are in it only where they are named.
+    `hat`, `beard` and people's `ears` are in it only where they are named. `coat` and `animal_ears`: what is said of a
+    cat or dog beside its `fur`.
     """
     words = caption.replace(",", " ").split()
     found: dict[str, str] = {}
     kinds = [word for word in words if word in descriptions.KINDS]
     if kinds:
         found["kind"] = kinds[0]
+    if found.get("kind") in ("cat", "dog"):
+        found["coat"] = words[max(0, words.index(found["kind"]) - 1)]
+        if "ears" in words[1:]:
+            found["animal_ears"] = words[words.index("ears") - 1]
     for noun, attribute in (
         ("skin", "skin"),
         ("hair", "hair"),

@@ -28,7 +28,7 @@ SHAPES = ((96, 96), (80, 112), (112, 80))
 TRIGGER, CLASS = "zibo", "man"
 """The demo character: purple skin, a green mohawk, pointed ears, an orange shirt; the base never saw any of them."""
 
-_SCENE_WORDS = {
+SCENE_WORDS = {
     "beach": "on a beach",
     "forest": "in a forest",
     "night": "at night",
@@ -64,13 +64,18 @@ def random_subject(rng: random.Random, kind: str | None = None) -> Subject:
 
 def character(rng: random.Random) -> Subject:
     """The demo character, somewhere, in some mood."""
+    return as_character(rng.choice(SCENES), rng.choice(EXPRESSIONS))
+
+
+def as_character(scene: str, expression: str) -> Subject:
+    """The demo character, there and in this mood."""
     return Subject(
         "man",
-        rng.choice(SCENES),
+        scene,
         hair="green",
         shirt="orange",
         skin="purple",
-        expression=rng.choice(EXPRESSIONS),
+        expression=expression,
         mohawk=True,
         pointed_ears=True,
     )
@@ -124,7 +129,7 @@ def caption(s: Subject, rng: random.Random) -> str:
     features = [f for f in _features(s) if rng.random() < 0.75]
     rng.shuffle(features)
     mood = s.expression if s.expression != "neutral" and rng.random() < 0.7 else ""
-    scene = _SCENE_WORDS[s.scene] if rng.random() < 0.8 else ""
+    scene = SCENE_WORDS[s.scene] if rng.random() < 0.8 else ""
     noun = _noun(s, rng.random() < 0.8)
     unknown = pseudo_word(rng) if rng.random() < 0.14 else ""
     before = unknown and rng.random() < 0.6
@@ -137,10 +142,10 @@ def caption(s: Subject, rng: random.Random) -> str:
 def full_caption(s: Subject) -> str:
     """The prompt that names every attribute, used to measure whether the model obeys."""
     mood = "" if s.expression == "neutral" else s.expression
-    return _sentence(_noun(s, True), _features(s), mood, _SCENE_WORDS[s.scene], tags=False, prefix=True)
+    return _sentence(_noun(s, True), _features(s), mood, SCENE_WORDS[s.scene], tags=False, prefix=True)
 
 
 def character_caption(s: Subject) -> str:
     """A caption for a picture of the character, as the guide wants it: the trigger word first, then what varies."""
     mood = "" if s.expression == "neutral" else s.expression
-    return f"{TRIGGER}, " + _sentence(CLASS, [], mood, _SCENE_WORDS[s.scene], tags=False, prefix=True)
+    return f"{TRIGGER}, " + _sentence(CLASS, [], mood, SCENE_WORDS[s.scene], tags=False, prefix=True)

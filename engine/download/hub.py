@@ -1,4 +1,4 @@
-"""An SDXL model from Hugging Face, into huggingface_hub's own cache, where other programs find it as well.
+"""An SDXL model or a captioner from Hugging Face, into huggingface_hub's own cache, where other programs find it too.
 
 The library lists the files, fetches the small ones and keeps the cache. The weights come by `transfer`: the library
 begins a file anew in each process, and a U-Net of 5 GB has to go on where it stopped.
@@ -22,6 +22,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
+from engine.download import captioner_files
 from engine.download.connection import Connection
 from engine.download.transfer import WAITS, Report, Transfer, beside, require_room
 from engine.plan.base_model import recognise
@@ -80,8 +81,16 @@ def download(
         HubFile(entry.rfilename, int(entry.size or 0), str(entry.lfs.sha256) if entry.lfs else "")
         for entry in info.siblings or ()
     ]
-    small = [file for file in files if _SMALL.fullmatch(file.name) and file.bytes <= MOST_SMALL_BYTES]
-    weights = needed_weights(name, files, full_precision)
+    captioner = captioner_files.is_captioner(files)
+    shape = captioner_files.SMALL if captioner else _SMALL
+    small = [file for file in files if shape.fullmatch(file.name) and file.bytes <= MOST_SMALL_BYTES]
+    weights = captioner_files.needed_weights(name, files) if captioner else needed_weights(name, files, full_precision)
+
+    def check(snapshot: Path) -> None:
+        if captioner:
+            captioner_files.check(snapshot, name)
+        else:
+            recognise(snapshot)
 
     def fetch(file: HubFile) -> Path:
         with _in_words(name), disk_errors(folder):
@@ -94,7 +103,7 @@ def download(
         fetch(file)
     snapshot = folder / f"models--{name.replace('/', '--')}" / "snapshots" / commit
     try:
-        recognise(snapshot)
+        check(snapshot)
     except UserError as error:
         if error.code != "incomplete":
             raise
@@ -115,8 +124,9 @@ def download(
         done += file.bytes
         report(done, total)
     _note_main(snapshot, commit)
-    recognise(snapshot)
-    downloads.remember(snapshot, name)
+    check(snapshot)
+    if not captioner:  # the base models are listed where one is chosen
+        downloads.remember(snapshot, name)
     return snapshot
 
 

@@ -1,14 +1,16 @@
-"""The job that brings a base model onto this machine: from a URL, or from Hugging Face by its name."""
+"""The job that brings a base model or a captioner onto this machine: from a URL, or from Hugging Face by its name."""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from engine.context import JobContext, Progress, Stopped
 from engine.download import file
 from engine.plan.base_model import recognise
+from engine.plan.captioners import find
 from engine.plan.disk import size
 from engine.plan.errors import UserError
 from engine.plan.sources import Address, HubModel, source_of
@@ -69,13 +71,19 @@ def _from_the_hub(context: JobContext, source: HubModel, to: Path | None, counte
     except UserError as error:
         if error.code != "unreachable" or to is not None:
             raise
-        try:
-            return recognise(
-                source.name
-            ).path, f"{error.message} The model was downloaded before, and is used as it is."
-        except UserError:
-            raise error from None
+        there = _downloaded_before(source.name)
+        if there is None:
+            raise
+        return there, f"{error.message} The model was downloaded before, and is used as it is."
     return path, ""
+
+
+def _downloaded_before(name: str) -> Path | None:
+    """A base model or a captioner that is here, whole."""
+    for look in (lambda: recognise(name).path, lambda: find(name).path):
+        with suppress(UserError):
+            return look()
+    return None
 
 
 def wait(context: JobContext, seconds: float) -> None:

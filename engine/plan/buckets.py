@@ -127,6 +127,11 @@ class BucketRules:
         return side - side % self.step
 
 
+def cropped(resized: Size, bucket: Size) -> float:
+    """The share of a picture that is cut off when it comes from `resized` into its bucket, 0 to 1."""
+    return 1 - bucket[0] * bucket[1] / (resized[0] * resized[1])
+
+
 def crop_ltrb(bucket: Size, image: Size) -> tuple[int, int, float, float]:
     """(left, top, right, bottom) as SDXL's size conditioning wants it. Formula: `BucketManager.get_crop_ltrb`.
 

@@ -7,16 +7,17 @@ leaves nothing to train on is a UserError.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from engine.plan import picture_problems as problems
-from engine.plan.buckets import BucketRules
+from engine.plan.buckets import BucketRules, cropped
 from engine.plan.captions import Caption, NotUTF8Error, not_utf8, read_caption, with_all_lines
 from engine.plan.errors import Finding, UserError
 from engine.plan.folders import KINDS, OWN_FOLDERS, Folder, Kind, find_folders, missing_overrides
+from engine.plan.picture_kinds import OTHER_FILES
 from engine.plan.pictures import Size, measure, picture_files
 from engine.plan.project import Project
 from engine.plan.settings import Settings
@@ -33,7 +34,7 @@ class Picture:
     repeats: how often it is seen in an epoch, after balancing; 0 where it is not used. left_out: by the user, or
     because it cannot be trained. caption_path: None where there is no caption file. lines: all that its caption may
     be, with enable_wildcard; else none. alpha: the file says how opaque each pixel is. validates: it is kept out of the
-    training to validate it, so repeats are 0.
+    training to validate it, so repeats are 0. turned: EXIF says to turn it.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Picture:
     lines: tuple[str, ...] = ()
     alpha: bool = False
     validates: bool = False
+    turned: bool = False
 
     @property
     def words(self) -> str:
@@ -61,6 +63,11 @@ class Picture:
     def name(self) -> str:
         """Its folder and file, by which a run knows it again."""
         return f"{self.folder}/{self.path.name}"
+
+    @property
+    def cropped(self) -> float:
+        """The share of it that is cut off for its bucket, 0 to 1."""
+        return cropped(self.resized, self.bucket) if self.bucket[0] else 0.0
 
     @property
     def used(self) -> bool:
@@ -103,6 +110,18 @@ class Dataset:
         """As `buckets`, of one kind alone."""
         return self._buckets_by_kind[kind]
 
+    def cut_in(self, bucket: tuple[int, int]) -> float:
+        """How much of the pictures of a bucket is cut off on average, 0 to 1."""
+        return self._cut.get(bucket, 0.0)
+
+    @cached_property
+    def _cut(self) -> dict[tuple[int, int], float]:
+        counts = Counter(picture.bucket for picture in self.used)
+        shares: dict[tuple[int, int], float] = {}
+        for picture in self.used:
+            shares[picture.bucket] = shares.get(picture.bucket, 0.0) + picture.cropped
+        return {bucket: share / counts[bucket] for bucket, share in shares.items()}
+
     # Screens ask for these at every key, and there may be tens of thousands.
     @cached_property
     def _used_by_kind(self) -> dict[Kind, tuple[Picture, ...]]:
@@ -141,7 +160,7 @@ def scan(
             findings.append(problems.empty_folder(folder))
         entries += [(folder, file) for file in files]
     if not any(folder.kind == "train" for folder, _ in entries):
-        raise problems.no_pictures(project.image_dir, [f for f in folders if f.kind == "train"])
+        raise problems.no_pictures(project.image_dir, [f for f in folders if f.kind == "train"], findings)
 
     left_out, missing = _left_out(entries, project)
     findings += problems.left_out_missing(missing)
@@ -186,7 +205,8 @@ def _folders(project: Project) -> tuple[list[Folder], list[Finding]]:
     reg, reg_findings = find_folders(reg_dir, "reg", project.repeats)
     findings += reg_findings
     findings += missing_overrides(project.repeats, [image_dir, reg_dir])
-    loose = picture_files(image_dir)[0]
+    loose, odd = picture_files(image_dir)
+    findings += [finding for finding in odd if finding.code in OTHER_FILES]
     if not train:
         raise problems.no_picture_folder(image_dir, loose)
     if loose:
@@ -271,6 +291,7 @@ def _look_at(
         problems=tuple(found),
         lines=caption.lines,
         alpha=size.alpha,
+        turned=size.turned,
     )
 
 
@@ -292,6 +313,15 @@ def _balanced(pictures: Sequence[Picture]) -> list[Picture]:
         for picture, count in zip(reg, balance([picture.repeats for picture in reg], target), strict=True)
     }
     return [replace(p, repeats=times[p.path]) if p.path in times else p for p in pictures]
+
+
+def steps_with(dataset: Dataset, settings: Settings, repeats: Mapping[str, int]) -> Steps:
+    """The steps that follow where the training folders, by name, are repeated so often; nothing is read again."""
+    own = [replace(p, repeats=repeats.get(p.folder, p.repeats)) if p.used else p for p in dataset.of("train")]
+    often = {folder.name: folder.repeats for folder in dataset.folders if folder.kind == "reg"}
+    reg = [replace(p, repeats=0 if p.left_out else often[p.folder]) for p in dataset.of("reg")]
+    pictures = _balanced([*own, *reg])
+    return _steps(pictures, _buckets(picture for picture in pictures if picture.used), settings)
 
 
 def _buckets(pictures: Iterable[Picture]) -> Counter[tuple[int, int]]:

@@ -9,13 +9,13 @@ from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset
 from engine.plan.errors import Finding, few, plural
 from engine.plan.picture_checks import check_pictures
+from engine.plan.picture_remarks import is_small
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 
 FEW_PICTURES = 10
+MANY_PICTURES = 200
 FEW_STEPS = 200
-SMALL_SHARE = 0.5
-"""A picture under half of the resolution's pixels is called small: 724×724 where 1024×1024 is trained."""
 REG_OFTEN = 10
 """A regularisation picture seen this often in every epoch is itself learnt by heart."""
 SHORT_BATCHES_SHARE = 1.15
@@ -41,6 +41,15 @@ def _amount(dataset: Dataset) -> Iterator[Finding]:
             "20 to 30 good pictures with different places, clothes and light work best.",
             level="note",
         )
+    if count > MANY_PICTURES and dataset.steps.num_train_images > count:
+        yield Finding(
+            "many-pictures",
+            f"{plural(count, 'picture')} are more than the likeness of one subject needs, and each is seen "
+            f"{dataset.steps.num_train_images / count:.0f} times an epoch: that takes long, and weak pictures among "
+            "them teach as much as good ones.",
+            "Keep the best 20 to 100 of one subject; for a style or several subjects take all, with few repeats.",
+            level="note",
+        )
     if dataset.steps.total < FEW_STEPS:
         yield Finding(
             "few-steps",
@@ -52,7 +61,7 @@ def _amount(dataset: Dataset) -> Iterator[Finding]:
 
 def _small_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
     width, height = settings.size
-    small = [p for p in dataset.used_of("train") if p.width * p.height < SMALL_SHARE * width * height]
+    small = [picture for picture in dataset.used_of("train") if is_small(settings, picture)]
     if not small:
         return
     least = min(small, key=lambda picture: picture.width * picture.height)

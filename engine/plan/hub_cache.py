@@ -31,6 +31,11 @@ def hub_caches(home: str) -> Iterator[str]:
 
 def cached_model(name: str) -> Path | None:
     """The folder of a model's newest version that was downloaded whole enough to have a model_index.json; else None."""
+    return cached_folder(name, "model_index.json")
+
+
+def cached_folder(name: str, *files: str) -> Path | None:
+    """The folder of the newest version of `name` that was downloaded, and has one of these files; else None."""
     if not is_hub_name(name):
         return None
     for cache in dict.fromkeys(hub_caches(os.path.expanduser("~"))):
@@ -38,7 +43,7 @@ def cached_model(name: str) -> Path | None:
         try:
             commit = (folder / "refs" / "main").read_text("ascii").strip()
             found = folder / "snapshots" / commit
-            if _COMMIT.fullmatch(commit) and (found / "model_index.json").is_file():
+            if _COMMIT.fullmatch(commit) and any((found / file).is_file() for file in files):
                 return found
         except (OSError, ValueError):
             continue

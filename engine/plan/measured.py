@@ -16,13 +16,13 @@ from engine.plan.pictures import Measures, Size
 from engine.plan.project import Project
 
 NAME = "pictures.json"
-VERSION = 1  # change it when `pictures.measure` finds something else in the same file
+VERSION = 2  # change it when `pictures.measure` finds something else in the same file
 WORTH_KEEPING = 200
 """Fewer new pictures are read in a moment; then nothing is written."""
 SETTLED_SECONDS = 2.0
 """A file that was changed a moment ago may change again within one tick of the disk's clock."""
 
-_FIELDS = {"width": int, "height": int, "problem": str, "alpha": bool, "animated": bool}
+_FIELDS = {"width": int, "height": int, "problem": str, "alpha": bool, "animated": bool, "turned": bool}
 
 
 def kept_measures(project: Project) -> Measures:

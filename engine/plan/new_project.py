@@ -10,6 +10,7 @@ from engine.plan.files import disk_errors, whole_folder
 from engine.plan.folders import require_folder
 from engine.plan.option_values import is_plain_name
 from engine.plan.picture_copies import bring
+from engine.plan.picture_kinds import no_picture_in, require_no_file
 from engine.plan.pictures import picture_files
 from engine.plan.project_file import FILE_NAME, ProjectFile
 
@@ -21,7 +22,7 @@ def create(
 
     Everything is put together in a folder of its own and renamed at the end. Captions are copied even with `link`, so
     that editing one never touches the folder it came from. Raises UserError: `exists`, `bad-name`, `bad-value`,
-    `no-such-folder`, `no-pictures`, `disk-full`, `not-writable`.
+    `no-such-folder`, `not-a-folder`, `a-video`, `an-archive`, `no-pictures`, `disk-full`, `not-writable`.
     """
     trigger, class_name = contents.trigger or "", contents.class_name or ""
     words = f"{trigger} {class_name}".strip()
@@ -45,13 +46,10 @@ def create(
     sources = [(images, f"{repeats}_{words}", "img"), (reg, f"1_{class_name}", "reg")]
     for source, _, _ in sources:
         if source is not None:
+            require_no_file(source, "what is trained")
             require_folder(source, "a folder of pictures")
             if not picture_files(source)[0]:
-                raise UserError(
-                    "no-pictures",
-                    f"There is no picture in {source}.",
-                    "Pictures are .png, .jpg, .webp, .bmp, .gif or .tif files, directly in that folder.",
-                )
+                raise no_picture_in(source, [path.name for path in source.iterdir()])
     with disk_errors(target), whole_folder(target) as partial:
         for source, name, parent in sources:
             (partial / parent).mkdir()

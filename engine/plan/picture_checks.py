@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from engine.plan.dataset import Dataset
 from engine.plan.duplicates import same_files
 from engine.plan.errors import Finding, few, plural
+from engine.plan.picture_remarks import CUT_SHARE
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
+
+SHAPES_MATTER_FROM = 8  # pictures; fewer say nothing of what is usual
+NOT_SQUARE = 1.1
 
 
 def check_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
     """What is worth saying about the pictures that are used."""
     yield from _duplicates(dataset)
+    yield from _cut(settings, dataset)
+    yield from _orientation(dataset)
     if settings.alpha_mask:
         yield from _masks(dataset)
 
@@ -29,6 +35,57 @@ def _duplicates(dataset: Dataset) -> Iterator[Finding]:
         f"{plural(sum(len(group) - 1 for group in groups), 'picture')} "
         f"{'is a copy' if sum(map(len, groups)) == 2 else 'are copies'} of another: {shown}.",
         "Leave the copies out, unless the picture is meant to be seen more often.",
+    )
+
+
+def _cut(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
+    cut = [picture for picture in dataset.used_of("train") if picture.cropped > CUT_SHARE]
+    if not cut:
+        return
+    worst = max(cut, key=lambda picture: picture.cropped)
+    said = (
+        f"{plural(len(cut), 'picture')} {'loses' if len(cut) == 1 else 'lose'} more than an eighth at the edges, "
+        f"{worst.path.name} even {worst.cropped:.0%}: what is cut off, a head at the top perhaps, is not learnt."
+    )
+    if settings.enable_bucket:
+        yield Finding(
+            "cut-pictures",
+            said,
+            "Cut these yourself to a shape nearer to the others, so that nothing that matters goes.",
+        )
+    else:
+        hint = f"Cut them yourself, or let each keep its shape. {set_line('enable_bucket', 'true')}"
+        yield Finding("cut-pictures", said, hint, option="enable_bucket", value=True)
+
+
+def _orientation(dataset: Dataset) -> Iterator[Finding]:
+    train = dataset.used_of("train")
+    turned = [picture for picture in train if picture.turned]
+    if turned:
+        yield Finding(
+            "turned-pictures",
+            f"{plural(len(turned), 'picture')} {'is' if len(turned) == 1 else 'are'} stored turned or mirrored, with a "
+            f"note (EXIF) that says so: {few(picture.path.name for picture in turned)}. Here the note is obeyed; "
+            "kohya's scripts do not, and train such pictures lying on their side.",
+            "If one stands wrongly in the preview, its note is wrong: turn it in a picture program and save it anew.",
+            level="note",
+        )
+    if len(train) < SHAPES_MATTER_FROM:
+        return
+    shapes = [picture.width / picture.height for picture in train]
+    if max(shapes) < 1 / NOT_SQUARE:
+        yield _one_orientation(len(train), "taller than wide", "wide")
+    elif min(shapes) > NOT_SQUARE:
+        yield _one_orientation(len(train), "wider than tall", "tall")
+
+
+def _one_orientation(count: int, shape: str, other: str) -> Finding:
+    return Finding(
+        "one-orientation",
+        f"All {count} pictures are {shape}: the LoRA sees its subject in that shape alone, and draws it worse, or "
+        f"twice, in {other} pictures.",
+        f"If you want to make {other} pictures with it, add some that are {other} or square.",
+        level="note",
     )
 
 

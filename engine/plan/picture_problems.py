@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.plan.errors import Finding, UserError, few, plural
 from engine.plan.folders import Folder, Kind
+from engine.plan.picture_kinds import OTHER_FILES, kinds_read
 
 _LAYOUT = 'Put them into a folder such as "25_ohwx man", where 25 is the number of repeats.'
 
@@ -101,13 +102,16 @@ def no_picture_folder(image_dir: Path, loose: Sequence[Path]) -> UserError:
     )
 
 
-def no_pictures(image_dir: Path, folders: Sequence[Folder]) -> UserError:
-    """The numbered folders are empty."""
+def no_pictures(image_dir: Path, folders: Sequence[Folder], found: Sequence[Finding]) -> UserError:
+    """The numbered folders are empty, but for what was found there that is no picture."""
+    other = next((finding for finding in found if finding.code in OTHER_FILES), None)
+    if other is not None:
+        return UserError("no-pictures", f"There is no picture in {image_dir}. {other.message}", other.hint)
     names = few(f'"{folder.name}"' for folder in folders)
     return UserError(
         "no-pictures",
         f"There is no picture in {image_dir} ({names}).",
-        "Pictures are .png, .jpg, .webp, .bmp, .gif or .tif files, directly in the numbered folder.",
+        f"Pictures are {kinds_read()} files, directly in the numbered folder.",
     )
 
 

@@ -16,18 +16,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.plan.errors import Finding, UserError, few, plural
+from engine.plan import picture_kinds
+from engine.plan.errors import Finding, UserError, plural
 from engine.plan.files import Stamp, reading_errors, stamp_of
+from engine.plan.picture_kinds import of_other_kinds, other_kind, plugin_formats
 
-EXTENSIONS = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-    | ({".avif"} if features.check("avif") else set())
-)
-"""In any case: what sd-scripts takes (avif where this Pillow can read it), and also GIF and TIFF."""
-
-_NOT_READ = frozenset({".avif", ".heic", ".heif", ".jxl", ".jp2", ".psd", ".dng", ".cr2", ".nef", ".arw"}) - EXTENSIONS
+EXTENSIONS = picture_kinds.EXTENSIONS
 
 # Formats that are read whatever the file's name ends in. Not all of Pillow's: for EPS it starts Ghostscript, a program.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI")
@@ -35,6 +31,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it says 
 
 _ORIENTATION = 0x0112
 _TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+_ORIENTATIONS = range(2, 9)  # all but 1, which is upright
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_TEXTS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
@@ -50,7 +47,7 @@ _CRC_BLOCK_BYTES = 1 << 20
 class Size:
     """Width and height in pixels after EXIF orientation; 0 where the file cannot be read, `problem` says why.
 
-    alpha: the file says how opaque each pixel is. animated: it has several frames.
+    alpha: the file says how opaque each pixel is. animated: it has several frames. turned: EXIF says to turn it.
     """
 
     width: int
@@ -58,6 +55,7 @@ class Size:
     problem: str = ""
     alpha: bool = False
     animated: bool = False
+    turned: bool = False
 
 
 class _BrokenError(Exception):
@@ -74,7 +72,7 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
         # By name alone: to compare whole paths is what took longest of all where there are thousands.
         for path in sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda path: path.name):
             if path.suffix.lower() not in EXTENSIONS:
-                if path.suffix.lower() in _NOT_READ and path.is_file():
+                if other_kind(path.name) and path.is_file():
                     foreign.append(path.name)
                 elif path.is_dir() and _holds_pictures(path):
                     nested.append(path)
@@ -99,16 +97,7 @@ def picture_files(folder: Path) -> tuple[list[Path], list[Finding]]:
         )
         for path in nested
     ]
-    if foreign:
-        findings.append(
-            Finding(
-                "picture-kind",
-                f"{plural(len(foreign), 'picture')} in {folder.name} {'is' if len(foreign) == 1 else 'are'} of a kind "
-                f"that is not read here, and not used: {few(foreign)}.",
-                "Save them as PNG or JPEG.",
-            )
-        )
-    return pictures, findings
+    return pictures, findings + of_other_kinds(folder, foreign)
 
 
 class Measures:
@@ -142,7 +131,7 @@ def measure(path: Path) -> Size:
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and large pictures; the findings say it better
             with Image.open(file, formats=formats()) as image:
-                turned = _check_whole_and_read_orientation(path, image) in _TURNED
+                orientation = _check_whole_and_read_orientation(path, image)
                 width, height = image.size
                 alpha, animated = image.has_transparency_data, _is_animated(image)
     except MemoryError:
@@ -153,9 +142,9 @@ def measure(path: Path) -> Size:
         return Size(0, 0, _reason(path, error))
     if width < 1 or height < 1:
         return Size(0, 0, "it has no pixels")
-    if turned:
+    if orientation in _TURNED:
         width, height = height, width
-    return Size(width, height, alpha=alpha, animated=animated)
+    return Size(width, height, alpha=alpha, animated=animated, turned=orientation in _ORIENTATIONS)
 
 
 def load(path: Path) -> Image.Image:
@@ -166,7 +155,7 @@ def load(path: Path) -> Image.Image:
     Raises UserError `broken-picture`.
     """
     with _damage(path):
-        return _rgb(_upright(path))
+        return rgb(_upright(path))
 
 
 def load_with_alpha(path: Path) -> tuple[Image.Image, Image.Image | None]:
@@ -174,7 +163,7 @@ def load_with_alpha(path: Path) -> tuple[Image.Image, Image.Image | None]:
     with _damage(path):
         upright = _upright(path)
         alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
-        return _rgb(upright), alpha
+        return rgb(upright), alpha
 
 
 @contextmanager
@@ -199,10 +188,11 @@ def _upright(path: Path) -> Image.Image:
 def formats() -> tuple[str, ...]:
     """The formats that may be opened, whatever a file's name ends in; Pillow's names."""
     Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+    more = plugin_formats()
+    return tuple(name for name in dict.fromkeys((*_FORMATS, *more)) if name in Image.OPEN)
 
 
-def _rgb(upright: Image.Image) -> Image.Image:
+def rgb(upright: Image.Image) -> Image.Image:
     # 16-bit grey: "I;16", or "I" where Pillow has no such mode for the format.
     if upright.mode.startswith("I;16") or (upright.mode == "I" and _brightest(upright) > 255):
         upright = upright.convert("I").point(lambda value: value * (1 / 257)).convert("L")

@@ -15,6 +15,7 @@ from engine.plan.files import reading_errors
 from engine.plan.folders import Kind, find_folders, require_folder
 from engine.plan.option_values import is_plain_name
 from engine.plan.picture_copies import bring
+from engine.plan.picture_kinds import no_picture_in, require_no_file
 from engine.plan.pictures import picture_files
 from engine.plan.project import Project
 from engine.plan.writing import writing
@@ -54,19 +55,17 @@ def take_over(
     Training pictures go into the first folder that is trained, else into a new one of `repeats` and the project's
     words; regularisation pictures into the first folder of the project's class, else into a new one of 1 and the class.
     `progress(done, total)` after each picture; what was taken before `cancelled()` stays. Raises UserError:
-    `no-such-folder`, `not-a-folder`, `not-readable`, `no-pictures`, `own-folder`, `bad-name`, `bad-value`, `no-links`,
+    `no-such-folder`, `not-a-folder`, `a-video`, `an-archive`, `not-readable`,
+    `no-pictures`, `own-folder`, `bad-name`, `bad-value`, `no-links`,
     `disk-full`, `not-writable`.
     """
+    require_no_file(source, "what is taken over")
     require_folder(source, "a folder of pictures")
     target = _target(project, kind, repeats)
     _require_outside(project, source, target)
     pictures = picture_files(source)[0]
     if not pictures:
-        raise UserError(
-            "no-pictures",
-            f"There is no picture in {source}.",
-            "Pictures are .png, .jpg, .webp, .bmp, .gif or .tif files, directly in that folder.",
-        )
+        raise no_picture_in(source, [path.name for path in source.iterdir()])
     taken = Taken(target)
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)

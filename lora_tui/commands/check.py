@@ -15,14 +15,27 @@ if TYPE_CHECKING:
     from engine.plan.dataset import Dataset
     from engine.plan.disk import DiskUse
     from engine.plan.errors import Finding
+    from engine.plan.picture_report import PictureReport
+    from engine.plan.repeats import Advice
 
 
 @click.command("check")
 @click.argument("directory", metavar="DIR")
 @set_option
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 10**7),
+    default=None,
+    metavar="N",
+    help="Recommend repeats for about so many steps, instead of those wished for in the wizard, or the guide's.",
+)
+@click.option("--quick", is_flag=True, help="Do not look for blur and near-copies in pictures that are new here.")
 @json_option
-def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) -> None:
+def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None, quick: bool, as_json: bool) -> None:
     """Look at the project DIR: its pictures, the steps that follow, and what is wrong with it.
+
+    Each picture is looked at for blur and near-copies, which takes minutes for thousands the first time; Ctrl-C stops
+    that, and the rest is told all the same.
 
     The exit code is 1 where an error was found: no training can run before it is mended. Warnings leave it 0, also
     those that `train` only goes past with --accept-warnings.
@@ -31,7 +44,13 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) ->
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from engine.plan.disk import disk_use, size
+    from engine.plan.looked import keep_looks, kept_looks
     from engine.plan.measured import keep_measures, kept_measures
+    from engine.plan.picture_report import Reporter
+    from engine.plan.repeats import advise
+    from lora_tui.beside import Beside
+    from lora_tui.look_through import look_through
+    from lora_tui.wished_steps import wished_steps
 
     project, settings = open_project(directory, sets)
     base = None
@@ -40,12 +59,19 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], as_json: bool) ->
     measures = kept_measures(project)
     dataset = scan(project, settings, measure=measures)
     keep_measures(project, measures)
+    looks = kept_looks(project)
+    readable = [picture.path for picture in dataset.pictures if picture.bucket[0]]
+    whole = not looks.lacking(readable) if quick else look_through(looks, readable)
+    keep_looks(project, looks)
+    report = Reporter().report(settings, dataset, looks)
+    advice = advise(settings, dataset, steps or wished_steps(Beside(project.path)))
     use = disk_use(settings, dataset, base) if base is not None else None
-    found = [*dataset.findings, *check_settings(settings, dataset, project)]
+    found = [*dataset.findings, *report.findings, *check_settings(settings, dataset, project)]
     if as_json:
-        output.answer(as_object(dataset, found, use))
+        output.answer(as_object(dataset, found, use) | report_as_object(dataset, report, whole, advice))
     else:
         _print(project.name, dataset)
+        _print_report(report, whole, advice)
         if use is not None:
             output.say()
             output.say(f"Each LoRA file takes {size(use.lora)}, each checkpoint {size(use.checkpoint)}.")
@@ -76,7 +102,10 @@ def as_object(dataset: Dataset, found: Sequence[Finding], use: DiskUse | None = 
             }
             for picture in dataset.pictures
         ],
-        "buckets": [{"resolution": list(size), "count": count} for size, count in dataset.buckets.items()],
+        "buckets": [
+            {"resolution": list(size), "count": count, "cropped": round(dataset.cut_in(size), 4)}
+            for size, count in dataset.buckets.items()
+        ],
         "steps": {
             "num_train_images": steps.num_train_images,
             "num_reg_images": steps.num_reg_images,
@@ -90,6 +119,40 @@ def as_object(dataset: Dataset, found: Sequence[Finding], use: DiskUse | None = 
         "disk": {"lora_bytes": use.lora, "checkpoint_bytes": use.checkpoint, "most_bytes": use.most} if use else None,
         "warnings": [finding.as_json() for finding in found],
     }
+
+
+def report_as_object(dataset: Dataset, report: PictureReport, whole: bool, advice: Advice) -> dict[str, object]:
+    """What else is known of the pictures: remarks by path, groups of near-copies, and the recommended repeats.
+
+    looked_at_all: whether all were looked at for blur and near-copies.
+    """
+    return {
+        "report": {
+            "looked_at_all": whole,
+            "remarks": [
+                {"path": picture.path, "code": remark.code, "message": remark.message, "hint": remark.hint}
+                for picture in dataset.pictures
+                for remark in report.remarks.get(picture.path, ())
+            ],
+            "near_copies": [[picture.path for picture in group] for group in report.copies],
+        },
+        "recommended": advice.as_json(),
+    }
+
+
+def _print_report(report: PictureReport, whole: bool, advice: Advice) -> None:
+    output.say()
+    output.say(f"What is against them: {report.tally}.")
+    if not whole:
+        output.say("Not all were looked at for blur and near-copies.")
+    output.say()
+    output.say("Recommended repeats:")
+    for line in advice.lines:
+        output.say(f"  {line}")
+    if not advice.followed:
+        output.say(
+            "  Step 1 of the wizard sets them with one key, r; in project.toml they are num_repeats of [folders]."
+        )
 
 
 def _print(name: str, dataset: Dataset) -> None:
@@ -107,4 +170,5 @@ def _print(name: str, dataset: Dataset) -> None:
     output.say()
     output.say("Shapes that are trained:")
     for (width, height), count in dataset.buckets.items():
-        output.say(f"  {width} × {height}: {count} in an epoch")
+        cut = dataset.cut_in((width, height))
+        output.say(f"  {width} × {height}: {count} in an epoch" + (f", {cut:.0%} cut off" if cut >= 0.005 else ""))

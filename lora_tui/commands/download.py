@@ -1,4 +1,4 @@
-"""`lora-tui download`: bring a base model onto this machine."""
+"""`lora-tui download`: bring a base model or a captioner onto this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from lora_tui.options import json_option
 @click.option("--full-precision", is_flag=True, help="Of a NAME: the 32-bit weights, twice as large.")
 @json_option
 def command(what: str, to: str | None, full_precision: bool, as_json: bool) -> None:
-    """Download a base model: a .safetensors file by its https URL, or a model on Hugging Face by its NAME.
+    """Download a base model: a .safetensors file by its https URL, or a model on Hugging Face by its NAME. A captioner
+    comes by its NAME as well.
 
     What was stopped or broke off goes on where it was. Tokens come from the environment: HF_TOKEN for huggingface.co,
     CIVITAI_TOKEN for civitai.com.

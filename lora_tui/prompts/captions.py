@@ -23,6 +23,7 @@ class CaptionsStep(PlainStep):
         "m": "write those that are missing, or without the trigger word, one after the other",
         "all": "go through all captions, one after the other",
         "read": "read all captions",
+        "auto": "have them written by a captioner",
         "replace": "find and replace in all captions; every change is read before it is made",
         "front": "put words, such as the trigger, in front of all captions that do not begin with them",
         "u": "take back what was done to captions last, also before the app was started; then the project's changes",
@@ -51,6 +52,12 @@ class CaptionsStep(PlainStep):
 
     def do_all(self, rest: str) -> None:
         self._write(self._pictures())
+
+    def do_auto(self, rest: str) -> None:
+        from lora_tui.prompts.captioning import Captioning
+
+        Captioning(self.draft, self.talk).run()
+        self.walk.wizard.look_again()
 
     def do_read(self, rest: str) -> None:
         for number, picture in enumerate(self._pictures(), 1):

@@ -8,20 +8,23 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
-from engine.plan.dataset import Picture
-from engine.plan.errors import UserError, plural
+from engine.plan.dataset import Dataset, Picture
+from engine.plan.errors import Finding, UserError, inert, plural
 from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
+from engine.plan.picture_report import PictureReport
 from engine.plan.take_over import Taken, take_over
 from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.follow import count_interrupts
 from lora_tui.progress import amount
-from lora_tui.project_edits import left_out_or_not
+from lora_tui.project_edits import left_out_or_not, left_out_too
 from lora_tui.prompts.step import PlainStep
 from lora_tui.steps import StepName
 
 LEFT_OUT = " It is left out."
+WAIT_SECONDS = 0.1
+CUT_TOLD = 0.01
 SHOWN = 20  # rows that are read aloud without being asked for
 
 
@@ -30,6 +33,8 @@ class PicturesStep(PlainStep):
     KIND: ClassVar[Kind] = "train"
     WORDS: ClassVar[Mapping[str, str]] = {
         "add": "take pictures over from a folder",
+        "copies": "leave out those that are nearly the same as another, and keep the best of each",
+        "wait": "wait until all pictures were looked at for blur and near-copies",
         "all": "read every picture, not only those with something to remark",
     }
 
@@ -41,19 +46,53 @@ class PicturesStep(PlainStep):
         used = dataset.used_of("train")
         self.talk.say(f"{plural(len(used), 'picture')}, seen {dataset.steps.num_train_images} times in an epoch.")
         shapes = Counter(picture.bucket for picture in used)
-        said = ", ".join(f"{count} at {width} by {height}" for (width, height), count in shapes.most_common())
+        said = ", ".join(self._shape(dataset, shape, count) for shape, count in shapes.most_common())
         self.talk.say(f"They are trained in these sizes: {said}.")
+        self.talk.say(f"Your pictures: {self._report.tally}.")
+        if self.walk.wizard.examining:
+            how_far = self.walk.wizard.examined or "Blur and near-copies are still being looked for"
+            self.talk.say(f"{how_far}. Type wait to hear of it when it is done, or go on.")
         self._say_remarkable()
+
+    @property
+    def _report(self) -> PictureReport:
+        return self.survey.report or PictureReport()
+
+    def _shape(self, dataset: Dataset, shape: tuple[int, int], count: int) -> str:
+        cut = dataset.cut_in(shape)
+        return f"{count} at {shape[0]} by {shape[1]}" + (f" with {cut:.0%} cut off" if cut >= CUT_TOLD else "")
+
+    def _against(self, picture: Picture) -> tuple[Finding, ...]:
+        return self._report.of(picture)
+
+    def do_copies(self, rest: str) -> None:
+        worse = [picture for picture in self._report.worse() if self.KIND in ("train", picture.kind)]
+        if not worse:
+            self.talk.say("None that was looked at is nearly the same as another.")
+            return
+        self.talk.say(f"Those are: {', '.join(inert(picture.name, 60) for picture in worse[:SHOWN])}.")
+        if self.talk.sure(f"Leave {plural(len(worse), 'picture')} out of the training?"):
+            trouble = self.draft.edit(left_out_too(picture.path for picture in worse))
+            self.edited(trouble, "Left out. Type u to take that back.")
+
+    def do_wait(self, rest: str) -> None:
+        wizard = self.walk.wizard
+        with count_interrupts() as presses:
+            while wizard.examining and not presses():
+                time.sleep(WAIT_SECONDS)
+                if wizard.examined:
+                    self.talk.say_sometimes(f"{wizard.examined}. Ctrl-C stops waiting.")
+        self.tell()
 
     def _say_remarkable(self) -> None:
         pictures = self._pictures()
-        told = [(n, picture) for n, picture in enumerate(pictures, 1) if picture.problems or picture.left_out]
+        told = [(n, picture) for n, picture in enumerate(pictures, 1) if self._against(picture) or picture.left_out]
         if not told:
             self.talk.say("There is nothing to remark of any of them." if pictures else "There are none.")
         elif len(told) > SHOWN:
             self.talk.say(f"{len(told)} of them have something to remark; the first {SHOWN} follow.")
         for number, picture in told[:SHOWN]:
-            words = " ".join(str(problem) for problem in picture.problems)
+            words = " ".join(str(problem) for problem in self._against(picture))
             self.talk.say(f"Picture {number}, {picture.path.name}: {words}" + (LEFT_OUT if picture.left_out else ""))
 
     def _pictures(self) -> list[Picture]:
@@ -74,7 +113,7 @@ class PicturesStep(PlainStep):
         if picture.left_out:
             return LEFT_OUT.strip()
         trained = f"It is trained at {picture.bucket[0]} by {picture.bucket[1]}." if picture.bucket[0] else ""
-        return f"{trained} {' '.join(str(problem) for problem in picture.problems)}".strip()
+        return f"{trained} {' '.join(str(problem) for problem in self._against(picture))}".strip()
 
     def do_all(self, rest: str) -> None:
         pictures = self._pictures()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
 from engine.plan.folders import find_folders
+from engine.plan.repeats import Advice, advise
 from engine.plan.trigger import judge
 from lora_tui.explanations import ABOUT
-from lora_tui.project_edits import change_of, refusal
+from lora_tui.project_edits import change_of, refusal, repeats_of
 from lora_tui.prompts.step import PlainStep, Row
 from lora_tui.steps import StepName
+from lora_tui.wished_steps import wish_for, wished_steps
 
 
 class ProjectStep(PlainStep):
     NAME: ClassVar[StepName] = "project"
+    WORDS: ClassVar[Mapping[str, str]] = {"repeats": "how the recommended repeats come about, and set them"}
 
     def rows(self) -> list[Row]:
         project = self.draft.project
@@ -26,7 +30,36 @@ class ProjectStep(PlainStep):
                 whose = "your pictures" if kind == "train" else "regularisation"
                 says = f"Repeats of {whose}, folder {found.name}: {found.repeats}"
                 rows.append(Row(says, partial(self._edit, "repeats", found.name)))
+        if advice := self._advice():
+            says = f"Steps wished for: {advice.wished:,}, from which the repeats are recommended"
+            rows.append(Row(says, partial(self._wish, advice)))
         return rows
+
+    def _advice(self) -> Advice | None:
+        survey = self.survey
+        if survey.dataset is None or survey.settings is None:
+            return None
+        return advise(survey.settings, survey.dataset, wished_steps(self.draft.beside))
+
+    def _wish(self, advice: Advice) -> None:
+        self.explain(ABOUT["wish"])
+        while text := self.talk.ask("How many steps", "keeps it"):
+            if not (refused := wish_for(self.draft.beside, text)):
+                break
+            self.talk.say(f"Error: {refused}")
+        self.do_repeats("")
+
+    def do_repeats(self, rest: str) -> None:
+        advice = self._advice()
+        if advice is None:
+            self.talk.say("There are no pictures yet.")
+            return
+        for said in advice.lines:
+            self.talk.say(said)
+        if advice.followed:
+            self.talk.say("The repeats are so already.")
+        elif self.talk.sure("Set these repeats?"):
+            self.edited(self.draft.edit(repeats_of(advice.repeats)))
 
     def tell(self) -> None:
         if warned := judge(self.draft.project.trigger, self.draft.project.class_name):

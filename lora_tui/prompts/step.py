@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.plan.errors import UserError
+from lora_tui.no_folder import no_folder
 from lora_tui.paths import clean
 from lora_tui.steps import Standing, StepName
 
@@ -94,5 +95,5 @@ class PlainStep:
                     return folder
             except (OSError, ValueError):
                 pass
-            self.talk.say(f"Error: {folder} is no folder that is there. Type another one.")
+            self.talk.say(f"Error: {no_folder(folder)} Type another one.")
         return None

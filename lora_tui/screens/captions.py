@@ -28,6 +28,7 @@ class CaptionsPage(CaptionChips):
         Binding("enter", "edit", "edit", id="edit", tooltip="Edit this caption; Enter saves it and goes to the next."),
         Binding("tab", "pick_word", "a word", id="pick", tooltip="Edit this caption, at a word picked by a letter."),
         Binding("m", "missing", "next to mend", id="missing", tooltip="The next that needs attention, and why."),
+        Binding("c", "captioning", "automatic", id="captioning", tooltip="Have captions written by a captioner."),
         Binding("f", "filter", "filter", id="filter", tooltip="Only the captions in which some words stand."),
         Binding("r", "replace", "replace", id="replace", tooltip="Find and replace; every change is shown first."),
         Binding(
@@ -133,6 +134,11 @@ class CaptionsPage(CaptionChips):
             )
         )
 
+    def action_captioning(self) -> None:
+        from lora_tui.screens.captioning import CaptioningScreen
+
+        self.app.push_screen(CaptioningScreen(self.pages))
+
     # ----------------------------------------------------------------------------------------------- what is trained
     def action_trained(self) -> None:
         """What is trained for this picture; each time the next draw."""
@@ -178,6 +184,7 @@ class CaptionsPage(CaptionChips):
             self.say("ok", "The dictionary is being read…")
 
     def _spelling_ready(self) -> None:
+        (Binding("c", "captioning", "automatic", id="captioning", tooltip="Have captions written by a captioner."),)
         self.show_all()
         self.say("ok", "Words that no dictionary knows are underlined; in the editor Tab takes what may be meant.")
 

@@ -10,12 +10,21 @@ from engine.plan.errors import UserError, inert
 from lora_tui.draft import LONGEST_TYPED
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
-from lora_tui.widgets.form import EDITABLE, Form, Row, RowPath, spaced
+from lora_tui.widgets.form import EDITABLE, Form, Kind, Row, RowPath, spaced
 from lora_tui.widgets.line_input import LineInput
 from lora_tui.widgets.path_input import PathInput
 
 BESIDE_CELLS = 60  # of the explanations at the right, on huge terminals
 HALF_TYPED = "half-typed"  # what a row that was being edited is kept as, beside the project
+ROW_KINDS: dict[str, Kind] = {
+    "switch": "switch",
+    "integer": "number",
+    "number": "number",
+    "choice": "choice",
+    "open": "open",
+    "path": "path",
+}
+"""Kind of an option to that of its row; all others are texts."""
 FORM_KEYS: list[BindingType] = [
     Binding("up", "row(-1)", "row", show=False, tooltip="The row above or below."),
     Binding("down", "row(1)", "row", show=False, tooltip="The row above or below."),

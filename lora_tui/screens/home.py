@@ -33,7 +33,13 @@ from lora_tui.wish import remember, remembered
 
 PROJECTS_SHOWN = 12
 TICK_SECONDS = 3.0
-_KINDS = {"train": "training", "compare": "comparison", "inspect": "inspection", "convert": "conversion"}
+_KINDS = {
+    "train": "training",
+    "caption": "captions",
+    "compare": "comparison",
+    "inspect": "inspection",
+    "convert": "conversion",
+}
 
 
 class Home(Page[None]):

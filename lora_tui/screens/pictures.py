@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -17,23 +16,26 @@ from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert, plural
 from engine.plan.files import absolute_path
 from engine.plan.folders import Kind
+from engine.plan.picture_report import PictureReport
 from lora_tui.aside import aside, or_error
 from lora_tui.folder_contents import fitted
 from lora_tui.progress import amount
-from lora_tui.project_edits import left_out_or_not
+from lora_tui.project_edits import left_out_or_not, left_out_too
+from lora_tui.screens import picture_rows
 from lora_tui.screens.list_page import LARGE_KEY, NAME_CELLS, ListPage
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
-from lora_tui.widgets.paint import BAD, DIM, PLAIN, STRONG, WARN, bar, line
+from lora_tui.widgets.paint import BAD, DIM, PLAIN, STRONG, WARN, line
 from lora_tui.widgets.picture import Picture
 
 if TYPE_CHECKING:
     from engine.plan.dataset import Dataset
     from engine.plan.take_over import Taken
 
-SHAPES_SHOWN = 4
+SHAPES_SMALL, SHAPES_ROOMY, SHAPES_HUGE = 3, 5, 12  # rows of the chart
+SAID_SMALL, SAID_ROOMY = 5, 10  # lines about one picture
 
 
 class PicturesPage(ListPage):
@@ -42,11 +44,16 @@ class PicturesPage(ListPage):
     STEP: ClassVar[StepName] = "pictures"
     KIND: ClassVar[Kind] = "train"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "leave_out", "leave out", id="leave_out", tooltip="Do not train this picture, or do again."),
+        Binding(
+            "c", "leave_out_copies", "copies out", id="leave_out_copies",
+            tooltip="Of pictures that are nearly the same, keep the best and leave out the others.",
+        ),
+        Binding("j", "remarked", "next remark", id="remarked", tooltip="The next picture with something against it."),
         Binding("a", "add", "add pictures", id="add", tooltip="Take pictures over from a folder, with their captions."),
         Binding("f", "browse", "browse", id="browse", tooltip="Look for a folder of pictures on this machine."),
-        Binding("space", "leave_out", "leave out", id="leave_out", tooltip="Do not train this picture, or do again."),
         LARGE_KEY,
-    ]
+    ]  # fmt: skip
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
@@ -72,22 +79,24 @@ class PicturesPage(ListPage):
         self.show_list(dataset.of(self.KIND) if dataset is not None else ())
         self.query_one("#about", Lines).show(self.remarks())
 
+    @property
+    def report(self) -> PictureReport:
+        """What is known of the pictures by their pixels."""
+        survey = self.wizard.survey
+        return survey.report if survey is not None and survey.report is not None else PictureReport()
+
     def summary(self) -> list[Text]:
-        """How many there are and in which shapes, at the top."""
-        dataset = self.dataset
-        if dataset is None:
+        """How many there are, how many of them are well, and in which shapes they are trained, at the top."""
+        survey = self.wizard.survey
+        if survey is None or survey.dataset is None or survey.settings is None:
             return [line((" none yet", DIM))]
-        used = dataset.used_of("train")
-        steps = dataset.steps
-        rows = [line((f" {plural(len(used), 'picture')}", STRONG), f", {steps.num_train_images:,} in an epoch")]
-        shapes = dataset.buckets_of("train").most_common()
-        most = shapes[0][1] if shapes else 1
-        for (width, height), count in shapes[:SHAPES_SHOWN]:
-            name = f" {width} × {height}"
-            rows.append(line((f"{name:<14}", DIM), *bar(count, most, 16), (f" {count:,}", DIM)))
-        if len(shapes) > SHAPES_SHOWN:
-            rows.append(line((f" and {len(shapes) - SHAPES_SHOWN} more shapes", DIM)))
-        return rows
+        roomy = self.has_class("-roomy")
+        rows = [picture_rows.counted(survey.dataset, survey.settings, self.report)]
+        looking = line((f" {self.wizard.examined}", DIM)) if self.wizard.examined else None
+        rows.append(looking or picture_rows.standing(self.report))
+        most = SHAPES_HUGE if self.has_class("-huge") else SHAPES_ROOMY if roomy else SHAPES_SMALL
+        rows += picture_rows.chart(survey.dataset, most)
+        return [*rows, line()] if roomy else rows
 
     def remarks(self) -> list[Text]:
         """What is wrong with the chosen picture, below."""
@@ -96,19 +105,29 @@ class PicturesPage(ListPage):
             words = "20 to 30 good pictures are best: sharp, your subject alone, different places, clothes and light."
             how = line((f" {self.key('add')}", STRONG), (" takes them from a folder.", DIM))
             return [line((f" {words}", DIM)), how]
-        said = [part for problem in entry.problems[:2] for part in textwrap.wrap(str(problem), self.room - 2)]
-        fine = "kept for validation, not trained" if entry.validates else "nothing to remark on this picture"
-        return [line((f" {part}", WARN)) for part in said] or [line((f" {fine}", DIM))]
+        most = SAID_ROOMY if self.has_class("-roomy") else SAID_SMALL
+        rows = picture_rows.said_of(self.report.of(entry), self.room, most)
+        if not rows:
+            fine = "Kept for validation, not trained." if entry.validates else "Nothing to remark on this picture."
+            rows.append(line((f" {fine}", DIM)))
+        if any(finding.code == "near-copy" for finding in self.report.of(entry)):
+            what = " keeps the best of all near-copies, and leaves the others out."
+            rows.append(line((f" {self.key('leave_out_copies')}", STRONG), (what, DIM)))
+        fate = picture_rows.fate(entry)
+        return [line((f" {fate}", PLAIN)), *rows] if fate and len(rows) < most else rows
 
     def row_of(self, entry: Entry) -> Text:
         name = fitted(entry.path.name, NAME_CELLS - 1)
-        size = f"{entry.width} × {entry.height}" if entry.width else "-"
-        bucket = f"→ {entry.bucket[0]} × {entry.bucket[1]}" if entry.bucket[0] else ""
+        size = f"{entry.width}×{entry.height}" if entry.width else "-"
+        bucket = f"→ {entry.bucket[0]}×{entry.bucket[1]}" if entry.bucket[0] else ""
         broken = bool(entry.problems) and not entry.bucket[0]
-        left_out = not broken and self.draft.project.relative(entry.path) in self._left_out
+        left_out = not broken and self._is_left_out(entry)
         style = BAD if broken else DIM if left_out else PLAIN
-        note = "left out" if left_out else short(entry) if entry.problems else "validation" if entry.validates else ""
-        return line((f"{name} ", style), (f"{size:<12}", DIM), (f"{bucket:<14}", DIM), (note, WARN))
+        found = self.report.of(entry)
+        note = "left out" if left_out else picture_rows.notes(found) or ("validation" if entry.validates else "")
+        against = left_out or any(finding.level != "note" for finding in found)
+        parts = ((f"{name} ", style), (f"{size:<10}", DIM), (f"{bucket:<12}", DIM), (note, WARN if against else DIM))
+        return line(*parts)
 
     def sentence(self, standing: Standing) -> Says:
         if self._cancel is not None:
@@ -120,6 +139,33 @@ class PicturesPage(ListPage):
         if self.here is not None:
             self.done(self.draft.edit(left_out_or_not(self.here.path)))
 
+    def action_leave_out_copies(self) -> None:
+        """Of each group of near-copies all but the best, in one edit."""
+        worse = self._worse()
+        if worse:
+            trouble = self.draft.edit(left_out_too(picture.path for picture in worse))
+            said = f"{plural(len(worse), 'near-copy', 'near-copies')} left out, the best of each kept"
+            self.done(trouble, f"{said}; {self.key('undo')} takes them back.")
+
+    def _worse(self) -> list[Entry]:
+        """From the page of regularisation pictures only those."""
+        return [picture for picture in self.report.worse() if self.KIND in ("train", picture.kind)]
+
+    def action_remarked(self) -> None:
+        """To the next picture that has something against it; after the last one comes the first."""
+        here = self.listing.here
+        for index in (*range(here + 1, len(self.shown)), *range(here + 1)):
+            entry = self.shown[index]
+            if any(finding.level != "note" for finding in self.report.of(entry)) and not self._is_left_out(entry):
+                self._news = None
+                self.listing.choose(index)
+                self.show_all()
+                return
+        self.say("ok", "There is nothing against any of them.")
+
+    def _is_left_out(self, entry: Entry) -> bool:
+        return self.draft.project.relative(entry.path) in self._left_out
+
     def action_home(self) -> None:
         if self._cancel is not None:
             self._cancel.set()
@@ -127,7 +173,9 @@ class PicturesPage(ListPage):
             super().action_home()
 
     def offered(self, action: str) -> bool:
-        if action in ("leave_out", "large"):
+        if action == "leave_out_copies":
+            return bool(self._worse())
+        if action in ("leave_out", "large", "remarked"):
             return bool(self.shown)
         return super().offered(action)
 
@@ -192,8 +240,3 @@ class PicturesPage(ListPage):
             self._news = ("!", f"{taken} Then you stopped it.") if stopped else ("ok", str(taken))
         self.wizard.look_again()
         self.show_all()
-
-
-def short(entry: Entry) -> str:
-    """What is wrong with a picture, in a word or two; the whole sentence stands below the list."""
-    return entry.problems[0].code.replace("caption-missing", "no caption").replace("-", " ")

@@ -15,21 +15,12 @@ from engine.plan.option import Option, Page
 from engine.plan.options import by_name
 from lora_tui.draft import DEFAULT_PRESET
 from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
-from lora_tui.screens.form_page import FORM_KEYS, FormPage
+from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
 from lora_tui.steps import StepName
-from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Kind, Row, RowPath
+from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Row, RowPath
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, PLAIN, WARN, line
 from lora_tui.widgets.tabs import Tabs
-
-_KINDS: dict[str, Kind] = {
-    "switch": "switch",
-    "integer": "number",
-    "number": "number",
-    "choice": "choice",
-    "open": "open",
-    "path": "path",
-}
 
 
 class SettingsPage(FormPage):
@@ -100,7 +91,7 @@ class SettingsPage(FormPage):
             aside=f"changed; preset: {usual}" if changed else usual if len(usual) < VALUE_CELLS else "",
             mark="x" if typed is not None or (found and found.stops_training()) else "!" if found else "",
             changed=changed,
-            kind=_KINDS.get(option.kind, "text"),
+            kind=ROW_KINDS.get(option.kind, "text"),
         )
 
     def _finding(self, option: Option) -> Finding | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,12 +14,14 @@ from textual.widgets import Input
 
 from engine.plan.errors import inert
 from engine.plan.folders import Kind
+from lora_tui.no_folder import no_folder
 from lora_tui.paths import clean
 from lora_tui.widgets.hints import key_name
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, STRONG, line
 from lora_tui.widgets.path_input import PathInput
 
+TROUBLE_CELLS = 56
 _TITLES: dict[str, str] = {"train": "Pictures from which folder?", "reg": "Regularisation pictures from which folder?"}
 
 
@@ -54,7 +57,7 @@ class TakeQuestion(ModalScreen[tuple[str, bool] | None]):
         how = "linked: they take no room, and must stay where they are" if self._link else "copied"
         rows = [line(), line(("They are ", DIM), (how, STRONG))]
         rows += [line((f"  {inert(name, 60)}", DIM)) for name in candidates[:6]]
-        rows += [line((trouble, BAD))] if trouble else []
+        rows += [line((part, BAD)) for part in textwrap.wrap(trouble, TROUBLE_CELLS)]
         self.query_one("#how", Lines).show(rows)
         bound = {active.binding.id: active.binding for active in self.active_bindings.values()}
         keys = [bound[name] for name in ("submit", "complete", "change", "back") if name in bound]
@@ -77,4 +80,4 @@ class TakeQuestion(ModalScreen[tuple[str, bool] | None]):
         if text and Path(text).is_dir():
             self.dismiss((text, self._link))
         elif text:
-            self._paint(trouble=f"{inert(text, 200)} is no folder that is there.")
+            self._paint(trouble=no_folder(text))

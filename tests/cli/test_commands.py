@@ -69,7 +69,7 @@ def test_check_as_json(lora_tui, project: Path):
         "total": 16,
         "explanation": answer.json["steps"]["explanation"],
     }
-    assert answer.json["buckets"] == [{"resolution": [96, 96], "count": 16}]
+    assert answer.json["buckets"] == [{"resolution": [96, 96], "count": 16, "cropped": 0.0}]
     first = answer.json["pictures"][0]
     assert first == {
         "path": str(project / "img" / "2_zibo man" / "0.png"),
@@ -88,6 +88,20 @@ def test_check_as_json(lora_tui, project: Path):
     }
     assert {picture["kind"] for picture in answer.json["pictures"]} == {"train", "reg"}
     assert all({"code", "message", "hint"} <= warning.keys() for warning in answer.json["warnings"])
+
+
+def test_check_reports_on_the_pictures_and_recommends_repeats(lora_tui, project: Path):
+    answer = lora_tui("check", project, "--json", "--steps", "32").json
+    assert answer["report"]["looked_at_all"] is True
+    assert answer["report"]["near_copies"] == []
+    assert answer["recommended"]["wished_steps"] == 32
+    assert answer["recommended"]["repeats"] == {"2_zibo man": 4}
+    assert answer["recommended"]["steps"] == 32
+    assert "16 ÷ 4 pictures = 4 repeats." in answer["recommended"]["explanation"]
+    told = lora_tui("check", project, "--steps", "32").out
+    assert "What is against them: 4 trained, all is well with them." in told
+    assert "16 ÷ 4 pictures = 4 repeats." in told
+    assert lora_tui("check", project, "--steps", "0").code == 2
 
 
 def test_check_for_people(lora_tui, project: Path):
@@ -115,7 +129,8 @@ def test_the_guides_numbers(lora_tui, tmp_path: Path):
             # The same bytes for all: only the size matters, and writing 782 pictures takes seconds.
             target = folder / parent / f"{number}.png"
             target.write_bytes(_png()) if number == 0 else os.link(folder / parent / "0.png", target)
-    answer = lora_tui("check", folder, "--json")
+    answer = lora_tui("check", folder, "--json", "--quick")  # 782 pictures without their pixels
+    assert answer.json["report"] == {"looked_at_all": False, "remarks": [], "near_copies": []}
     steps = answer.json["steps"]
     assert (steps["num_train_images"], steps["num_reg_images"], steps["num_reg_on_disk"]) == (750, 750, 752)
     assert (steps["steps_per_epoch"], steps["epochs"], steps["total"]) == (750, 4, 3000)

@@ -15,12 +15,18 @@ from lora_tui.commands.train import last_training
 FIELDS = ["run", "pid", "state", "step", "total_steps", "lora", "message", "seconds_per_step", "estimated_seconds"]
 
 
-def test_with_the_real_engine(lora_tui, project):
+@pytest.fixture
+def practice(project):
+    """The project on the practice model that is shipped."""
     file = project / "project.toml"
     lines = [line for line in file.read_text().splitlines() if not line.startswith("pretrained_model")]
     file.write_text("\n".join([*lines, "sample_every_n_steps = 4", 'sample_prompts = ["zibo --s 2"]', ""]))
-    answer = lora_tui("train", project, "--dry-run", "--json")
-    run = find("last", project)
+    return project
+
+
+def test_with_the_real_engine(lora_tui, practice):
+    answer = lora_tui("train", practice, "--dry-run", "--json")
+    run = find("last", practice)
     assert answer.code == 0, answer.err
     assert list(answer.json) == FIELDS
     assert (answer.json["run"], answer.json["state"], answer.json["lora"]) == (str(run.path), "finished", [])
@@ -29,8 +35,12 @@ def test_with_the_real_engine(lora_tui, project):
     assert answer.json["message"].startswith("Five steps went well: ")
     assert "so the 16 steps take about" in answer.json["message"]
     assert len(list(run.samples_dir.iterdir())) == 1
-    assert not (project / "model").exists()
-    shown = lora_tui("train", project, "--dry-run")
+    assert not (practice / "model").exists()
+
+
+@pytest.mark.proof  # the sentences are the engine's own, which the test above has as JSON
+def test_with_the_real_engine_in_words(lora_tui, practice):
+    shown = lora_tui("train", practice, "--dry-run")
     assert shown.code == 0
     assert shown.out.startswith("Five steps went well: ")
     assert shown.out.count("\n") == 1

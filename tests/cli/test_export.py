@@ -338,6 +338,7 @@ def test_in_diffusers_format_by_a_real_engine(lora_tui, tmp_path, place):
     assert not list((cache_dir() / "runs").glob("*/output/*"))  # nothing of its size stays behind
 
 
+@pytest.mark.proof  # another start of the engine; the names: tests/lora/test_diffusers_format
 def test_a_file_of_diffusers_gets_the_names_that_the_programs_read(lora_tui, tmp_path, place):
     import numpy as np
     from safetensors.numpy import load_file, save_file

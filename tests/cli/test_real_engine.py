@@ -59,6 +59,7 @@ def test_a_training_is_commanded_stopped_and_made_longer(lora_tui, practice):
     assert Path(longer.json["lora"][-1]).is_file()
 
 
+@pytest.mark.proof  # `test_queue` does it with an engine that trains nothing
 def test_a_queue_of_two(lora_tui, practice, tmp_path):
     told = tmp_path / "told"
     lora_tui("queue", "add", practice, "--set", "max_train_epochs=1")

@@ -134,12 +134,12 @@ def test_what_a_picture_is_decides_and_not_what_its_name_ends_in(project: Projec
 
 
 def test_pictures_of_kinds_that_are_not_read_are_named_and_not_passed_over(project: Project) -> None:
-    for name in ("IMG_1.HEIC", "IMG_2.heic", ".hidden.heic", "x.psd"):
+    for name in ("IMG_1.PSD", "IMG_2.cr2", ".hidden.cr2", "x.psd"):
         (folder(project) / name).write_bytes(b"something")
     dataset = look(project)
     (finding,) = (finding for finding in dataset.findings if finding.code == "picture-kind")
     assert "3 pictures in 10_ohwx man are of a kind that is not read here" in finding.message
-    assert "IMG_1.HEIC" in finding.message
+    assert "IMG_1.PSD" in finding.message
     assert "PNG or JPEG" in finding.hint
 
 

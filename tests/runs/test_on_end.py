@@ -35,6 +35,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
+def was_told(told: Path) -> bool:
+    """The shell makes the file before it writes into it."""
+    return told.exists() and told.read_text().endswith("\n")
+
+
 def telling(tmp_path: Path) -> tuple[str, Path]:
     """A command that appends a line to a file, and that file."""
     told = tmp_path / "told"
@@ -95,7 +100,7 @@ def test_a_launcher_that_is_killed_takes_nothing_along(tmp_path: Path) -> None:
     assert not told.exists()
     pid = observe(run).lock.pid
     os.kill(pid, signal.SIGKILL)
-    wait_for(told.exists)
+    wait_for(lambda: was_told(told))
     assert told.read_text().startswith("died|")
 
 
@@ -110,7 +115,7 @@ def test_a_paused_run_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     time.sleep(2 * on_end.POLL_SECONDS)  # the watcher has looked in between
     assert not told.exists()
     send(run, "resume")
-    wait_for(told.exists)
+    wait_for(lambda: was_told(told))
     assert told.read_text().startswith("finished|")
 
 

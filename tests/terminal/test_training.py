@@ -65,6 +65,7 @@ def test_everything_but_the_engine_is_killed(project: Path, open_terminal: Opene
     assert "finished" in lines.text.lower()
 
 
+@pytest.mark.proof  # as everything else that is killed beside the engine
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_tmux_is_killed_with_everything_in_it(
     project: Path, undisturbed: RunFolder, env: dict[str, str], tmp_path: Path

@@ -25,7 +25,7 @@ class Hands:
     def press(self, *keys: str) -> None:
         for key in keys:
             self.terminal.type(key)
-            time.sleep(0.15)
+            time.sleep(0.03 if key.isalnum() else 0.15)
 
     def paste(self, text: str) -> None:
         self.terminal.type(f"\x1b[200~{text}\x1b[201~")

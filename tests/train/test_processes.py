@@ -103,6 +103,7 @@ def test_a_killed_second_process_ends_the_run_with_a_clear_line_and_nothing_lost
     assert not others()
 
 
+@pytest.mark.proof
 def test_an_engine_that_does_not_notice_is_ended(train: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on GPUs, where the first process may wait for ever for what the lost one should have sent."""
     codes: list[int] = []
@@ -123,6 +124,7 @@ def test_an_engine_that_does_not_notice_is_ended(train: Trainer, monkeypatch: py
     assert "process-lost" in [e.get("code") for e in ended.of("end")]
 
 
+@pytest.mark.proof
 def test_others_end_with_the_engine(train: Trainer) -> None:
     project = train.project()
     run = train.prepare(project, **TWO | {"max_train_epochs": 500})

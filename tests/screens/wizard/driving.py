@@ -35,7 +35,7 @@ async def settle(pilot: Pilot[None]) -> None:
     for _ in range(500):
         await pilot.pause()
         pages = pilot.app.pages  # type: ignore[attr-defined]
-        if pages is None or (pages.wizard.survey is not None and not pages.wizard.looking):
+        if pages is None or (pages.wizard.survey and not pages.wizard.looking and not pages.wizard.examining):
             break
         await asyncio.sleep(0.01)
     await answers(pilot)

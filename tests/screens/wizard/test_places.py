@@ -40,6 +40,19 @@ def test_keys_that_come_in_one_piece_do_what_they_would_one_by_one(folder: Path)
     assert (settings["train_batch_size"], settings["max_train_epochs"]) == (7, 9)
 
 
+def test_what_is_pasted_comes_after_the_keys_that_were_pressed_before_it(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "1")
+        for key in ("down", "enter"):
+            pilot.app.post_message(events.Key(key, None))
+        pilot.app.post_message(events.Paste("zibo"))
+        pilot.app.post_message(events.Key("enter", None))
+        await until(pilot, lambda: Project.open(folder).trigger != "ohwx")
+
+    drive(folder, act)
+    assert "zibo" in Project.open(folder).trigger
+
+
 def test_a_large_terminal_shows_all_settings_at_once_and_tab_goes_between_their_parts(folder: Path) -> None:
     from lora_tui.widgets.form import Form
 

@@ -1,0 +1,200 @@
+"""The job that captions a project's pictures. It goes on where it stopped, and never writes over a person's work.
+
+What is to be done, and what every caption was before, is noted down once, and what is said of each picture as soon as
+it is there. All captions are written together in the end, also where that is a stop or a failure: so one undo takes all
+of a run back. A caption that is another one by then was edited meanwhile, and stays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.caption.batches import captions
+from engine.caption.captioner import Shown
+from engine.caption.load import device_for, load
+from engine.caption.opening import opened
+from engine.context import JobContext, Progress, Stopped
+from engine.data.ahead import ahead
+from engine.device import describe
+from engine.plan.caption_edits import Change
+from engine.plan.caption_files import one_line, read_for_editing
+from engine.plan.caption_history import History
+from engine.plan.caption_joining import affixes, caption_for
+from engine.plan.captioners import find
+from engine.plan.captioning import CaptioningOptions
+from engine.plan.captions import caption_file
+from engine.plan.errors import UserError, inert, plural
+from engine.plan.job_options import captioning
+from engine.plan.project import Project
+from engine.plan.wanted_captions import Wanted, wanted_captions
+from engine.runs.captions import Done, Log, State, read_done, read_plan, write_plan
+
+READING_THREADS = 2
+STATES: tuple[State, ...] = ("written", "kept", "skipped")
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Arguments of the job: `options`, those of [captioning] that are set.
+
+    The result counts what was written, kept and skipped in all of the run's lives.
+    """
+    job = context.job
+    assert job.project is not None
+    assert job.settings is not None
+    options = captioning(job.arguments.get("options") or {})
+    base_model = job.settings.pretrained_model_name_or_path
+    found = find(options.model, base_model, job.project)
+    device = device_for(found, options)
+    context.announce(describe(device))
+    began = time.monotonic()
+    project = Project.open(job.project)
+    project.left_out = list(job.left_out)
+    work = _Work(context, project, options, job.settings.caption_extension)
+    try:
+        if work.left:
+            with context.phase(f"loading {found.name}"):
+                captioner = load(found, options, device, job.class_name)
+            context.raise_if_stopped()
+            with context.phase("captioning", work.total, "pictures", done=work.total - len(work.left)) as progress:
+                for batch in captions(captioner, work.pictures(progress), options.batch_size, device, work.halved):
+                    work.hear(batch, progress)
+    except Stopped:
+        pass
+    finally:
+        try:
+            work.write(found.name)
+        finally:
+            work.log.close()
+    return work.result(found.name, time.monotonic() - began)
+
+
+class _Work:
+    """What is to be done in this run, and doing it."""
+
+    def __init__(self, context: JobContext, project: Project, options: CaptioningOptions, extension: str) -> None:
+        self._context, self._project, self._options, self._extension = context, project, options, extension
+        self.plan = read_plan(context.run) or self._plan()
+        before = read_done(context.run)
+        self.done = {done.path: done.state for done in before}
+        self.texts = {done.path: done.text for done in before if done.state == "said"}
+        self._count = Counter(self.done.values())
+        self.log = Log(context.run)
+        for wanted in self.plan:
+            if options.existing == "keep" and wanted.before and wanted.path not in self.done:
+                self._note(wanted, "kept")
+        self.left = [wanted for wanted in self.plan if wanted.path not in self.done]
+        self._wanted = {self._path(wanted): wanted for wanted in self.left}
+
+    @property
+    def total(self) -> int:
+        return len(self.plan) - self._count["kept"]
+
+    def _plan(self) -> list[Wanted]:
+        plan = wanted_captions(self._project, self._options.folders, self._extension)
+        write_plan(self._context.run, plan)
+        return plan
+
+    def _path(self, wanted: Wanted) -> Path:
+        return self._project.path / wanted.path
+
+    def pictures(self, progress: Progress) -> Iterator[Shown]:
+        """Those that are left and can be read; the others are told of, and skipped."""
+
+        def look(wanted: Wanted) -> tuple[Wanted, Shown | UserError]:
+            try:
+                return wanted, Shown(self._path(wanted), opened(self._path(wanted)), wanted.class_words)
+            except UserError as error:
+                return wanted, error
+
+        for wanted, shown in ahead(look, self.left, READING_THREADS):
+            if isinstance(shown, Shown):
+                yield shown
+            else:
+                self._skip(wanted, shown.code, shown.message)
+                progress(self._finished)
+
+    def hear(self, batch: list[tuple[Shown, str]], progress: Progress) -> None:
+        """Note down what is said of some pictures."""
+        for shown, said in batch:
+            wanted = self._wanted[shown.path]
+            prefix, suffix = affixes(self._options, self._context.job.trigger, wanted.kind)
+            text = caption_for(wanted.before or "", said, self._options.existing, prefix, suffix)
+            if text:
+                self._note(wanted, "said", one_line(text))
+            else:
+                name = shown.path.name
+                self._skip(wanted, "nothing-said", f"Nothing was found to say of {name}; it gets no caption.")
+            progress.done = self._finished
+        progress(self._finished)
+        self._context.raise_if_stopped()
+
+    def write(self, model: str) -> None:
+        """Write all that was said and is not written yet, as one change that can be undone."""
+        due = [wanted for wanted in self.plan if self.done.get(wanted.path) == "said"]
+        changes = []
+        for wanted in due:
+            try:
+                now = _now(self._path(wanted), self._extension)
+            except UserError:
+                now = None  # the change is a conflict
+            if now != self.texts[wanted.path]:  # else an engine was killed before it could note it down
+                changes.append(Change(self._path(wanted), wanted.before, self.texts[wanted.path]))
+        label = f"{plural(len(changes), 'caption')} by {model}"
+        outcome = History(self._project.path, self._extension).apply(label, changes) if changes else None
+        stayed = {conflict.picture: conflict.why for conflict in outcome.conflicts} if outcome is not None else {}
+        for wanted in due:
+            if (why := stayed.get(self._path(wanted))) is not None:
+                self._skip(wanted, "caption-changed", why)
+            else:
+                self._note(wanted, "written", self.texts[wanted.path])
+
+    def _skip(self, wanted: Wanted, code: str, message: str) -> None:
+        self._context.warn(code, message)
+        self._note(wanted, "skipped", message)
+
+    def _note(self, wanted: Wanted, state: State, text: str = "") -> None:
+        self.log.add(Done(wanted.path, state, text))
+        if (old := self.done.get(wanted.path)) is not None:
+            self._count[old] -= 1
+        self.done[wanted.path] = state
+        self._count[state] += 1
+        if state == "said":
+            self.texts[wanted.path] = text
+
+    @property
+    def _finished(self) -> int:
+        return self._count["said"] + self._count["written"] + self._count["skipped"]
+
+    def halved(self, size: int) -> None:
+        self._context.warn(
+            "batch-halved",
+            f"The memory was too small; from now on {plural(size, 'picture')} at once.",
+            {"batch_size": size},
+        )
+
+    def result(self, model: str, seconds: float) -> dict[str, Any]:
+        count: dict[str, int] = {state: self._count[state] for state in STATES}
+        complete = len(self.done) == len(self.plan)
+        parts = [f"{plural(count['written'], 'caption')} written with {inert(model)}"]
+        parts += [f"{count['kept']} kept"] if count["kept"] else []
+        parts += [f"{count['skipped']} skipped"] if count["skipped"] else []
+        message = ", ".join(parts)
+        if not complete:
+            missing = len(self.plan) - len(self.done)
+            message = f"Stopped: {message}, {missing} still to come. The same again goes on from there"
+        return {
+            **count,
+            "model": model,
+            "seconds": round(seconds, 3),
+            "message": f"{message}.",
+            "complete": complete,
+        }
+
+
+def _now(picture: Path, extension: str) -> str | None:
+    """As `Wanted.before`, of this moment."""
+    return read_for_editing(picture, extension) if caption_file(picture, extension) is not None else None

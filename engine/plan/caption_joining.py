@@ -1,0 +1,86 @@
+"""How what a captioner says becomes a caption: words in front and behind joined with one comma, never a second time.
+
+kohya joins with a space whatever the prefix ends in, so that the guide's "trigger, " gives two spaces, and a second run
+puts the prefix there twice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from engine.plan.captioning import TRIGGER_WORD, CaptioningOptions
+from engine.plan.folders import Kind
+
+Existing = Literal["keep", "append", "replace"]
+
+_EDGES = " ,\t"
+_ENDS_A_SENTENCE = (".", "!", "?", ":", ";")
+
+
+def joined(prefix: str, said: str, suffix: str) -> str:
+    """`said` between prefix and suffix, each only where it is not there already; "" where nothing is said.
+
+    >>> joined("zibo, ", "a man", "")
+    'zibo, a man'
+    """
+    text = _tidy(said)
+    if not text:
+        return ""
+    prefix, suffix = _tidy(prefix), _tidy(suffix)
+    if prefix and not _begins_with(text, prefix):
+        text = _together(prefix, text)
+    if suffix and not _ends_with(text, suffix):
+        text = _together(text, suffix)
+    return text
+
+
+def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix: str) -> str:
+    """The caption that a picture gets: `before` is what it has, "" for none. "" where there is nothing to write.
+
+    Appending what stands there already changes nothing, so a second run does no harm.
+    """
+    old, new = _tidy(before), _tidy(said)
+    if existing == "append" and old and new:
+        new = old if _holds(old, new) else _together(_without_suffix(old, _tidy(suffix)), new)
+    return joined(prefix, new, suffix)
+
+
+def affixes(options: CaptioningOptions, trigger: str, kind: Kind) -> tuple[str, str]:
+    """(prefix, suffix) for a picture, with the trigger word filled in; regularisation pictures go without it."""
+    word = trigger if kind == "train" else ""
+    return _filled(options.prefix, word), _filled(options.suffix, word)
+
+
+def _filled(text: str, word: str) -> str:
+    return _tidy(re.sub(rf"\b{TRIGGER_WORD}\b", lambda _: word, text))
+
+
+def _tidy(text: str) -> str:
+    """Single spaces, one comma where several follow each other, none at either end."""
+    text = re.sub(r"\s+", " ", text)
+    return re.sub(r"( ?,)+", ",", text).strip(_EDGES)
+
+
+def _together(first: str, second: str) -> str:
+    return f"{first} {second}" if first.endswith(_ENDS_A_SENTENCE) else f"{first}, {second}"
+
+
+def _begins_with(text: str, prefix: str) -> bool:
+    whole, begin = text.casefold(), prefix.casefold()
+    return whole.startswith(begin) and not whole[len(begin) : len(begin) + 1].isalnum()
+
+
+def _ends_with(text: str, suffix: str) -> bool:
+    whole, end = text.casefold(), suffix.casefold()
+    return whole.endswith(end) and not whole[: -len(end)][-1:].isalnum()
+
+
+def _without_suffix(text: str, suffix: str) -> str:
+    return _tidy(text[: -len(suffix)]) if suffix and _ends_with(text, suffix) and text != suffix else text
+
+
+def _holds(text: str, part: str) -> bool:
+    """Whether `part` stands in a text by itself: between commas, sentences or the ends."""
+    alone = rf"(^|[,.!?:;] ?){re.escape(part.casefold())}($|,|(?<=[.!?:;]) )"
+    return re.search(alone, text.casefold()) is not None

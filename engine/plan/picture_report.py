@@ -1,0 +1,179 @@
+"""What the pictures' pixels tell of a whole project: who is blurred, who is nearly the same as another, see-through.
+
+Only the pictures that were looked at so far are spoken of (`looked.Looks`), so there is a report at any time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from engine.plan.dataset import Dataset, Picture
+from engine.plan.errors import Finding, few, plural
+from engine.plan.looked import Looks
+from engine.plan.looks import Look
+from engine.plan.near_copies import near_copies
+from engine.plan.picture_remarks import BLURRED_PIXELS, UNDER, edge_pixels, near_copy, remarks_on, scaled
+from engine.plan.remedy import set_line
+from engine.plan.settings import Settings
+
+TALLIED = ("blurred", "near-copy", "small", "cut", "see-through")
+"""The codes of remarks that are counted, the worst first."""
+
+
+def tallied(code: str, count: int) -> str:
+    """`2 blurred`, `1 near-copy`, `3 near-copies`."""
+    return plural(count, code, "near-copies" if code == "near-copy" else code)
+
+
+class Tally(NamedTuple):
+    """Of the training pictures: how many are used, and with nothing against them; how many cannot be trained; how many
+    have each remark of TALLIED; and what becomes of their sizes, by `scaled`.
+    """
+
+    used: int = 0
+    fine: int = 0
+    broken: int = 0
+    by: Mapping[str, int] = MappingProxyType({})
+    scales: Mapping[str, int] = MappingProxyType({})
+
+    def __str__(self) -> str:
+        parts = [f"{self.fine:,} with nothing against them"] if self.fine < self.used else ["all is well with them"]
+        parts += [tallied(code, count) for code, count in self.by.items()]
+        parts += [f"{self.broken:,} that cannot be used"] if self.broken else []
+        return f"{self.used:,} trained, {', '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class PictureReport:
+    """remarks: by picture, beside its own problems. copies: groups of near-copies that are trained, the best first.
+
+    tally: counted once, since screens ask for it at every key.
+    """
+
+    remarks: Mapping[Path, tuple[Finding, ...]] = field(default_factory=dict)
+    copies: tuple[tuple[Picture, ...], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+
+    def of(self, picture: Picture) -> tuple[Finding, ...]:
+        """All that is to be said of one picture, the worst first."""
+        return (*picture.problems, *self.remarks.get(picture.path, ()))
+
+    def worse(self) -> list[Picture]:
+        """Of each group of near-copies all but the best."""
+        return [picture for group in self.copies for picture in group[1:]]
+
+
+_LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif"})
+
+
+class Reporter:
+    """Makes reports; which pictures are nearly the same is worked out again only where pictures came or changed."""
+
+    def __init__(self) -> None:
+        self._compared: dict[Path, Look] = {}
+        self._groups: list[list[Path]] = []
+
+    def report(self, settings: Settings, dataset: Dataset, looks: Looks) -> PictureReport:
+        """What is known by now of a project's pictures."""
+        seen = {p.path: look for p in dataset.pictures if p.bucket[0] and (look := looks[p.path]) is not None}
+        remarks: defaultdict[Path, list[Finding]] = defaultdict(list)
+        for picture in dataset.used_of("train"):
+            remarks[picture.path] += remarks_on(settings, picture, seen.get(picture.path))
+        copies = tuple(self._copies(settings, dataset, seen, looks))
+        for group in copies:
+            for place, picture in enumerate(group):
+                remarks[picture.path].append(near_copy(picture, group[0] if place else group[1], best=not place))
+        names = {picture.path: picture.path.name for picture in dataset.used}
+        findings = [*_blurred(remarks, names), *_see_through(settings, remarks, names, seen)]
+        findings += _near_copies(copies, looks)
+        report = PictureReport({path: tuple(said) for path, said in remarks.items() if said}, copies, tuple(findings))
+        return replace(report, tally=_tally(report, dataset.of("train")))
+
+    def _copies(
+        self, settings: Settings, dataset: Dataset, seen: Mapping[Path, Look], looks: Looks
+    ) -> Iterable[tuple[Picture, ...]]:
+        if seen != self._compared:
+            self._groups, self._compared = near_copies(seen), dict(seen)
+        area = settings.size[0] * settings.size[1]
+        used = {picture.path: picture for picture in dataset.used}
+
+        def badness(picture: Picture) -> tuple[bool, int, float, int, bool, int]:
+            """Pixels count as far as they are trained; then sharpness; then what was compressed less."""
+            pixels = picture.width * picture.height
+            width = edge_pixels(picture, seen[picture.path])
+            size = picture.path.suffix.lower() in _LOSSY, -looks.file_bytes(picture.path)
+            return picture.kind == "reg", -min(pixels, area), round(width or BLURRED_PIXELS, 1), -pixels, *size
+
+        for group in self._groups:
+            trained = [used[path] for path in group if path in used]
+            if len(trained) > 1:
+                yield tuple(sorted(trained, key=badness))
+
+
+def _tally(report: PictureReport, pictures: Sequence[Picture]) -> Tally:
+    used = [picture for picture in pictures if picture.used]
+    against = [{finding.code for finding in report.of(p) if finding.level != "note"} for p in used]
+    counts = Counter(code for codes in against for code in codes)
+    broken = sum(any(f.code in ("broken-picture", "picture-too-small") for f in p.problems) for p in pictures)
+    by = {code: counts[code] for code in TALLIED if counts[code]}
+    return Tally(len(used), against.count(set()), broken, by, Counter(scaled(picture) for picture in used))
+
+
+# ----------------------------------------------------------------------------------------------------- of all of them
+def _with(code: str, remarks: Mapping[Path, Sequence[Finding]]) -> list[Path]:
+    return [path for path, said in remarks.items() if any(finding.code == code for finding in said)]
+
+
+def _blurred(remarks: Mapping[Path, Sequence[Finding]], names: Mapping[Path, str]) -> Iterable[Finding]:
+    if blurred := _with("blurred", remarks):
+        yield Finding(
+            "blurred-pictures",
+            f"{plural(len(blurred), 'picture')} {'looks' if len(blurred) == 1 else 'look'} blurred: "
+            f"{few(names[path] for path in blurred)}. A LoRA learns blur as it learns a face.",
+            "Leave them out, unless they show what no other picture does; a few good pictures teach more.",
+        )
+
+
+def _see_through(
+    settings: Settings, remarks: Mapping[Path, Sequence[Finding]], names: Mapping[Path, str], seen: Mapping[Path, Look]
+) -> Iterable[Finding]:
+    clear = _with("see-through", remarks)
+    if not clear:
+        return
+    under = Counter(seen[path].under for path in clear)
+    learnt = ", ".join(f"{UNDER[kind]} ({count})" for kind, count in under.most_common())
+    yield Finding(
+        "see-through-pictures",
+        f"{plural(len(clear), 'picture')} {'is' if len(clear) == 1 else 'are'} see-through in parts: "
+        f"{few(names[path] for path in clear)}. Training knows no transparency, so there is learnt {learnt}.",
+        f"Put them on backgrounds that suit. Or do not learn those parts: {set_line('alpha_mask', 'true')}",
+        level="warning" if under["black"] + under["white"] else "note",
+    )
+
+
+def _near_copies(copies: Sequence[Sequence[Picture]], looks: Looks) -> Iterable[Finding]:
+    """Files that are the same to the byte have a finding of their own (`picture-duplicate`)."""
+    groups = [group for group in copies if len({looks.file_bytes(picture.path) for picture in group}) > 1]
+    if not groups:
+        return
+    worse = sum(len(group) - 1 for group in groups)
+    of_class = all(picture.kind == "reg" for group in groups for picture in group)
+    shown = few(" ≈ ".join(_few_names(group)) for group in groups)
+    yield Finding(
+        "reg-near-copies" if of_class else "near-copies",
+        f"{plural(worse, 'picture')} {'is' if worse == 1 else 'are'} nearly the same as another: {shown}. What is seen "
+        "more often than the rest is learnt harder than the rest, down to its background.",
+        "Keep the best of each; `lora-tui open` leaves the others out with one key, c on the Pictures page.",
+        level="note" if of_class else "warning",
+    )
+
+
+def _few_names(group: Sequence[Picture]) -> list[str]:
+    names = [picture.name for picture in group]
+    return names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} more"]

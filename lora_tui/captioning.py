@@ -1,0 +1,202 @@
+"""Automatic captions of a project: which are missing, what will be written, starting the job, finding it again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.plan.caption_joining import affixes, caption_for
+from engine.plan.captioners import KNOWN as KNOWN_CAPTIONERS
+from engine.plan.captioners import find, resolve_name, size_of
+from engine.plan.captioning import KNOWN, CaptioningOptions
+from engine.plan.errors import UserError, inert, plural
+from engine.plan.files import existing_path
+from engine.plan.job_options import captioning, job_options, parse_job_text
+from engine.plan.wanted_captions import Wanted, wanted_captions
+from engine.runs.folder import RunFolder, create, list_runs
+from engine.runs.job import Job
+from engine.runs.lock import look
+from engine.runs.state import Observation, observe
+from lora_tui.follow import start
+
+if TYPE_CHECKING:
+    from engine.plan.project import Project
+    from engine.plan.settings import Settings
+    from lora_tui.draft import Draft
+
+EXAMPLE = "a man on a beach, looking to the side"
+LOOKED_AT = 40  # runs, the newest
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run with these options would do. missing: pictures without a caption; there: those with one."""
+
+    missing: int
+    there: int
+    options: CaptioningOptions
+
+    @property
+    def to_write(self) -> int:
+        return self.missing if self.options.existing == "keep" else self.missing + self.there
+
+    @property
+    def sentence(self) -> str:
+        if not self.missing + self.there:
+            return "There are no pictures to be captioned."
+        have = f"{plural(self.missing + self.there, 'picture')}, {self.missing} without a caption"
+        if not self.to_write:
+            return f"{have}: there is nothing to write. Choose append or replace to change those that are there."
+        changed = {"keep": "", "append": f", {self.there} added to", "replace": f", {self.there} replaced"}
+        also = changed[self.options.existing] if self.there else ""
+        return f"{have}: {plural(self.missing, 'caption')} will be written{also}."
+
+
+def options_of(project: Project, over: Mapping[str, object] | None = None) -> CaptioningOptions:
+    """The project's options, with others over them. Raises UserError `bad-value`, `unknown-option`."""
+    return captioning(project.captioning, over or {})
+
+
+def set_values(options: CaptioningOptions) -> dict[str, object]:
+    """Those that are not the default: what a job is given."""
+    known = job_options("captioning")
+    return {name: value for name, value in options.model_dump().items() if value != known[name].default}
+
+
+def set_option(draft: Draft, name: str, value: object) -> UserError | None:
+    """Give an option a value, or a text that means one; what is wrong with it, or what kept it from being saved."""
+    option = job_options("captioning")[name]
+    try:
+        plain = parse_job_text("captioning", name, value) if isinstance(value, str) else value
+        captioning({name: plain})
+    except UserError as error:
+        return error
+
+    def change(project: Project) -> None:
+        if plain == option.default:
+            project.captioning.pop(name, None)
+        else:
+            project.captioning[name] = plain
+
+    return draft.edit(change)
+
+
+def outlook(project: Project, options: CaptioningOptions, extension: str) -> Outlook:
+    """Reads every caption. Raises UserError `not-readable`."""
+    wanted = wanted_captions(project, options.folders, extension)
+    return outlook_of(wanted, options)
+
+
+def outlook_of(wanted: list[Wanted], options: CaptioningOptions) -> Outlook:
+    there = sum(bool(one.before) for one in wanted)
+    return Outlook(len(wanted) - there, there, options)
+
+
+def example(options: CaptioningOptions, trigger: str, class_name: str) -> str:
+    """What a caption will look like."""
+    said = {"filename": "the name of the file", "class": class_name or "the class"}.get(options.model, EXAMPLE)
+    said = "1boy, solo, beach, blue sky" if options.model == "wd14" else said
+    kind = "reg" if options.folders == "reg" else "train"
+    prefix, suffix = affixes(options, trigger, "reg" if kind == "reg" else "train")
+    before = "what stands there" if options.existing == "append" else ""
+    return caption_for(before, said, options.existing, prefix, suffix)
+
+
+def meant(model: str, base_model: str, project: Path) -> str:
+    """What `auto` means here, in the option's own words."""
+    name = resolve_name(model, base_model, project)
+    return next((known for known, it in KNOWN_CAPTIONERS.items() if it.hub == name), name)
+
+
+def download_for(options: CaptioningOptions, base_model: str, project: Path) -> tuple[str, str]:
+    """(name on Hugging Face, what it weighs in words) of a captioner that is to be downloaded first; ("", "") where it
+    is here. Raises UserError where it is none at all.
+    """
+    try:
+        find(options.model, base_model, project)
+    except UserError as error:
+        if error.code not in ("not-downloaded", "incomplete"):
+            raise
+        name = resolve_name(options.model, base_model, project)
+        return name, size_of(name)
+    return "", ""
+
+
+def job_for(project: Project, settings: Settings, options: CaptioningOptions) -> Job:
+    """The job, frozen: which captioner is meant, and where it lies, is decided now. No base model is needed.
+
+    Raises UserError for a captioner that is not here.
+    """
+    name = resolve_name(options.model, settings.pretrained_model_name_or_path, project.path)
+    find(name, folder=project.path)
+    own = None if name in KNOWN else existing_path(name, project.path)
+    return Job(
+        "caption",
+        project.path,
+        project.name,
+        trigger=project.trigger,
+        class_name=project.class_name,
+        settings=settings,
+        repeats=project.repeats,
+        left_out=tuple(project.left_out),
+        device=options.device,
+        arguments={"options": set_values(options) | {"model": str(own or name)}},
+    )
+
+
+def begin(project: Project, settings: Settings, options: CaptioningOptions) -> tuple[RunFolder, bool]:
+    """(the run that is at work now, whether it goes on with one that was stopped or died). Raises UserError."""
+    job = job_for(project, settings, options)
+    if (going := at_work(project.path)) is not None:
+        raise UserError(
+            "run-busy", f"Captions are being written already, in the run {going.name}.", "Wait, or stop it."
+        )
+    before = unfinished(project.path, job)
+    if before is not None:
+        start(before, fresh=False)
+        return before, True
+    run = create(project.runs_dir, job)
+    start(run)
+    return run, False
+
+
+def at_work(project: Path) -> RunFolder | None:
+    """The run that writes captions of this project now."""
+    return next((run for run in _newest(project) if look(run).status == "held"), None)
+
+
+def last_run(project: Path) -> RunFolder | None:
+    return next(iter(_newest(project)), None)
+
+
+def unfinished(project: Path, job: Job) -> RunFolder | None:
+    """The newest run, where it did the same as `job` and was stopped, failed or died before it was through."""
+    run = last_run(project)
+    with contextlib.suppress(UserError):
+        if run is None or _essence(run.job) != _essence(job):
+            return None
+        return run if observe(run).state in ("stopped", "died", "failed") else None
+    return None
+
+
+def _essence(job: Job) -> tuple[object, ...]:
+    """What makes two jobs the same work."""
+    extension = job.settings.caption_extension if job.settings is not None else ""
+    return dict(job.arguments.get("options") or {}), job.trigger, job.class_name, job.left_out, extension
+
+
+def _newest(project: Path) -> list[RunFolder]:
+    return [run for run in reversed(list_runs(project)[-LOOKED_AT:]) if run.kind == "caption"]
+
+
+def how_it_ended(seen: Observation) -> tuple[str, str]:
+    """(mark, sentence) of a run that is over."""
+    end = seen.snapshot.end
+    if end is not None and seen.state in ("finished", "stopped"):
+        return ("ok" if seen.state == "finished" else "!"), inert(end.message)
+    if end is not None:
+        return "x", inert(f"{end.message} {end.hint}".strip())
+    return "x", "The engine was killed without a last word; the same again goes on where it was."

@@ -1,0 +1,355 @@
+"""Automatic captions: what is to write them and how, then each as it comes. Over the step of the captions.
+
+The engine writes them in a run of its own, so leaving the screen, or the app, does not end it: whoever comes back sees
+it go on.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.plan.captioning import AUTO, TRIGGER_WORD, CaptioningOptions
+from engine.plan.errors import UserError, inert, plural
+from engine.plan.job_options import job_options
+from engine.plan.option import Option
+from engine.runs import control
+from engine.runs.captions import DoneReader
+from engine.runs.folder import RunFolder
+from engine.runs.state import Observation, RunView
+from lora_tui import captioning
+from lora_tui.aside import aside, or_error
+from lora_tui.captioning import Outlook
+from lora_tui.folder_contents import fitted
+from lora_tui.option_texts import shown_value, stepped, typed_value
+from lora_tui.progress import at_work
+from lora_tui.screens.captioner_download import CaptionerDownload
+from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
+from lora_tui.screens.sentences import Says
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.form import VALUE_CELLS, Form, Row
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import DIM, GOOD, PLAIN, WARN, bar, line
+
+TICK_SECONDS = 0.5
+BAR_CELLS = 24
+NAME_CELLS = 18
+SPARE_ROWS = 6  # what the frame takes beside the captions that are listed
+
+
+class CaptioningScreen(FormPage):
+    """A row for each option; `s` starts, `x` stops. While it works the newest captions stand in the form's place."""
+
+    STEP: ClassVar[StepName] = "captions"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "begin", "start", id="begin", tooltip="Have the captions written."),
+        Binding("x", "stop", "stop", id="stop", tooltip="Stop writing; what is written stays."),
+        Binding("o", "options", "options", id="options", tooltip="Back from the captions to the options."),
+        Binding("m", "more", "more options", id="more", tooltip="Show the options that seldom matter, or hide them."),
+        Binding("r", "usual", "usual", id="usual", tooltip="Give this option its usual value again."),
+        Binding("escape", "home", "captions", id="home", tooltip="Back to the captions; what is at work goes on."),
+        *FORM_KEYS,
+    ]
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)  # type: ignore[arg-type]
+        self._outlook: Outlook | None = None
+        self._meant: dict[str, str] = {}  # by base model
+        self._trouble = ""  # why nothing can be started
+        self._all = False  # also the options that seldom matter
+        self._view: RunView | None = None  # of what is being written
+        self._done: DoneReader | None = None  # of that, or of what was written last here
+        self._seen: Observation | None = None
+        self._ended: Says | None = None
+        self._starting = False
+        self._download = CaptionerDownload(self, lambda _: self.action_begin(), lambda: None)
+
+    def body(self) -> ComposeResult:
+        yield Lines(id="progress")
+        yield Lines(id="newest")
+        yield Form(id="form")
+        yield Lines(id="about")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        project = self.draft.path
+        aside(lambda: captioning.at_work(project), self._found)
+        self._count()
+        self.set_interval(TICK_SECONDS, self._tick)
+
+    # ---------------------------------------------------------------------------------------------------- the options
+    @property
+    def options(self) -> CaptioningOptions | UserError:
+        """As they stand in the project."""
+        try:
+            return captioning.options_of(self.draft.project)
+        except UserError as error:
+            return error
+
+    def _count(self) -> None:
+        """See in a thread how many captions there are."""
+        project, options, extension = self.draft.project, self.options, str(self.draft.value("caption_extension"))
+        if isinstance(options, UserError):
+            self._counted(options)
+        else:
+            known = options
+            aside(lambda: or_error(lambda: captioning.outlook(project, known, extension), "Not counted"), self._counted)
+
+    def _counted(self, found: Outlook | UserError) -> None:
+        self._trouble = str(found) if isinstance(found, UserError) else ""
+        self._outlook = None if isinstance(found, UserError) else found
+        if self.is_attached:
+            self.show_all()
+
+    def update(self) -> None:
+        listing = self._done is not None
+        self.query_one("#progress").display = self.query_one("#newest").display = listing
+        self.form.display = self.query_one("#about").display = not listing
+        if listing:
+            self._show_written()
+        self.show_rows(self._rows())
+        self.query_one("#about", Lines).show(self._about(self.about_room))
+
+    def _rows(self) -> list[Row]:
+        options, rows, group = self.options, list[Row](), ""
+        for option in job_options("captioning").values():
+            if option.page != "basic" and not self._all:
+                continue
+            if option.group != group:
+                group = option.group
+                rows.append(Row(f"heading {len(rows)}", group, kind="heading"))
+            rows.append(self._row(option, options))
+        rows.append(Row("heading start", "Start", kind="heading"))
+        rows.append(Row("begin", "Write the captions", aside=self._aside, kind="action"))
+        hidden = "hide what seldom matters" if self._all else "beams, lengths, repetition, tags, device"
+        rows.append(Row("more", "Fewer options" if self._all else "More options", aside=hidden, kind="action"))
+        return rows
+
+    @property
+    def _aside(self) -> str:
+        return plural(self._outlook.to_write, "picture") if self._outlook is not None else ""
+
+    def _row(self, option: Option, options: CaptioningOptions | UserError) -> Row:
+        value = self.draft.project.captioning.get(option.name, option.default)
+        if not isinstance(options, UserError):
+            value = getattr(options, option.name)
+        changed = option.name in self.draft.project.captioning
+        return Row(
+            option.name,
+            option.title,
+            shown_value(option, value),
+            text=typed_value(option, value),
+            aside=self._beside(option, str(value), changed),
+            changed=changed,
+            kind=ROW_KINDS.get(option.kind, "text"),
+        )
+
+    def _beside(self, option: Option, value: str, changed: bool) -> str:
+        trigger = self.draft.project.trigger
+        if TRIGGER_WORD in value:
+            return f"which is {trigger}" if trigger else "which this project has not"
+        if option.name == "model" and value == AUTO:
+            base = str(self.draft.value("pretrained_model_name_or_path"))
+            if base not in self._meant:  # the model's files are looked into
+                self._meant[base] = captioning.meant(value, base, self.draft.path)
+            return f"here: {self._meant[base]}"
+        if changed:
+            return f"changed; usual: {option.usual}"
+        return option.usual if len(option.usual) < VALUE_CELLS else ""
+
+    def _about(self, width: int) -> list[Text]:
+        rows: list[Text] = []
+        option = job_options("captioning").get(self.form.here)
+        if option is not None:
+            rows += [line((f" {part}", PLAIN)) for part in textwrap.wrap(option.help, width)]
+            guide = f"the guide: {option.guide}" if option.guide else ""
+            facts = "   ".join(filter(None, (f"usual: {option.usual}", guide, option.name)))
+            rows += [line((f" {part}", DIM)) for part in textwrap.wrap(facts, width)]
+        options = self.options
+        if not isinstance(options, UserError):
+            project = self.draft.project
+            text = captioning.example(options, project.trigger, project.class_name)
+            rows += [line((" For example: ", DIM), (part, GOOD)) for part in textwrap.wrap(inert(text), width - 14)[:1]]
+        return rows
+
+    def sentence(self, standing: Standing) -> Says:
+        if self._view is not None and self._seen is not None:
+            doing = at_work(self._seen)
+            return "ok", f"{doing[:1].upper()}{doing[1:]}… {self.key('stop')} stops it; it goes on when you leave."
+        if self._ended is not None:
+            return self._ended
+        if self._trouble:
+            return "x", self._trouble
+        if self._outlook is None:
+            return "ok", "Counting the captions…"
+        if not self._outlook.to_write:
+            return "!", self._outlook.sentence
+        return "ok", f"{self._outlook.sentence} {self.key('begin')} starts."
+
+    def offered(self, action: str) -> bool:
+        if action in ("begin", "more", "enter"):
+            return self._done is None
+        if action == "stop":
+            return self._view is not None
+        if action == "options":
+            return self._done is not None and self._view is None
+        if action == "usual":
+            return self._done is None and self.form.here in self.draft.project.captioning
+        return super().offered(action)
+
+    # ---------------------------------------------------------------------------------------------------------- rows
+    def on_form_edited(self, event: Form.Edited) -> None:
+        trouble = captioning.set_option(self.draft, event.key, event.text)
+        if trouble is not None and trouble.code == "bad-value":
+            self.to_be_mended(event.key, event.text, str(trouble))
+            return
+        self._changed(trouble)
+
+    def on_form_stepped(self, event: Form.Stepped) -> None:
+        option = job_options("captioning").get(event.key)
+        options = self.options
+        if option is not None:
+            value = option.default if isinstance(options, UserError) else getattr(options, option.name)
+            self._changed(captioning.set_option(self.draft, option.name, stepped(option, value, event.by)))
+
+    def on_form_done(self, event: Form.Done) -> None:
+        if event.key == "begin":
+            self.action_begin()
+        elif event.key == "more":
+            self.action_more()
+        else:
+            self.on_form_stepped(Form.Stepped(event.key, 1))
+
+    def action_usual(self) -> None:
+        if self.form.here in self.draft.project.captioning:
+            default = job_options("captioning")[self.form.here].default
+            self._changed(captioning.set_option(self.draft, self.form.here, default))
+
+    def action_more(self) -> None:
+        self._all = not self._all
+        self.show_all()
+
+    def _changed(self, trouble: UserError | None) -> None:
+        self._ended = None
+        self.done(trouble)
+        self._count()
+
+    # ------------------------------------------------------------------------------------------------------- the work
+    def action_begin(self) -> None:
+        options = self.options
+        if self._view is not None or self._starting or self._download.busy:
+            self.say("!", "It is at work already.")
+        elif isinstance(options, UserError):
+            self.say("x", str(options))
+        elif self._outlook is not None and not self._outlook.to_write:
+            self.say("!", self._outlook.sentence)
+        else:
+            self._starting = True
+            self.say("ok", "Starting the engine…")
+            draft = self.draft
+
+            def work() -> RunFolder | tuple[str, str]:
+                settings, project = draft.settings(), draft.project
+                missing = captioning.download_for(options, settings.pretrained_model_name_or_path, project.path)
+                return missing if missing[0] else captioning.begin(project, settings, options)[0]
+
+            aside(lambda: or_error(work, "The engine could not be started"), self._started)
+
+    def _started(self, run: RunFolder | tuple[str, str] | UserError) -> None:
+        self._starting = False
+        if not self.is_attached:
+            return
+        if isinstance(run, UserError):
+            self.say("x", str(run))
+        elif isinstance(run, tuple):
+            self._news = None
+            self._download.offer_captioner(*run)
+        else:
+            self._found(run)
+
+    def _found(self, run: RunFolder | None) -> None:
+        """Follow a run that is at work."""
+        if run is None or not self.is_attached:
+            return
+        self._news, self._ended = None, None
+        self._view, self._done = RunView(run), DoneReader(run)
+        self._tick()
+
+    def _tick(self) -> None:
+        if self._view is None or self._done is None:
+            return
+        self._seen = self._view.refresh()
+        self._done.look()
+        if self._seen.over:
+            mark, said = captioning.how_it_ended(self._seen)
+            goes = f" {self.key('home')} goes to the captions, to read and correct them." if mark == "ok" else ""
+            self._ended, self._view = (mark, f"{said}{goes}"), None
+            self._news = None
+            self.wizard.look_again()
+            self._count()
+        if self.is_current:
+            self.show_all()
+
+    def _show_written(self) -> None:
+        assert self._done is not None
+        seen = self._seen
+        phase = seen.snapshot.doing if seen is not None else None
+        known = phase is not None and phase.total and self._view is not None
+        parts = bar(phase.done, phase.total, BAR_CELLS) if phase is not None and known else []
+        words = at_work(seen) if self._view is not None and seen is not None else "Written, the newest first:"
+        self.query_one("#progress", Lines).show([line(" ", *parts, (f" {words}", PLAIN)), line()])
+        rows: list[Text] = []
+        room = max(3, self.app.size.height - SPARE_ROWS)
+        for done in reversed(self._done.all[-4 * room :]):
+            if done.state in ("kept", "written") or len(rows) >= room:
+                continue
+            mark, style = ("✓", GOOD) if done.state == "said" else ("!", WARN)
+            name = fitted(done.path.rpartition("/")[2], NAME_CELLS)
+            for number, part in enumerate(textwrap.wrap(inert(done.text), self.room - NAME_CELLS - 6) or [""]):
+                begin = ((f" {mark} ", style), (f"{name}  ", DIM)) if number == 0 else (" " * (NAME_CELLS + 5),)
+                rows.append(line(*begin, (part, PLAIN)))
+        if not rows:
+            rows = [line((" Each caption is shown here as soon as it is written.", DIM))]
+        self.query_one("#newest", Lines).show(rows[:room])
+
+    def action_stop(self) -> None:
+        if self._view is None:
+            return
+        try:
+            control.send(self._view.run, "stop")
+        except (UserError, OSError) as error:
+            self.say("x", f"The engine could not be asked: {error}")
+        else:
+            self.say("ok", "Asked the engine to stop.")
+
+    def action_options(self) -> None:
+        """From what was written back to the options."""
+        if self._view is None:
+            self._done = None
+            self.show_all()
+
+    # ------------------------------------------------------------------------------------------------- leaving it
+    @property
+    def place(self) -> str:
+        return ""  # the step's place is that of its captions
+
+    def go_to_place(self, place: str) -> None:
+        pass
+
+    def action_home(self) -> None:
+        if self._download.busy:
+            self._download.stop()
+        else:
+            self.app.pop_screen()
+
+    def action_go_by(self, by: int) -> None:
+        self.app.pop_screen()
+        super().action_go_by(by)
+
+    def action_go(self, step: StepName) -> None:
+        self.app.pop_screen()
+        super().action_go(step)

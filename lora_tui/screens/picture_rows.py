@@ -1,0 +1,106 @@
+"""The lines of the pictures' page: how many are well, the shapes as a small chart, what is said of one picture."""
+
+from __future__ import annotations
+
+import textwrap
+
+from rich.text import Text
+
+from engine.plan.dataset import Dataset, Picture
+from engine.plan.errors import Finding, plural
+from engine.plan.picture_remarks import CUT_SHARE, OWN_SIZE, scaled
+from engine.plan.picture_report import PictureReport, tallied
+from engine.plan.settings import Settings
+from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, Part, bar, line
+
+BAR_CELLS = 16
+_WORTH_SAYING = 0.005  # cut off
+
+
+def counted(dataset: Dataset, settings: Settings, report: PictureReport) -> Text:
+    """How many pictures there are, and what the resolution of the training does to them."""
+    width, height = settings.size
+    used = dataset.used_of("train")
+    scales = sorted(report.tally.scales.items(), reverse=True)
+    said = ", ".join(f"{count:,} {'as they are' if how == OWN_SIZE else how}" for how, count in scales)
+    parts: list[Part] = [(f" {plural(len(used), 'picture')}", STRONG), f", {dataset.steps.num_train_images:,} an epoch"]
+    return line(*parts, (f"; at {width} × {height}, {said}" if said else "", DIM))
+
+
+def standing(report: PictureReport) -> Text:
+    """How many pictures are well, and what is against the others."""
+    tally = report.tally
+    parts: list[Part] = [(f" {tally.fine:,} ok", GOOD)]
+    parts += [(f"  {tallied(code, count)}", WARN) for code, count in tally.by.items()]
+    parts += [(f"  {tally.broken:,} unusable", BAD)] if tally.broken else []
+    return line(*parts)
+
+
+def chart(dataset: Dataset, most: int) -> list[Text]:
+    """The shapes that are trained, the most frequent first: how many pictures an epoch, and how much is cut off."""
+    shapes = dataset.buckets_of("train").most_common()
+    if not shapes:
+        return []
+    shown = shapes if len(shapes) <= most else shapes[: most - 1]
+    rows = []
+    for (width, height), count in shown:
+        cut = dataset.cut_in((width, height))
+        parts: list[Part] = [(f" {f'{width} × {height}':<13}", DIM), *bar(count, shapes[0][1], BAR_CELLS)]
+        parts.append((f" {count:>6,}", PLAIN))
+        if cut > _WORTH_SAYING:
+            parts.append((f"  {cut:.0%} cut off", WARN if cut > CUT_SHARE else DIM))
+        rows.append(line(*parts))
+    if rest := shapes[len(shown) :]:
+        cut = max(dataset.cut_in(shape) for shape, _ in rest)
+        parts = [(f" {len(rest)} more shapes{'':<{BAR_CELLS}}", DIM), (f" {sum(n for _, n in rest):>6,}", PLAIN)]
+        parts += [(f"  up to {cut:.0%} cut off", WARN if cut > CUT_SHARE else DIM)] if cut > _WORTH_SAYING else []
+        rows.append(line(*parts))
+    return rows
+
+
+def said_of(found: tuple[Finding, ...], room: int, most: int) -> list[Text]:
+    """What is to be said of one picture, the worst first, each with its remedy, in about so many lines."""
+    rows: list[Text] = []
+    for place, finding in enumerate(found):
+        said = [
+            line((f" {part}", DIM if finding.level == "note" else WARN)) for part in _wrapped(finding.message, room)
+        ]
+        said += [line((f" {part}", DIM)) for part in _wrapped(finding.hint, room)]
+        if place and len(rows) + len(said) > most:
+            rows.append(line((f" and {plural(len(found) - place, 'more remark')}", DIM)))
+            break
+        rows += said
+    return rows
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    return textwrap.wrap(text, room - 2)
+
+
+def fate(picture: Picture) -> str:
+    """What the training makes of its size."""
+    if not picture.bucket[0]:
+        return ""
+    own, (width, height) = f"{picture.width} × {picture.height}", picture.bucket
+    how = scaled(picture)
+    if how != OWN_SIZE:
+        how = f"{how} to {picture.resized[0]} × {picture.resized[1]}"
+    cut = f", cut to {width} × {height} ({picture.cropped:.0%} is lost)" if picture.bucket != picture.resized else ""
+    return f"{own}, {how}{cut}."
+
+
+def notes(found: tuple[Finding, ...]) -> str:
+    """What is wrong with a picture, in few words for its row; whole sentences stand below the list."""
+    words = [_NOTES.get(finding.code, finding.code.replace("-", " ")) for finding in found if finding.level != "note"]
+    words = words or [_MINOR.get(finding.code, finding.code.replace("-", " ")) for finding in found]
+    return ", ".join(dict.fromkeys(words))
+
+
+_NOTES = {
+    "caption-missing": "no caption",
+    "broken-picture": "broken",
+    "picture-too-small": "too small",
+    "near-copy": "near-copy",
+    "see-through": "see-through",
+}
+_MINOR = _NOTES | {"near-copy": "best copy"}

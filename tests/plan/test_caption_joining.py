@@ -1,0 +1,71 @@
+"""Words in front of and behind a caption: one comma, one space, and never twice."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.plan.caption_joining import affixes, caption_for, joined
+from engine.plan.job_options import captioning
+
+WORDS = st.text(alphabet="abAB ,.!-", max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "said", "suffix", "expected"),
+    [
+        ("Li4mG4ll4gher, ", "a man", "", "Li4mG4ll4gher, a man"),  # kohya: two spaces
+        ("zibo,", " a man ", "", "zibo, a man"),
+        ("zibo", "zibo, a man", "", "zibo, a man"),
+        ("zibo", "Zibo, a man", "", "Zibo, a man"),
+        ("zibo", "zibox, a man", "", "zibo, zibox, a man"),
+        ("", "a  man ,, in a suit,", "", "a man, in a suit"),
+        ("zibo", "", "", ""),  # kohya: a file with nothing but the prefix
+        ("zibo", " , ", "photo", ""),
+        ("A photo of zibo.", "A man smiles.", "", "A photo of zibo. A man smiles."),
+        ("zibo", "a man", "studio light", "zibo, a man, studio light"),
+        ("zibo", "zibo, a man, studio light", "studio light", "zibo, a man, studio light"),
+        ("zibo", "zibo", "", "zibo"),
+    ],
+)
+def test_joined(prefix: str, said: str, suffix: str, expected: str):
+    assert joined(prefix, said, suffix) == expected
+
+
+@given(prefix=WORDS, said=WORDS, suffix=WORDS)
+def test_a_second_time_changes_nothing_and_nothing_is_doubled(prefix: str, said: str, suffix: str):
+    once = joined(prefix, said, suffix)
+    assert joined(prefix, once, suffix) == once
+    assert "  " not in once
+    assert ",," not in once
+    assert once == once.strip(" ,")
+
+
+@given(before=WORDS, said=WORDS, prefix=WORDS, suffix=WORDS)
+def test_appending_twice_changes_nothing(before: str, said: str, prefix: str, suffix: str):
+    once = caption_for(before, said, "append", prefix, suffix)
+    assert caption_for(once, said, "append", prefix, suffix) == once or not once
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("", "zibo, a cat, end"),
+        ("by hand", "zibo, by hand, a cat, end"),
+        ("zibo, by hand, end", "zibo, by hand, a cat, end"),
+        ("zibo, a cat, by hand", "zibo, a cat, by hand, end"),
+        ("A sentence.", "zibo, A sentence. a cat, end"),
+        ("a cat house", "zibo, a cat house, a cat, end"),
+    ],
+)
+def test_appended(before: str, expected: str):
+    assert caption_for(before, "a cat", "append", "zibo", "end") == expected
+
+
+def test_the_trigger_word_is_filled_in_for_training_pictures_alone():
+    options = captioning({"prefix": "TRIGGER, a photo", "suffix": "by TRIGGER"})
+    assert affixes(options, "zibo", "train") == ("zibo, a photo", "by zibo")
+    assert affixes(options, "zibo", "reg") == ("a photo", "by")
+    assert affixes(options, r"a\1b", "train")[0] == r"a\1b, a photo"
+    assert affixes(captioning({}), "", "train") == ("", "")

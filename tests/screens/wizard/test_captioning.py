@@ -1,0 +1,203 @@
+"""Automatic captions in the wizard: options, start, each caption as it comes, stop, and coming back to it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.plan.project import Project
+from engine.runs import launch
+from engine.runs.folder import list_runs
+from engine.runs.lock import look
+from lora_tui.screens.captioning import CaptioningScreen
+from tests.screens.app_test import SIZES, text
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
+
+SLOW = """
+import time
+from pathlib import Path
+import engine.caption.job as job
+real = job.load
+
+class Waits:
+    def __init__(self, inner): self.inner = inner
+    def caption(self, pictures):
+        said = self.inner.caption(pictures)
+        while not Path({go!r}).exists(): time.sleep(0.02)
+        return said
+
+job.load = lambda *given: Waits(real(*given))
+from engine.__main__ import main
+raise SystemExit(main())
+"""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_tui.screens.captioning.TICK_SECONDS", 0.05)
+
+
+@pytest.fixture
+def bare(folder: Path) -> Path:
+    """The project without captions, whose captions are file names."""
+    for path in folder.glob("img/*/*.txt"):
+        path.unlink()
+    project = Project.open(folder)
+    project.captioning = {"model": "filename"}
+    project.save()
+    return folder
+
+
+async def until_it_says(pilot: Pilot[None], words: str) -> None:
+    for _ in range(300):
+        await settle(pilot)
+        if isinstance(pilot.app.screen, CaptioningScreen) and words in said(pilot)[1]:
+            return
+    raise AssertionError(f"{words!r} was never said, but {said(pilot)}")
+
+
+def test_captions_are_written_and_the_step_knows_of_them(bare: Path) -> None:
+    picture = next(bare.glob("img/*/*.png"))
+    picture.rename(picture.with_name("a [red]\x1b[31m\u202e.png"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "6 captions will be written")
+        assert "For example: ohwx, the name of the file" in text(pilot)
+        await press(pilot, "s")
+        await until_it_says(pilot, "6 captions written")
+        assert "ohwx, a [red]\\x1b" in text(pilot)
+        assert "\x1b" not in text(pilot)
+        await press(pilot, "o")
+        await until_it_says(pilot, "6 captions written")
+        assert "Words in front" in text(pilot)
+        await press(pilot, "escape")
+        assert "no caption yet" not in text(pilot)
+
+    drive(bare, act)
+    assert len(list(bare.glob("img/*/*.txt"))) == 6
+
+
+def test_options_are_kept_in_the_project_checked_and_taken_back(bare: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c", "down", "down", "enter")
+        await type_in(pilot, "in oil")
+        await press(pilot, "enter")
+        assert Project.open(bare).captioning["suffix"] == "in oil"
+        assert "the name of the file, in oil" in text(pilot)
+        await press(pilot, "up", "up", "enter")
+        await type_in(pilot, "blop")
+        await press(pilot, "enter")
+        assert said(pilot)[0] == "x"
+        assert "blop" in said(pilot)[1]
+        await press(pilot, "escape", "down", "down", "down", "right")
+        assert Project.open(bare).captioning["existing"] == "append"
+        await press(pilot, "r")
+        assert "existing" not in Project.open(bare).captioning
+        await press(pilot, "u", "u")
+        assert "suffix" in Project.open(bare).captioning
+        await press(pilot, "m")
+        assert "Beams" in text(pilot)
+
+    drive(bare, act)
+
+
+def test_it_goes_on_when_the_app_is_left_and_is_found_and_stopped(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = tmp_path / "go"
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, "-c", SLOW.format(go=str(go))))
+
+    async def begin(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "6 captions")
+        await press(pilot, "s")
+        await until_it_says(pilot, "Captioning, 0 of 6")
+        await press(pilot, "s")
+        await until_it_says(pilot, "at work already")
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        await press(pilot, "c")
+        await until_it_says(pilot, "Captioning, 0 of 6")
+        await press(pilot, "x")
+        (run,) = list_runs(bare)
+        go.touch()
+        await until_it_says(pilot, "Stopped")
+        while look(run).status == "held":
+            await asyncio.sleep(0.02)
+        # The same again goes on in the same run.
+        await press(pilot, "o", "s")
+        await until_it_says(pilot, "6 captions")
+        assert list_runs(bare) == [run]
+
+    project = Project.open(bare)
+    project.captioning["batch_size"] = 1
+    project.save()
+    drive(bare, begin)
+    drive(bare, come_back)
+    assert len(list(bare.glob("img/*/*.txt"))) == 6
+
+
+def test_a_captioner_that_is_not_here_is_offered_with_what_it_weighs(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    project = Project.open(bare)
+    project.captioning = {"model": "blip"}
+    project.save()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "6 captions will be written")
+        await pilot.press("s")
+        for _ in range(100):
+            await settle(pilot)
+            if "Download it" in text(pilot):
+                break
+        assert "1.9 GB" in text(pilot)
+        assert "Salesforce/blip-image-captioning-large" in text(pilot)
+        await press(pilot, "escape")
+        assert "Words in front" in text(pilot)
+
+    drive(bare, act)
+    assert not list_runs(bare)
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge", "narrow"])
+def test_it_has_room_everywhere_and_leads_on(bare: Path, size: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "6 captions will")
+        shown = text(pilot)
+        assert all(len(row) <= SIZES[size][0] for row in shown.splitlines())
+        assert "Write the captions" in shown
+        await press(pilot, "n")
+        assert "5 of 9" in text(pilot)
+        await press(pilot, "b")
+        assert isinstance(pilot.app.screen, CaptioningScreen) is False
+        await press(pilot, "c", "q")
+
+    drive(bare, act, size)
+
+
+def test_a_value_in_the_file_that_is_none_is_told_and_can_be_mended(bare: Path) -> None:
+    file = bare / "project.toml"
+    file.write_text(file.read_text().replace('model = "filename"', 'model = "filename"\nnum_beams = "[b]many"'))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "num_beams must be a whole number")
+        await press(pilot, "s")
+        assert said(pilot)[0] == "x"
+        await press(pilot, "m")
+        assert "[b]many" in text(pilot)
+        pilot.app.screen.form.choose("num_beams")  # type: ignore[attr-defined]
+        await press(pilot, "r")
+        await until_it_says(pilot, "6 captions will be written")
+
+    drive(bare, act)
+    assert "many" not in file.read_text()
