@@ -30,6 +30,7 @@ JOBS = {
     "train": "engine.train.job",
     "caption": "engine.caption.job",
     "compare": "engine.generate.compare",
+    "regularise": "engine.generate.regularise",
     "inspect": "engine.lora.inspection",
     "convert": "engine.lora.convert",
     "download": "engine.download.job",
