@@ -34,6 +34,7 @@ JOBS = {
     "inspect": "engine.lora.inspection",
     "convert": "engine.lora.convert",
     "download": "engine.download.job",
+    "fetch-pictures": "engine.download.pictures",
     "demo-proof": "engine.demo.proof",
 }
 """Kind of job to the module whose `run(context)` does it and returns its result as a JSON object."""

@@ -147,8 +147,8 @@ class JobContext:
 
 
 class Progress:
-    """How far a phase is, `done` of `total` in its `unit`. Calling it with what is done (and the total, where that is only known now) reports it now and
-    then, and is also where a request to stop interrupts the work."""
+    """How far a phase is. Calling it with what is done (and the total, where that is only known now) reports it now and
+    then, and is also where a request to stop interrupts the work. `unit`: what is counted, in words."""
 
     def __init__(self, context: JobContext, name: str, total: int | None, unit: str) -> None:
         self.done, self.total = 0, total

@@ -32,9 +32,7 @@ def reading_for(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> tuple[Reading
 
     A prompt and its negative are read alike, since the U-Net is given both at once.
     """
-    longest = max(
-        sum(len(tokenizer(part).input_ids) - 2 for part, _ in weighted_parts(text) if part) for text in texts
-    )
+    longest = max(sum(len(tokenizer(part).input_ids) - 2 for part, _ in weighted_parts(text) if part) for text in texts)
     fitting = next((size for size in READINGS if longest <= size), READINGS[-1])
     return Reading(fitting, weighted=True, restored=True), max(0, longest - fitting)
 

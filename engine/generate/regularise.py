@@ -157,7 +157,9 @@ class Easel:
         context = self.context
         reading, beyond = reading_for(self.model.tokenizer, texts_of(prompts))
         if beyond:
-            message = f"The longest prompt has {beyond} tokens more than {reading.max_tokens}; what is beyond is cut off."
+            message = (
+                f"The longest prompt has {beyond} tokens more than {reading.max_tokens}; what is beyond is cut off."
+            )
             context.warn("prompt-cut", message)
         texts = Texts((context.job.project or context.run.path) / "cache", self.model, self.device, reading)
         with context.phase("reading the prompt"):
@@ -167,9 +169,7 @@ class Easel:
         self.model.let_text_encoders_go()
         devices.give_back(self.device)
 
-    def drawn(
-        self, asked: tuple[SamplePrompt, ...], progress: Progress
-    ) -> Iterator[tuple[SamplePrompt, Image.Image]]:
+    def drawn(self, asked: tuple[SamplePrompt, ...], progress: Progress) -> Iterator[tuple[SamplePrompt, Image.Image]]:
         """Each prompt with its picture, in order. Raises Stopped, and UserError "out-of-memory"."""
         at = 0
         while at < len(asked):

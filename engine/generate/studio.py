@@ -29,9 +29,7 @@ from engine.plan.vae import VaeFile
 BATCH_ON_CPU = 8
 
 
-def model_to_draw_with(
-    context: JobContext, base: BaseModel, device: torch.device, vae: VaeFile | None = None
-) -> SDXL:
+def model_to_draw_with(context: JobContext, base: BaseModel, device: torch.device, vae: VaeFile | None = None) -> SDXL:
     """The base model, its U-Net on `device`, kept and calculated as the job's settings say for its training."""
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     settings = context.job.settings or Settings()

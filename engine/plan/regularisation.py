@@ -104,7 +104,10 @@ def class_of(project: Project, folder: Folder) -> str:
 
 
 def folder_for(project: Project, class_name: str) -> Path:
-    """The folder that pictures of a class go into: the one there is, else `reg/1_CLASS`. Raises UserError `bad-name`."""
+    """The folder that pictures of a class go into: the one there is, else `reg/1_CLASS`.
+
+    Raises UserError `bad-name`.
+    """
     class_name = class_name.strip()
     if not class_name:
         raise UserError(
@@ -152,7 +155,7 @@ def use_of(repeats: Sequence[int], target: int) -> str:
 def explanation(need: Need) -> list[str]:
     """How many and why, as sentences: the target, what is there, what is enough."""
     said = [
-        f"{arithmetic(need)}: so many regularisation pictures of {need.class_name} are seen in an epoch, as many as "
+        f"{arithmetic(need)}: in an epoch that many regularisation pictures ({need.class_name}) are seen, one for each "
         "of your own."
     ]
     there = len(need.there)

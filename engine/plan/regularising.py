@@ -31,8 +31,8 @@ SUITED: Mapping[str, Mapping[str, object]] = {
     "sdxl": {},
     "micro": {"prompt": "a photo of a CLASS", "negative_prompt": "", "guidance": 3.0, "batch_size": 8},
 }
-"""By size of the base model, what suits it better than the guide's values: the practice model knows few words, and burns
-at the guidance of SDXL."""
+"""By size of the base model, what suits it better than the guide's values: the practice model knows few words, and
+burns at the guidance of SDXL."""
 
 
 class RegularisingOptions(OptionGroup):
@@ -93,11 +93,11 @@ class RegularisingOptions(OptionGroup):
         "The first picture has this seed, the next one the next: the same seed gives the same picture again.",
         usual="1", guide="random", limits=(0, 2**32 - 1 - MOST),
     )
-    captions: Literal["class", "prompt", "automatic", "none"] = option(
+    captions: Literal["class", "prompt", "none"] = option(
         "class", "Captions for them", "Pictures",
-        "class: the class alone, as the guide has it. prompt: the words they were drawn with. automatic: each is looked "
-        "at and described when all are there. none: no files; the name of the folder stands in, which is the class.",
-        usual="class, or automatic where your own captions are long", guide="none: man, from the folder 1_man",
+        "class: the class alone. prompt: the words they were drawn with. none: no files; the name of the folder stands "
+        "in, which is the class again.",
+        usual="class", guide="none: man, from the folder 1_man",
     )
     # fmt: on
 

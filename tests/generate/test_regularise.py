@@ -140,7 +140,7 @@ def test_a_kill_loses_only_the_pictures_under_way(micro_folder: Path, tmp_path: 
     project = tmp_path / "zibo"
     project.mkdir()
     job = job_of(micro_folder, project, 6, batch_size=1)
-    for _ in range(2):
+    for _ in range(1):
         run = folders.create(project / "runs", job)
         engine = subprocess.Popen(
             [sys.executable, "-m", "engine", str(run.path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
