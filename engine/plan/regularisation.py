@@ -79,7 +79,7 @@ def needs(project: Project, dataset: Dataset) -> list[Need]:
     homes = {folder.name: folder for folder in dataset.folders if folder.kind == "reg"}
     for picture in dataset.of("reg"):
         if not picture.left_out and pictures:
-            there[_nearest(list(pictures), homes[picture.folder].class_words)].append(picture)
+            there[_nearest(project, list(pictures), homes[picture.folder].class_words)].append(picture)
     found = []
     for class_name, folders in pictures.items():
         home = folder_for(project, class_name)
@@ -125,10 +125,12 @@ def folder_for(project: Project, class_name: str) -> Path:
     return project.reg_dir / f"1_{class_name}"
 
 
-def _nearest(classes: Sequence[str], words: str) -> str:
-    """The class that a regularisation folder belongs to; they count together, so one of another name is not lost."""
+def _nearest(project: Project, classes: Sequence[str], words: str) -> str:
+    """The class that a regularisation folder belongs to. One of another name is not lost: its pictures are seen too."""
     exact = [name for name in classes if name == words]
-    return (exact or [name for name in classes if name and has_word(words, name)] or [classes[0]])[0]
+    named = [name for name in classes if name and has_word(words, name)]
+    usual = [name for name in classes if name == project.class_name]
+    return (exact or named or usual or classes)[0]
 
 
 # ------------------------------------------------------------------------------------------------------------- in words
@@ -139,17 +141,17 @@ def arithmetic(need: Need) -> str:
 
 
 def use_of(repeats: Sequence[int], target: int) -> str:
-    """What becomes of as many pictures: `each is used 3 to 4 times an epoch`, `2 of them are not used`."""
+    """What becomes of as many pictures in an epoch: `each used 3 to 4 times`, `2 of them not used`."""
     times = balance(repeats, target)
     used = [count for count in times if count]
     if not used:
-        return "they are not used"
+        return "not used"
     if unused := len(times) - len(used):
-        return f"{unused:,} of them {'is' if unused == 1 else 'are'} not used"
+        return f"{unused:,} of them not used"
     low, high = min(used), max(used)
     if high == 1:
-        return "each is used once an epoch"
-    return f"each is used {low} times an epoch" if low == high else f"each is used {low} to {high} times an epoch"
+        return "each used once"
+    return f"each used {low} times" if low == high else f"each used {low} to {high} times"
 
 
 def explanation(need: Need) -> list[str]:
@@ -160,13 +162,13 @@ def explanation(need: Need) -> list[str]:
     ]
     there = len(need.there)
     if there:
-        said.append(f"{there:,} {'is' if there == 1 else 'are'} here: {use_of(need.there, need.target)}.")
+        said.append(f"{there:,} {'is' if there == 1 else 'are'} here, {use_of(need.there, need.target)}.")
     else:
         said.append("None are here.")
     if there < need.enough:
         if need.enough < need.target:
             use = use_of([1] * need.enough, need.target)
-            said.append(f"{need.enough:,} are enough: {use}. The guide has all {need.target:,}.")
+            said.append(f"{need.enough:,} are enough, {use}; the guide has all {need.target:,}.")
         else:
             said.append(f"{need.enough:,} are needed, so that none is repeated.")
     return said

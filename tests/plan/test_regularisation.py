@@ -26,13 +26,13 @@ def test_the_guides_numbers() -> None:
         "30 pictures × 25 repeats = 750: in an epoch that many regularisation pictures (man) are seen, one for each of "
         "your own.",
         "None are here.",
-        "200 are enough: each is used 3 to 4 times an epoch. The guide has all 750.",
+        "200 are enough, each used 3 to 4 times; the guide has all 750.",
     ]
-    assert explanation(need(752))[1] == "752 are here: 2 of them are not used."
-    assert explanation(need(750))[1] == "750 are here: each is used once an epoch."
-    assert explanation(need(200))[1:] == ["200 are here: each is used 3 to 4 times an epoch."]
-    assert explanation(need(300))[1:] == ["300 are here: each is used 2 to 3 times an epoch."]
-    assert explanation(need(1))[1] == "1 is here: each is used 750 times an epoch."
+    assert explanation(need(752))[1] == "752 are here, 2 of them not used."
+    assert explanation(need(750))[1] == "750 are here, each used once."
+    assert explanation(need(200))[1:] == ["200 are here, each used 3 to 4 times."]
+    assert explanation(need(300))[1:] == ["300 are here, each used 2 to 3 times."]
+    assert explanation(need(1))[1] == "1 is here, each used 750 times."
 
 
 @pytest.mark.parametrize(("target", "enough"), [(0, 0), (1, 1), (199, 199), (200, 200), (750, 200), (5000, 1250)])
@@ -43,8 +43,8 @@ def test_enough_is_never_more_than_the_target_nor_seen_more_than_four_times(targ
 
 
 def test_repeats_of_their_folder_count() -> None:
-    assert use_of((2,) * 10, 20) == "each is used 2 times an epoch"
-    assert use_of((2,) * 12, 20) == "2 of them are not used"
+    assert use_of((2,) * 10, 20) == "each used 2 times"
+    assert use_of((2,) * 12, 20) == "2 of them not used"
     assert as_object(need(752), RegularisingOptions(count="all")) | {"explanation": "", "folder": ""} == {
         "class": "man", "folder": "", "target": 750, "enough": 200, "there": 752, "wanted": 750, "missing": 0,
         "used": [0, 1], "unused": 2, "explanation": "",
