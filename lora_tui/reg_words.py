@@ -25,8 +25,8 @@ _ABOUT = {
     "base model made; photographs of the class do as well.",
     "hub": "Fetches pictures of a public data set: owner/name, owner/name/folder, or owner/name/file.zip. Only "
     "pictures and their captions are taken, never code. Nothing is fetched twice.",
-    "preserve": "Holds the model to what it drew before for the same caption without your trigger word. No pictures, "
-    "no disk, but a step takes 2.3 to 2.6 times as long, and the captions have to hold the trigger word.",
+    "preserve": "Holds the model to what it drew before for the same caption without your trigger word: no disk, but a "
+    "step takes 2.3 to 2.6 times as long. It needs trigger and class, and captions with the trigger word.",
     "without": "Quicker: an epoch is half as long. The whole class may come to look like your subject; with a trigger "
     "word and few epochs many people never notice.",
     "remove": "Moves them to .lora-tui/trash in the project, with their captions, after a question.",

@@ -19,6 +19,7 @@ from engine.plan.regularising import SUITED, RegularisingOptions
 from engine.runs.folder import RunFolder, create, list_runs
 from engine.runs.job import Job
 from engine.runs.lock import look
+from engine.runs.state import Observation
 from lora_tui.follow import project_job, start
 from lora_tui.progress import duration
 from lora_tui.readable import size
@@ -180,8 +181,17 @@ def at_work(project: Path) -> RunFolder | None:
     return None
 
 
-def how_it_ended(run: RunFolder) -> str:
-    """What came of a run that made or fetched pictures, in a sentence; "" where it left none."""
-    with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
-        return inert(json.loads(run.result_path.read_bytes()).get("message", ""))
-    return ""
+def usual_value(name: str, base: BaseModel | None) -> object:
+    """What an option is where project.toml does not say."""
+    suited = SUITED[base.size] if base is not None else {}
+    return suited.get(name, job_options.job_options("regularising")[name].default)
+
+
+def how_over(run: RunFolder, seen: Observation) -> tuple[str, str]:
+    """What came of a run that made or fetched pictures: a mark of the status line, and a sentence."""
+    end = seen.snapshot.end
+    if seen.state in ("finished", "stopped"):
+        return "ok" if seen.state == "finished" else "!", (inert(end.message) if end is not None else "") or "Done."
+    if end is not None:
+        return "x", f"{inert(end.message)} {inert(end.hint)}".strip()
+    return "x", "The engine was killed without a last word; the same goes on from where it was."

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from engine.plan.errors import UserError
-from engine.plan.job_options import job_options
+from engine.plan.job_options import JobTable, job_options
 from engine.plan.preservation_checks import OPTION as PRESERVES
 from engine.plan.regularisation import Need
 from engine.plan.trash import throw_away
@@ -25,7 +25,7 @@ from lora_tui.job_edits import change_of, complaint, value_of
 from lora_tui.option_texts import shown_value, stepped, typed_value
 from lora_tui.progress import activity, at_work
 from lora_tui.reg_words import about_row, as_rows, made_here, of_needs
-from lora_tui.regularising import Outlook, fetch_job, how_it_ended, launch, make_job, outlook
+from lora_tui.regularising import Outlook, fetch_job, how_over, launch, make_job, outlook, usual_value
 from lora_tui.regularising import at_work as run_at_work
 from lora_tui.screens.dialogs import Choice, Question
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
@@ -37,7 +37,7 @@ from lora_tui.widgets.paint import DIM, PLAIN, bar, line
 from lora_tui.widgets.picture import Picture
 from lora_tui.words import paragraph
 
-TABLE = "regularising"
+TABLE: JobTable = "regularising"
 LOOK_SECONDS = 0.5
 BAR_CELLS = 24
 PREVIEW_ROWS = 36  # from here on there is room for a picture below the rows
@@ -163,7 +163,7 @@ class RegularisationPage(FormPage):
         )
         rows.append(Row("h2", "How they are made", kind="heading"))
         options = self._known.options if self._known is not None else None
-        for name, option in job_options("regularising").items():
+        for name, option in job_options(TABLE).items():
             value = getattr(options, name) if options is not None else option.default
             changed = name in self.draft.project.regularising
             shown = shown_value(option, value)
@@ -207,7 +207,7 @@ class RegularisationPage(FormPage):
             self._last = self._view.run.absolute(seen.snapshot.samples[-1].path)
         if seen.over:
             run, self._view, self._seen = self._view.run, None, None
-            self._news = _how_over(run, seen)
+            self._news = how_over(run, seen)
             self.wizard.look_again()
         if self.is_current:
             self.show_all()
@@ -317,13 +317,13 @@ class RegularisationPage(FormPage):
     def on_form_stepped(self, event: Form.Stepped) -> None:
         if event.key == "preserve":
             self.action_preserve()
-        elif self._known is not None and event.key in job_options("regularising"):
-            option = job_options("regularising")[event.key]
+        elif self._known is not None and event.key in job_options(TABLE):
+            option = job_options(TABLE)[event.key]
             self._set(event.key, stepped(option, getattr(self._known.options, event.key), event.by))
 
     def on_form_typing(self, event: Form.Typing) -> None:
-        if event.key in job_options("regularising"):
-            said = complaint("regularising", event.key, event.text)
+        if event.key in job_options(TABLE):
+            said = complaint(TABLE, event.key, event.text)
             self.say("x" if said else "ok", said or "Enter takes it; Esc leaves it as it was.")
         else:
             super().on_form_typing(event)
@@ -333,23 +333,17 @@ class RegularisationPage(FormPage):
             self._fetch(event.text.strip())
             return
         try:
-            value = value_of("regularising", event.key, event.text)
+            value = value_of(TABLE, event.key, event.text)
         except UserError as error:
             self.to_be_mended(event.key, event.text, str(error))
             return
         self._set(event.key, value)
 
     def _set(self, name: str, value: object) -> None:
-        usual = self._usual(name)
-        self.done(self.draft.edit(change_of("regularising", name, value, usual)))
+        self.done(self.draft.edit(change_of(TABLE, name, value, self._usual(name))))
 
     def _usual(self, name: str) -> object:
-        """What the option is where project.toml does not say."""
-        from engine.plan.regularising import SUITED
-
-        survey = self.wizard.survey
-        suited = SUITED[survey.base.size] if survey is not None and survey.base is not None else {}
-        return suited.get(name, job_options("regularising")[name].default)
+        return usual_value(name, self.wizard.survey.base if self.wizard.survey is not None else None)
 
     def _fetch(self, what: str) -> None:
         self.hub = what
@@ -366,7 +360,7 @@ class RegularisationPage(FormPage):
         self._start(partial(fetch_job, self.draft.project, what, known))
 
     def action_usual(self) -> None:
-        if self.form.here in job_options("regularising"):
+        if self.form.here in job_options(TABLE):
             self._set(self.form.here, self._usual(self.form.here))
 
     def offered(self, action: str) -> bool:
@@ -377,13 +371,3 @@ class RegularisationPage(FormPage):
         if action == "usual":
             return self.is_mounted and self.form.here in self.draft.project.regularising
         return super().offered(action)
-
-
-def _how_over(run: RunFolder, seen: Observation) -> Says:
-    """What came of the work, for the line at the bottom."""
-    end = seen.snapshot.end
-    if seen.state in ("finished", "stopped"):
-        return "ok" if seen.state == "finished" else "!", how_it_ended(run) or "Done."
-    if end is not None:
-        return "x", f"{end.message} {end.hint}".strip()
-    return "x", "The engine was killed without a last word; the same goes on from where it was."
