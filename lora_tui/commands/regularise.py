@@ -79,7 +79,10 @@ def command(
         look_out, base = _look(project, settings, given)
     else:
         look_out, base = _look(project, settings, given)
-        if not plan and look_out.missing:
+        if not plan and not look_out.missing:
+            _answer(look_out, as_json, {"made": 0, "seconds_each": None, "message": "As many are here as were asked for."})
+            return
+        if not plan:
             outcome = _make(project, settings, look_out, base, device)
             result = outcome.done().result()
             look_out, base = _look(project, settings, given)
