@@ -80,7 +80,9 @@ def command(
     else:
         look_out, base = _look(project, settings, given)
         if not plan and not look_out.missing:
-            _answer(look_out, as_json, {"made": 0, "seconds_each": None, "message": "As many are here as were asked for."})
+            _answer(
+                look_out, as_json, {"made": 0, "seconds_each": None, "message": "As many are here as were asked for."}
+            )
             return
         if not plan:
             outcome = _make(project, settings, look_out, base, device)

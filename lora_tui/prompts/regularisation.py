@@ -128,7 +128,10 @@ class RegularisationStep(PicturesStep):
             return
         for place, name in enumerate(names, 1):
             option = job_options(TABLE)[name]
-            self.talk.say(f"{place}. {option.title}: {shown_value(option, getattr(known.options, name))}")
+            shown = shown_value(option, getattr(known.options, name))
+            if name == "resolution" and not known.options.resolution:
+                shown = "as trained"
+            self.talk.say(f"{place}. {option.title}: {shown}")
         self.talk.say("options and a number changes one, for example options 2.")
 
     def _edit(self, name: str, known: Outlook) -> None:

@@ -15,10 +15,11 @@ from tests.prompts.conversation import converse
 
 
 def test_how_many_and_why_and_options_and_without(folder: Path) -> None:
-    said = converse(folder, "g 3", "options", "options 5", "none", "30", "without", "u", "stop", "fetch", "nonsense", "q")
-    assert "pictures × 2 repeats = " in said
+    answers = ["g 3", "options", "options 5", "none", "30", "without", "u", "stop", "fetch", "nonsense", "q"]
+    said = converse(folder, *answers)
+    assert "6 pictures x 2 repeats = 12" in said
     assert "None are here." in said
-    assert "make draws 12 pictures of" in said
+    assert "make draws 12 pictures of 96 x 96" in said
     assert "Error: steps must be a whole number" in said
     assert Project.open(folder).regularising == {"steps": 30}
     assert "The class is held without pictures. u takes it back." in said
