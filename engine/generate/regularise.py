@@ -110,7 +110,7 @@ def _series(context: JobContext, entry: dict[str, Any], options: RegularisingOpt
         options.sampler,
     )
     files = picture_files(folder)[0] if folder.is_dir() else []
-    there = sum(not _left_out(context, path) for path in files) + int(entry.get("elsewhere", 0))
+    there = len(files) - _left_out(context, files) + int(entry.get("elsewhere", 0))
     missing = max(0, int(entry["wanted"]) - there)
     known: set[int] = set()
     for path in [*files, *_put_away(context, folder)] if missing else []:
@@ -129,10 +129,12 @@ def _series(context: JobContext, entry: dict[str, Any], options: RegularisingOpt
     return Series(class_name, folder, tuple(replace(first, seed=seed) for seed in seeds), caption)
 
 
-def _left_out(context: JobContext, path: Path) -> bool:
-    project = context.job.project
-    inside = project is not None and path.is_relative_to(project)
-    return inside and path.relative_to(project).as_posix() in context.job.left_out  # type: ignore[arg-type]
+def _left_out(context: JobContext, files: list[Path]) -> int:
+    """How many of them the project leaves out of its training."""
+    project, left_out = context.job.project, set(context.job.left_out)
+    if project is None or not left_out:
+        return 0
+    return sum(path.is_relative_to(project) and path.relative_to(project).as_posix() in left_out for path in files)
 
 
 def _put_away(context: JobContext, folder: Path) -> list[Path]:

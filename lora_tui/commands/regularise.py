@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,6 +132,8 @@ def _make(project: Project, settings: Settings, look_out: Outlook, base: BaseMod
         output.tell(f"warning: the disk has {size(look_out.free)} free, so not all of them will fit.")
     outcome = run_job(create(project.runs_dir, make_job(project, settings, look_out, device)), project.name)
     if outcome.exit_code:
+        with contextlib.suppress(UserError):  # killed, or left before it was over
+            output.tell(str(outcome.result().get("message")))
         output.tell("What is there is kept: the same command goes on from there.")
     return outcome
 

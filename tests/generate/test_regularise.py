@@ -134,6 +134,17 @@ def test_pictures_that_are_left_out_or_thrown_away_are_made_up_for_by_other_seed
     assert [seed_of(read(path)) for path in picture_files(folder)[0]] == [2, 3, 4, 5]
 
 
+def test_each_class_has_its_own_folder_and_words(micro_folder: Path, tmp_path: Path) -> None:
+    job = job_of(micro_folder, tmp_path / "zibo", 1)
+    dogs = {"class": "dog", "folder": str(tmp_path / "zibo" / "reg" / "1_dog"), "wanted": 4, "elsewhere": 2}
+    job = Job(**{**vars(job), "arguments": {**job.arguments, "classes": [*job.arguments["classes"], dogs]}})
+    code, result, _ = work_on(job)
+    assert (code, [each["made"] for each in result["classes"]]) == (0, [1, 2])
+    dog = tmp_path / "zibo" / "reg" / "1_dog" / "dog_00001.png"
+    assert read(dog).startswith("A dog, 4k")
+    assert dog.with_suffix(".txt").read_text() == "dog"
+
+
 def test_a_kill_loses_only_the_pictures_under_way(micro_folder: Path, tmp_path: Path) -> None:
     """Whatever the moment, no half-written picture is taken for one, and the same pictures come in the end."""
     whole = made(micro_folder, tmp_path / "whole", 6, batch_size=1)
