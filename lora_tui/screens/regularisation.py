@@ -53,7 +53,7 @@ class RegularisationPage(FormPage):
         Binding("v", "look_through", "look through", id="look_through", tooltip="See each picture; leave some out."),
         Binding("a", "add", "from a folder", id="add", tooltip="Take regularisation pictures over from a folder."),
         Binding("f", "browse", "browse", id="browse", tooltip="Look for a folder of pictures on this machine."),
-        Binding("p", "preserve", "without any", id="preserve", tooltip="Hold the class without pictures, or not."),
+        Binding("p", "preserve", "hold the class", id="preserve", tooltip="Without pictures: hold the class, or not."),
         Binding("d", "usual", "default", id="usual", tooltip="Back to the usual value of this row."),
         *FORM_KEYS,
     ]
