@@ -71,7 +71,7 @@ def command(
         raise click.UsageError("--from and --from-hub exclude each other.")
     given = {name: parse_job_text("regularising", name, text) for name, text in own.items() if text is not None}
     project, settings = open_project(directory, sets)
-    if folder is not None:
+    if folder is not None and not plan:
         _take_over(project, folder, link)
         look_out, base = _look(project, settings, given)
     elif hub is not None and not plan:

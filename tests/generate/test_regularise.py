@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from engine.generate import regularise
 from engine.generate.prompts import reading_for
@@ -254,6 +255,16 @@ def test_parameters_are_written_as_a1111_reads_them() -> None:
     assert seed_of(text) == 5
     assert seed_of("a man, Seed: 7\nSteps: 3") is None
     assert "Negative" not in parameters(SamplePrompt("a man", 64, 64, 1), "m")
+
+
+def test_a_class_in_any_writing_is_kept(tmp_path: Path) -> None:
+    about = PngInfo()
+    about.add_text("parameters", parameters(SamplePrompt("A 男 мужчина", 64, 64, 3), "модель"))
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=about)
+    assert read(tmp_path / "a.png").startswith("A 男 мужчина\n")
+    assert seed_of(read(tmp_path / "a.png")) == 3
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    assert (read(tmp_path / "b.png"), read(tmp_path / "nowhere.png")) == ("", "")
 
 
 def test_options_are_the_guides() -> None:
