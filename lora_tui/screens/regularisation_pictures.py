@@ -14,6 +14,7 @@ from engine.plan.picture_parameters import read
 from engine.plan.trash import throw_away
 from lora_tui.aside import or_error
 from lora_tui.screens.dialogs import Choice, Question
+from lora_tui.screens.list_page import LARGE_KEY
 from lora_tui.screens.pictures import PicturesPage
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
@@ -26,9 +27,11 @@ class RegularisationPictures(PicturesPage):
     STEP: ClassVar[StepName] = "regularisation"
     KIND: ClassVar[Kind] = "reg"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "add", "from a folder", id="add", tooltip="Take regularisation pictures over from a folder."),
+        Binding("space", "leave_out", "leave out", id="leave_out", tooltip="Do not train this picture, or do again."),
+        LARGE_KEY,
         Binding("delete", "throw", "throw away", id="throw", tooltip="Move this picture to the project's trash."),
         Binding("escape", "home", "back", id="home", tooltip="Back to how they are made."),
+        Binding("a", "add", "from a folder", id="add", tooltip="Take regularisation pictures over from a folder."),
     ]
 
     @property
