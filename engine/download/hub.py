@@ -229,7 +229,9 @@ def in_words(name: str, what: str = "model") -> Iterator[None]:
     except EntryNotFoundError:
         raise UserError("not-there", f"A file of {name} is gone from Hugging Face.", "Try again.") from None
     except OfflineModeIsEnabled:
-        raise _offline(name, "HF_HUB_OFFLINE is set, so nothing is downloaded.", "Unset it and try again") from None
+        raise _offline(
+            name, "HF_HUB_OFFLINE is set, so nothing is downloaded.", "Unset it and try again", what
+        ) from None
     except HfHubHTTPError as error:
         status = getattr(getattr(error, "response", None), "status_code", "?")
         raise UserError(
@@ -240,14 +242,16 @@ def in_words(name: str, what: str = "model") -> Iterator[None]:
     except OSError as error:
         if error.errno is not None:
             raise  # the disk's
-        raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again") from None
+        raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again", what) from None
     except Exception as error:
         if any("httpx" in kind.__module__ or "httpcore" in kind.__module__ for kind in type(error).__mro__):
-            raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again") from None
+            raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again", what) from None
         raise
 
 
-def _offline(name: str, why: str, remedy: str) -> UserError:
+def _offline(name: str, why: str, remedy: str, what: str) -> UserError:
+    if what != "model":
+        return UserError("unreachable", why, f"{remedy}.")
     if cached_model(name) is not None:
         return UserError("unreachable", why, f"{name} is on this machine already, and can be used as it is.")
     return UserError("unreachable", why, f"{remedy}, or give the path of a model that is on this machine.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.small_run import make_project
 from engine.__main__ import work
 from engine.download import job, pictures
 from engine.plan.errors import UserError
 from engine.plan.picture_sources import HubPictures, hub_pictures, plain_file_name
 from engine.runs import folder as folders
+from engine.runs import launch
 from engine.runs.events import read_all
 from engine.runs.job import Job
+from lora_tui.cli import main
 from tests.download.server import Reply, Request, Server
 from tests.training import own_process
 
@@ -201,3 +205,28 @@ def test_names_of_files_from_elsewhere_are_harmless() -> None:
     assert plain_file_name("a/../..\\x\x1b[31m.png") == "x_[31m.png"
     assert plain_file_name("man/.png") == "picture.png"
     assert len(plain_file_name("ä" * 500 + ".png").encode()) < 130
+
+
+def test_the_command_fetches_as_many_as_are_needed(
+    hub: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(tmp_path / "zibo", pictures=3, repeats=1)
+    engine = (
+        "import engine.download.pictures as job; job.SCHEMES = ('http', 'https'); "
+        f"job.ENDPOINT = 'http://127.0.0.1:{hub.port}'; from engine.__main__ import main; raise SystemExit(main())"
+    )
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, "-c", engine))
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def answer(*arguments: str) -> tuple[int, dict[str, Any]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["regularise", str(project), "--from-hub", f"{NAME}/man", "--json", *arguments])
+        said: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return int(ended.value.code or 0), said
+
+    code, said = answer()
+    assert not code, said
+    assert (code, said["classes"][0]["there"], said["missing"]) == (0, 3, 0), said
+    assert sorted(path.name for path in (project / "reg" / "1_man").iterdir()) == ["0.png", "0.txt", "1.png", "2.png"]
+    assert not list(project.rglob(".incoming"))
