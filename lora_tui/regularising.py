@@ -15,17 +15,19 @@ from engine.plan.errors import UserError, inert
 from engine.plan.picture_sources import hub_pictures
 from engine.plan.pictures import picture_files
 from engine.plan.regularisation import Need, folder_for, needs
-from engine.plan.regularising import SUITED, RegularisingOptions
+from engine.plan.regularising import AUTOMATIC, SUITED, RegularisingOptions
 from engine.runs.folder import RunFolder, create, list_runs
 from engine.runs.job import Job
 from engine.runs.lock import look
 from engine.runs.state import Observation
+from lora_tui import captioning
 from lora_tui.follow import project_job, start
 from lora_tui.progress import duration
 from lora_tui.readable import size
 
 if TYPE_CHECKING:
     from engine.plan.base_model import BaseModel
+    from engine.plan.captioning import CaptioningOptions
     from engine.plan.dataset import Dataset
     from engine.plan.project import Project
     from engine.plan.settings import Settings
@@ -116,6 +118,7 @@ def seconds_each(project: Path, picture_size: tuple[int, int], steps: int) -> fl
 
 def make_job(project: Project, settings: Settings, look_out: Outlook, device: str = "auto") -> Job:
     """The job that makes what is missing. Raises UserError "nothing-missing", and as `project_job` does."""
+    refuse_missing_captioner(project, settings, look_out.options)
     if not look_out.missing:
         raise UserError(
             "nothing-missing",
@@ -153,6 +156,36 @@ def fetch_job(project: Project, what: str, look_out: Outlook) -> Job:
         "count": wanted[0] if wanted else look_out.missing,
     }
     return Job(FETCHING, project.path, name=str(source), device="cpu", arguments=arguments)
+
+
+def refuse_missing_captioner(project: Project, settings: Settings, options: RegularisingOptions) -> None:
+    """Raises UserError "not-downloaded" where the captions are to be automatic and the captioner is not here: that is
+    told before an hour of drawing."""
+    if options.captions != AUTOMATIC:
+        return
+    name, weighs = captioning.download_for(_captioning(project), settings.pretrained_model_name_or_path, project.path)
+    if name:
+        raise UserError(
+            "not-downloaded",
+            f"The captioner {name} is not here yet{f' (about {weighs})' if weighs else ''}.",
+            f"lora-tui download {name}, or choose other captions: class, prompt or none.",
+        )
+
+
+def begin_captions_of(project: Project, settings: Settings, made: RunFolder) -> RunFolder | None:
+    """Have the pictures that a finished run has made described, where that was asked for; the run that does it.
+
+    Captions that are there are kept. Raises UserError as `captioning.begin` does.
+    """
+    job = made.job
+    options = job_options.regularising(job.arguments.get("options") or {}) if job.kind == MAKING else None
+    if options is None or options.captions != AUTOMATIC:
+        return None
+    return captioning.begin(project, settings, _captioning(project))[0]
+
+
+def _captioning(project: Project) -> CaptioningOptions:
+    return captioning.options_of(project, {"folders": "reg", "existing": "keep"})
 
 
 def refuse_busy(project: Path) -> None:

@@ -18,6 +18,8 @@ from engine.plan.samplers import names as sampler_names
 CLASS = "CLASS"
 """What stands in a prompt for the word of the class, so that one prompt does for several classes."""
 ENOUGH, ALL = "enough", "all"
+AUTOMATIC = "automatic"
+"""The captions that a captioner writes, once the pictures are made."""
 MOST = 100_000
 SMALLEST_SIDE = 64
 GUIDES_NEGATIVE = (
@@ -93,10 +95,10 @@ class RegularisingOptions(OptionGroup):
         "The first picture has this seed, the next one the next: the same seed gives the same picture again.",
         usual="1", guide="random", limits=(0, 2**32 - 1 - MOST),
     )
-    captions: Literal["class", "prompt", "none"] = option(
+    captions: Literal["class", "prompt", "automatic", "none"] = option(
         "class", "Captions for them", "Pictures",
-        "class: the class alone. prompt: the words they were drawn with. none: no files; the name of the folder stands "
-        "in, which is the class again.",
+        "class: the class alone. prompt: the words they were drawn with. automatic: a captioner describes each once "
+        "all are there. none: no files; the name of the folder stands in, which is the class again.",
         usual="class", guide="none: man, from the folder 1_man",
     )
     # fmt: on

@@ -11,6 +11,7 @@ import click
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path
 from engine.plan.job_options import job_options, parse_job_text
+from engine.plan.regularising import AUTOMATIC
 from lora_tui import output
 from lora_tui.options import device_option, json_option, open_project, set_option
 from lora_tui.readable import size
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from engine.plan.dataset import Dataset
     from engine.plan.project import Project
     from engine.plan.settings import Settings
+    from engine.runs.folder import RunFolder
     from lora_tui.follow import Outcome
     from lora_tui.regularising import Outlook
 
@@ -88,6 +90,7 @@ def command(
         if not plan:
             outcome = _make(project, settings, look_out, base, device)
             result = outcome.done().result()
+            _describe(project, settings, outcome)
             look_out, base = _look(project, settings, given)
             _answer(look_out, as_json, {name: result.get(name) for name in ("made", "seconds_each", "message")})
             return
@@ -136,6 +139,22 @@ def _make(project: Project, settings: Settings, look_out: Outlook, base: BaseMod
             output.tell(str(outcome.result().get("message")))
         output.tell("What is there is kept: the same command goes on from there.")
     return outcome
+
+
+def _describe(project: Project, settings: Settings, made: Outcome) -> None:
+    """The captions, where they are automatic."""
+    from lora_tui.follow import run_begun
+    from lora_tui.regularising import begin_captions_of
+
+    if made.run.job.arguments["options"].get("captions") != AUTOMATIC:
+        return
+
+    def begin() -> RunFolder:
+        run = begin_captions_of(project, settings, made.run)
+        assert run is not None
+        return run
+
+    output.tell(str(run_begun(begin, project.name).done().result().get("message")))
 
 
 def _fetch(project: Project, hub: str, look_out: Outlook) -> None:

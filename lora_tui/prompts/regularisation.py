@@ -22,7 +22,16 @@ from lora_tui.job_edits import change_of, value_of
 from lora_tui.option_texts import shown_value
 from lora_tui.progress import at_work
 from lora_tui.prompts.pictures import PicturesStep
-from lora_tui.regularising import Outlook, fetch_job, how_over, launch, make_job, outlook, usual_value
+from lora_tui.regularising import (
+    Outlook,
+    begin_captions_of,
+    fetch_job,
+    how_over,
+    launch,
+    make_job,
+    outlook,
+    usual_value,
+)
 from lora_tui.regularising import at_work as run_at_work
 from lora_tui.steps import StepName, number
 
@@ -101,6 +110,13 @@ class RegularisationStep(PicturesStep):
                 time.sleep(POLL_SECONDS)
         self.talk.say(how_over(run, seen)[1] if seen.over else "You hear no more of it. The work goes on.")
         self.walk.wizard.look_again()
+        settings = self.survey.settings
+        if seen.state == "finished" and settings is not None:
+            describing = or_error(partial(begin_captions_of, project, settings, run), "The captions could not be begun")
+            if isinstance(describing, UserError):
+                self.talk.say(f"Error: {describing}")
+            elif describing is not None:
+                self.talk.say(f"Their captions are being written now: step {number('captions')} tells of it.")
 
     def do_stop(self, rest: str) -> None:
         run = run_at_work(self.draft.path)

@@ -25,7 +25,16 @@ from lora_tui.job_edits import change_of, complaint, value_of
 from lora_tui.option_texts import shown_value, stepped, typed_value
 from lora_tui.progress import activity, at_work
 from lora_tui.reg_words import about_row, as_rows, made_here, of_needs
-from lora_tui.regularising import Outlook, fetch_job, how_over, launch, make_job, outlook, usual_value
+from lora_tui.regularising import (
+    Outlook,
+    begin_captions_of,
+    fetch_job,
+    how_over,
+    launch,
+    make_job,
+    outlook,
+    usual_value,
+)
 from lora_tui.regularising import at_work as run_at_work
 from lora_tui.screens.dialogs import Choice, Question
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
@@ -208,9 +217,25 @@ class RegularisationPage(FormPage):
         if seen.over:
             run, self._view, self._seen = self._view.run, None, None
             self._news = how_over(run, seen)
+            if seen.state == "finished":
+                self._describe(run)
             self.wizard.look_again()
         if self.is_current:
             self.show_all()
+
+    def _describe(self, run: RunFolder) -> None:
+        """Automatic captions, now that the pictures are there."""
+        survey, project = self.wizard.survey, self.draft.project
+        if survey is None or survey.settings is None:
+            return
+        work = partial(begin_captions_of, project, survey.settings, run)
+        aside(lambda: or_error(work, "The captions could not be begun"), self._describing)
+
+    def _describing(self, run: RunFolder | UserError | None) -> None:
+        if isinstance(run, UserError):
+            self.say("x", f"The pictures are made. {run}")
+        elif run is not None:
+            self.say("ok", f"The pictures are made, and their captions are being written: step {number('captions')}.")
 
     def _make(self) -> None:
         known, survey = self._known, self.wizard.survey

@@ -54,6 +54,31 @@ def test_what_cannot_be_done_is_one_sentence(lora_tui, project, arguments, code,
     assert "Traceback" not in answer.err
 
 
+def test_captions_are_written_by_a_captioner_once_the_pictures_are_there(lora_tui, project, monkeypatch):
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (*launch.PYTHON_MODULE, "engine"))
+    on_micro = ("--set", "pretrained_model_name_or_path=micro", "--set", "resolution=64,64")
+    with (project / "project.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[captioning]\nmodel = "filename"\n')
+    for path in (project / "reg" / "1_man").glob("*.png"):
+        path.with_suffix(".txt").write_text("mine")
+    options = ("--count", "5", "--steps", "1", "--captions", "automatic")
+    answer = lora_tui("regularise", project, *options, *on_micro, "--json")
+    assert (answer.code, answer.json.get("made")) == (0, 1), answer.out + answer.err
+    captions = {path.stem: path.read_text() for path in (project / "reg" / "1_man").glob("*.txt")}
+    assert captions.pop("man_00001").startswith("man")
+    assert set(captions.values()) == {"mine"}
+
+
+def test_a_captioner_that_is_not_here_is_told_before_anything_is_drawn(lora_tui, project):
+    (project / "project.toml").write_text(
+        (project / "project.toml").read_text() + '\n[captioning]\nmodel = "blip"\n', encoding="utf-8"
+    )
+    on_micro = ("--set", "pretrained_model_name_or_path=micro", "--captions", "automatic", "--count", "8")
+    answer = lora_tui("regularise", project, *on_micro, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "not-downloaded")
+    assert list_runs(project) == []
+
+
 def test_pictures_are_made_and_found_again(lora_tui, project, monkeypatch):
     monkeypatch.setattr(launch, "ENGINE_COMMAND", (*launch.PYTHON_MODULE, "engine"))
     options = ("--count", "6", "--steps", "2", "--seed", "5", "--prompt", "a CLASS on a beach", "--captions", "prompt")
