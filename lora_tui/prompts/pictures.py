@@ -1,4 +1,4 @@
-"""The pictures and the regularisation pictures by prompts: what becomes of each, and taking more over."""
+"""The pictures by prompts: what becomes of each, and taking more over."""
 
 from __future__ import annotations
 

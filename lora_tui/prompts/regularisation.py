@@ -48,7 +48,7 @@ class RegularisationStep(PicturesStep):
         "fetch": "fetch pictures of a public data set on Hugging Face",
         "without": "hold the class without pictures, or not; each step takes 2.3 to 2.6 times as long",
         "stop": "stop making or fetching them; what is there stays",
-        "all": "read every picture, not only those with something to remark",
+        **{word: PicturesStep.WORDS[word] for word in ("copies", "wait", "all")},
     }
 
     def tell(self) -> None:

@@ -37,10 +37,10 @@ from lora_tui.regularising import (
 )
 from lora_tui.regularising import at_work as run_at_work
 from lora_tui.screens.dialogs import Choice, Question
-from lora_tui.screens.form_page import FORM_KEYS, FormPage
+from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName, number
-from lora_tui.widgets.form import Form, Kind, Row
+from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, PLAIN, bar, line
 from lora_tui.widgets.picture import Picture
@@ -50,7 +50,6 @@ TABLE: JobTable = "regularising"
 LOOK_SECONDS = 0.5
 BAR_CELLS = 24
 PREVIEW_ROWS = 36  # from here on there is room for a picture below the rows
-_KINDS: dict[str, Kind] = {"integer": "number", "number": "number", "choice": "choice", "open": "open"}
 
 
 class RegularisationPage(FormPage):
@@ -187,7 +186,7 @@ class RegularisationPage(FormPage):
                     text=typed_value(option, value),
                     aside="changed" if changed else "",
                     changed=changed,
-                    kind=_KINDS.get(option.kind, "text"),
+                    kind=ROW_KINDS.get(option.kind, "text"),
                 )
             )
         return rows
