@@ -30,9 +30,11 @@ JOBS = {
     "train": "engine.train.job",
     "caption": "engine.caption.job",
     "compare": "engine.generate.compare",
+    "regularise": "engine.generate.regularise",
     "inspect": "engine.lora.inspection",
     "convert": "engine.lora.convert",
     "download": "engine.download.job",
+    "fetch-pictures": "engine.download.pictures",
     "demo-proof": "engine.demo.proof",
 }
 """Kind of job to the module whose `run(context)` does it and returns its result as a JSON object."""

@@ -148,11 +148,12 @@ class JobContext:
 
 class Progress:
     """How far a phase is. Calling it with what is done (and the total, where that is only known now) reports it now and
-    then, and is also where a request to stop interrupts the work."""
+    then, and is also where a request to stop interrupts the work. `unit`: what is counted, in words."""
 
     def __init__(self, context: JobContext, name: str, total: int | None, unit: str) -> None:
         self.done, self.total = 0, total
-        self._context, self._name, self._unit = context, name, unit
+        self.unit = unit
+        self._context, self._name = context, name
         self._reported = 0.0
 
     def __call__(self, done: int, total: int | None = None) -> None:
@@ -164,4 +165,4 @@ class Progress:
             self._context.raise_if_stopped()
 
     def report(self, state: str) -> None:
-        self._context.emit("phase", name=self._name, state=state, done=self.done, total=self.total, unit=self._unit)
+        self._context.emit("phase", name=self._name, state=state, done=self.done, total=self.total, unit=self.unit)

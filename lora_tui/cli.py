@@ -25,6 +25,7 @@ COMMANDS = {
     "download": "download",
     "check": "check",
     "caption": "caption",
+    "regularise": "regularise",
     "train": "train",
     "watch": "watch",
     "runs": "runs",

@@ -48,7 +48,6 @@ def _place(step: str) -> str:
 # By what was found, where a step of the wizard does what the engine can only tell people to do with their files.
 _TAKES_OVER = f"Step {_place('pictures')}, takes pictures over from any folder."
 _CAPTIONS = f"Step {_place('captions')}, is where it is written."
-_KEEPS = by_name()["diff_output_preservation_multiplier"].title
 _REMEDIES = {
     "no-base-model": f"Step {_place('model')}, chooses one.",
     "no-picture-folder": _TAKES_OVER,
@@ -58,9 +57,9 @@ _REMEDIES = {
     "picture-too-small": f"Replace it with a larger copy, or leave it out at step {_place('pictures')}.",
     "small-pictures": f"Look for larger copies, or leave them out at step {_place('pictures')}.",
     "no-usable-picture": f"Add pictures at step {_place('pictures')}, or take some back in that are left out.",
-    "no-regularisation": f"Step {_place('regularisation')}, takes some over; {_KEEPS} at step {_place('settings')}, "
-    "does it without pictures; many people do without either.",
-    "reg-often": f"Step {_place('regularisation')}, takes more over.",
+    "no-regularisation": f"Step {_place('regularisation')}, makes some, takes some over, or holds the class without "
+    "any; many people do without either.",
+    "reg-often": f"Step {_place('regularisation')}, makes more or takes more over.",
     "caption-missing": _CAPTIONS,
     "caption-empty": _CAPTIONS,
     "caption-blank": _CAPTIONS,

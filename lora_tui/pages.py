@@ -102,8 +102,13 @@ class Pages:
 
     def _do(self, show: Show) -> None:
         self._awaited.discard(show)
-        for page in self._built.values():
-            if page.is_current and page.is_attached:
+        from textual.css.query import NoMatches
+
+        from lora_tui.screens.wizard_page import WizardPage
+
+        page = self.app.screen  # also one that a step has opened over itself
+        if isinstance(page, WizardPage) and page.pages is self and page.is_current and page.is_attached:
+            with contextlib.suppress(NoMatches):  # it is being taken down
                 show(page)
 
 

@@ -96,9 +96,14 @@ def at_work(seen: Observation) -> str:
 
 
 def details(seen: Observation) -> str:
-    """Loss and time left, as far as they are known."""
+    """Loss and time left, as far as they are known; before any step, how long the rest of a phase takes."""
     snapshot = seen.snapshot
     parts = []
+    if (phase := snapshot.doing) is not None and not snapshot.stepping and phase.unit != "bytes":
+        what = phase.unit.partition(", ")[2]  # such as the step of the picture that is being made
+        left = still(phase.done - phase.first, phase.total - phase.first, phase.time - phase.started)
+        parts += [inert(what)] if what else []
+        parts += [f"{left} left"] if left else []
     if snapshot.loss_avg is not None:
         parts.append(f"loss {snapshot.loss_avg:.4f}")
     if snapshot.seconds_left is not None:

@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("phase", choices=("train", "ship"))
     parser.add_argument("--work", type=Path, default=Path("build/blip"))
     parser.add_argument("--to", type=Path, default=Path(__file__).parent / "micro_blip")
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=2700)
     parser.add_argument("--batch", type=int, default=64)
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -74,7 +74,7 @@ def download(
         logging.getLogger(library).setLevel(logging.ERROR)  # they would log every URL, signatures and all
     folder = Path(cache or constants.HF_HUB_CACHE)
     api = HfApi(endpoint=endpoint)
-    with _in_words(name):
+    with in_words(name):
         info = api.model_info(name, files_metadata=True)
     commit = str(info.sha)
     files = [
@@ -93,7 +93,7 @@ def download(
             recognise(snapshot)
 
     def fetch(file: HubFile) -> Path:
-        with _in_words(name), disk_errors(folder):
+        with in_words(name), disk_errors(folder):
             return Path(hf_hub_download(name, file.name, revision=commit, cache_dir=folder, endpoint=endpoint))
 
     with disk_errors(folder):
@@ -118,7 +118,7 @@ def download(
     for file in missing:
         if file.sha256 and not (blobs / file.sha256).exists():
             url = hf_hub_url(name, file.name, revision=commit, endpoint=endpoint)
-            connection = Connection(url, _token(url), allow_http=allow_http)
+            connection = Connection(url, token_for_hub(url), allow_http=allow_http)
             _fetch_blob(connection, file, parts[file.name], _beyond(report, done, total), wait, waits)
         fetch(file)  # finds it in its place, and links to it
         done += file.bytes
@@ -130,7 +130,7 @@ def download(
     return snapshot
 
 
-def _token(url: str) -> str:
+def token_for_hub(url: str) -> str:
     """The user's token, from the environment or a login with the library's own tools; none for a mirror of the hub."""
     return get_token() or "" if url.startswith("https://huggingface.co/") else ""
 
@@ -212,23 +212,26 @@ def _note_main(snapshot: Path, commit: str) -> None:
 
 
 @contextmanager
-def _in_words(name: str) -> Iterator[None]:
-    """What the library raises, as sentences. Its own texts may hold signed URLs."""
+def in_words(name: str, what: str = "model") -> Iterator[None]:
+    """What the library raises, as sentences. Its own texts may hold signed URLs. `what`: a model or a data set."""
     try:
         yield
     except GatedRepoError:
-        hint = f"Accept its terms on https://huggingface.co/{name}, and set your token: export HF_TOKEN=…"
+        page = f"https://huggingface.co/{'' if what == 'model' else 'datasets/'}{name}"
+        hint = f"Accept its terms on {page}, and set your token: export HF_TOKEN=…"
         raise UserError("needs-login", f"{name} is not handed out to everybody.", hint) from None
     except RepositoryNotFoundError:
         raise UserError(
             "not-there",
-            f"There is no model {name} on Hugging Face, or it is private.",
+            f"There is no {what} {name} on Hugging Face, or it is private.",
             "Check the name; for a private one set HF_TOKEN in the environment.",
         ) from None
     except EntryNotFoundError:
         raise UserError("not-there", f"A file of {name} is gone from Hugging Face.", "Try again.") from None
     except OfflineModeIsEnabled:
-        raise _offline(name, "HF_HUB_OFFLINE is set, so nothing is downloaded.", "Unset it and try again") from None
+        raise _offline(
+            name, "HF_HUB_OFFLINE is set, so nothing is downloaded.", "Unset it and try again", what
+        ) from None
     except HfHubHTTPError as error:
         status = getattr(getattr(error, "response", None), "status_code", "?")
         raise UserError(
@@ -239,14 +242,16 @@ def _in_words(name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None:
             raise  # the disk's
-        raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again") from None
+        raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again", what) from None
     except Exception as error:
         if any("httpx" in kind.__module__ or "httpcore" in kind.__module__ for kind in type(error).__mro__):
-            raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again") from None
+            raise _offline(name, "Hugging Face cannot be reached.", "Check the network and try again", what) from None
         raise
 
 
-def _offline(name: str, why: str, remedy: str) -> UserError:
+def _offline(name: str, why: str, remedy: str, what: str) -> UserError:
+    if what != "model":
+        return UserError("unreachable", why, f"{remedy}.")
     if cached_model(name) is not None:
         return UserError("unreachable", why, f"{name} is on this machine already, and can be used as it is.")
     return UserError("unreachable", why, f"{remedy}, or give the path of a model that is on this machine.")

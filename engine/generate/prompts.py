@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from transformers import CLIPTokenizer
 
 from engine.data.cache import Texts
 from engine.data.text_source import Encoded
@@ -15,13 +16,25 @@ from engine.models.reading import CHUNK, Reading
 from engine.models.sdxl import SDXL
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
+from engine.plan.weighted_text import weighted_parts
 
+READINGS = (CHUNK, 2 * CHUNK, 3 * CHUNK)  # tokens
 Encode = Callable[[Sequence[SamplePrompt]], list[EncodedPrompt]]
 
 
 def prompt_reading(settings: Settings | None) -> Reading:
     """How prompts are read: as long as captions may be, and their brackets are weights, as in A1111."""
     return Reading(settings.max_token_length if settings else CHUNK, weighted=True, restored=True)
+
+
+def reading_for(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> tuple[Reading, int]:
+    """(the shortest reading that these prompts fit in, how many tokens the longest is beyond the longest reading).
+
+    A prompt and its negative are read alike, since the U-Net is given both at once.
+    """
+    longest = max(sum(len(tokenizer(part).input_ids) - 2 for part, _ in weighted_parts(text) if part) for text in texts)
+    fitting = next((size for size in READINGS if longest <= size), READINGS[-1])
+    return Reading(fitting, weighted=True, restored=True), max(0, longest - fitting)
 
 
 def texts_of(asked: Sequence[SamplePrompt]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from engine.lora.targets import every_target
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.models.refusals import refuse_what_cannot_be_had
+from engine.models.sdxl import SDXL
 from engine.plan.base_model import BaseModel
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
@@ -28,25 +29,34 @@ from engine.plan.vae import VaeFile
 BATCH_ON_CPU = 8
 
 
+def model_to_draw_with(context: JobContext, base: BaseModel, device: torch.device, vae: VaeFile | None = None) -> SDXL:
+    """The base model, its U-Net on `device`, kept and calculated as the job's settings say for its training."""
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    settings = context.job.settings or Settings()
+    refuse_what_cannot_be_had(settings, device, dtype)
+    with context.phase("loading the base model"):
+        model = load(base, dtype=dtype, vae=vae, weights=settings.base_weights, attention=settings.attention)
+        model.unet.to(device)
+    return model
+
+
+def autocast_on(device: torch.device) -> Callable[[], torch.autocast]:
+    """What pictures are computed in: bf16 on CUDA, the weights' own kind elsewhere."""
+    return lambda: torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
 class Studio:
-    """The U-Net's weights are kept, and its attention is calculated, as the job's settings say for its training."""
+    """Makes pictures of prompts at any strength of the LoRA that it wears."""
 
     def __init__(
         self, context: JobContext, base: BaseModel, device: torch.device, cache: Path, vae: VaeFile | None = None
     ) -> None:
         self.context, self.device = context, device
-        dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-        settings = context.job.settings or Settings()
-        refuse_what_cannot_be_had(settings, device, dtype)
-        with context.phase("loading the base model"):
-            self.model = load(base, dtype=dtype, vae=vae, weights=settings.base_weights, attention=settings.attention)
-            self.model.unet.to(device)
+        self.model = model_to_draw_with(context, base, device, vae)
         self._texts = Texts(cache, self.model, device, prompt_reading(context.job.settings))
+        self._autocast = autocast_on(device)
         self._sampler = Sampler(self.model.unet, self.model.vae, self.model.scheduler_config, device, self._autocast)
         self._network: LoraNetwork | None = None
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
     def wear(self, file: LoraFile) -> None:
         """Put a LoRA on the model, in place of the one before."""

@@ -14,7 +14,9 @@ from engine.plan.files import atomic_write
 if TYPE_CHECKING:
     from engine.plan.settings import Settings
 
-KINDS = ("train", "caption", "compare", "inspect", "convert", "download", "demo-proof")
+KINDS = (
+    "train", "caption", "compare", "regularise", "fetch-pictures", "inspect", "convert", "download", "demo-proof",
+)  # fmt: skip
 JOB_VERSION = 1
 DRY_RUN_STEPS = 5  # the first warms up; four tell how long one takes
 

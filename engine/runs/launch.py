@@ -16,6 +16,7 @@ from engine.runs.lock import look
 from engine.runs.log import last_lines, trim
 
 ENGINE_COMMAND = (*PYTHON_MODULE, "engine")
+ONLINE = ("download", "fetch-pictures")  # kinds of jobs; all others never ask for anything outside
 START_SECONDS = 60.0  # python, psutil and the lock; torch comes after it. Slow network disks need most of this
 POLL_SECONDS = 0.02
 _OF_OTHER_LAUNCHERS = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
@@ -41,7 +42,7 @@ def launch(
         child = start(
             [*(command or ENGINE_COMMAND), str(run.path)],
             run.log_path,
-            environment(os.environ, online=run.kind == "download"),
+            environment(os.environ, online=run.kind in ONLINE),
         )
     except OSError as error:
         raise UserError("cannot-launch", f"The engine cannot be started: {error.strerror}.", "") from error

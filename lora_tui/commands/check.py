@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.plan.errors import UserError
 from lora_tui import output
 from lora_tui.options import json_option, open_project, set_option
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from engine.plan.disk import DiskUse
     from engine.plan.errors import Finding
     from engine.plan.picture_report import PictureReport
+    from engine.plan.project import Project
+    from engine.plan.regularisation import Need
     from engine.plan.repeats import Advice
 
 
@@ -47,9 +50,12 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     from engine.plan.looked import keep_looks, kept_looks
     from engine.plan.measured import keep_measures, kept_measures
     from engine.plan.picture_report import Reporter
+    from engine.plan.regularisation import as_object as need_as_object
+    from engine.plan.regularisation import explanation
     from engine.plan.repeats import advise
     from lora_tui.beside import Beside
     from lora_tui.look_through import look_through
+    from lora_tui.regularising import options_of
     from lora_tui.wished_steps import wished_steps
 
     project, settings = open_project(directory, sets)
@@ -66,11 +72,16 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     report = Reporter().report(settings, dataset, looks)
     advice = advise(settings, dataset, steps or wished_steps(Beside(project.path)))
     use = disk_use(settings, dataset, base) if base is not None else None
+    needed = _needed(project, dataset)
     found = [*dataset.findings, *report.findings, *check_settings(settings, dataset, project)]
     if as_json:
-        output.answer(as_object(dataset, found, use) | report_as_object(dataset, report, whole, advice))
+        options = options_of(project, base)
+        answer = as_object(dataset, found, use) | report_as_object(dataset, report, whole, advice)
+        output.answer({**answer, "regularisation": [need_as_object(need, options) for need in needed]})
     else:
         _print(project.name, dataset)
+        for line in (line for need in needed for line in ("", *explanation(need))):
+            output.say(line)
         _print_report(report, whole, advice)
         if use is not None:
             output.say()
@@ -78,6 +89,16 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
         output.findings(found)
     if any(finding.level == "error" or finding.stops_training(accept_warnings=True) for finding in found):
         raise SystemExit(1)
+
+
+def _needed(project: Project, dataset: Dataset) -> list[Need]:
+    """What each class needs of regularisation pictures; nothing where no class is named, which is found anyway."""
+    from engine.plan.regularisation import needs
+
+    try:
+        return needs(project, dataset)
+    except UserError:
+        return []
 
 
 def as_object(dataset: Dataset, found: Sequence[Finding], use: DiskUse | None = None) -> dict[str, object]:

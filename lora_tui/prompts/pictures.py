@@ -1,4 +1,4 @@
-"""The pictures and the regularisation pictures by prompts: what becomes of each, and taking more over."""
+"""The pictures by prompts: what becomes of each, and taking more over."""
 
 from __future__ import annotations
 
@@ -157,22 +157,3 @@ class PicturesStep(PlainStep):
         self.talk.say(f"{done} Then you stopped it." if stopped else str(done))
         self.walk.wizard.look_again()
         self.tell()
-
-
-class RegularisationStep(PicturesStep):
-    NAME: ClassVar[StepName] = "regularisation"
-    KIND: ClassVar[Kind] = "reg"
-
-    def tell(self) -> None:
-        self.explain(ABOUT["reg"])
-        dataset = self.survey.dataset
-        if dataset is None:
-            return
-        steps = dataset.steps
-        self.talk.say(f"As many as your own with their repeats are used: {steps.num_train_images}.")
-        if steps.num_reg_on_disk:
-            times = steps.num_reg_images / steps.num_reg_on_disk
-            self.talk.say(f"{steps.num_reg_on_disk} are here; each is seen about {times:.1f} times an epoch.")
-            self._say_remarkable()
-        else:
-            self.talk.say(f"None are here. {min(steps.num_train_images, 200)} are plenty: they are repeated as needed.")

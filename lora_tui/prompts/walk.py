@@ -9,8 +9,9 @@ from engine.plan.errors import UserError, plural
 from lora_tui.option_texts import typed_findings
 from lora_tui.prompts.base_model import BaseModelStep
 from lora_tui.prompts.captions import CaptionsStep
-from lora_tui.prompts.pictures import PicturesStep, RegularisationStep
+from lora_tui.prompts.pictures import PicturesStep
 from lora_tui.prompts.project import ProjectStep
+from lora_tui.prompts.regularisation import RegularisationStep
 from lora_tui.prompts.results import ResultsStep
 from lora_tui.prompts.review import ReviewStep
 from lora_tui.prompts.settings import FIRST, SettingsStep, listed

@@ -1,0 +1,191 @@
+"""How many regularisation pictures a project needs, of which classes, and where they go.
+
+In an epoch as many are seen as there are training pictures with their repeats, whatever lies on the disk: fewer are
+repeated, more stay unused (sd-scripts: `DreamBoothDataset.__init__`, here `steps.balance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.plan.captions import has_word
+from engine.plan.dataset import Dataset, Picture
+from engine.plan.errors import UserError, plural
+from engine.plan.folders import Folder, find_folders, split_class_words
+from engine.plan.option_values import is_plain_name
+from engine.plan.project import Project
+from engine.plan.regularising import ALL, ENOUGH, RegularisingOptions
+from engine.plan.steps import balance
+
+TIMES_ENOUGH = 4
+"""So often an epoch may a regularisation picture be seen and still be one of many."""
+LEAST_ENOUGH = 200
+"""Fewer show too little of a class, however small the target is; the target itself is enough in any case."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one class needs. folder: where new pictures go; it may not exist yet.
+
+    sums: (pictures, repeats) of its training folders, those kept for validation or left out not counted. there: the
+    repeats that their folders give to the pictures that are here and usable, in order. here: how many of these lie in
+    `folder` itself.
+    """
+
+    class_name: str
+    folder: Path
+    sums: tuple[tuple[int, int], ...]
+    there: tuple[int, ...] = ()
+    here: int = 0
+
+    @property
+    def target(self) -> int:
+        """How many are seen in an epoch."""
+        return sum(pictures * repeats for pictures, repeats in self.sums)
+
+    @property
+    def enough(self) -> int:
+        """So many that none is seen more than TIMES_ENOUGH times an epoch, and never more than the target."""
+        return enough_of(self.target)
+
+    def wanted(self, count: str) -> int:
+        """How many there are to be in all, for the option `count`."""
+        return {ENOUGH: self.enough, ALL: self.target}.get(count) or int(count)
+
+    def missing(self, count: str) -> int:
+        return max(0, self.wanted(count) - len(self.there))
+
+
+def enough_of(target: int) -> int:
+    """How many pictures do for a target, see `Need.enough`."""
+    return min(target, max(LEAST_ENOUGH, -(-target // TIMES_ENOUGH)))
+
+
+def needs(project: Project, dataset: Dataset) -> list[Need]:
+    """What each class of a project needs, in the order of its training folders.
+
+    Raises UserError `bad-name` where a class is not named, or its name cannot be part of a folder's.
+    """
+    pictures: dict[str, dict[str, list[Picture]]] = {}
+    training = {folder.name: folder for folder in dataset.folders if folder.kind == "train"}
+    used = dataset.used_of("train")
+    alone = len({picture.folder for picture in used}) == 1
+    for picture in used:
+        class_name = project.class_name if alone else class_of(project, training[picture.folder])
+        pictures.setdefault(class_name, {}).setdefault(picture.folder, []).append(picture)
+    there: dict[str, list[Picture]] = {name: [] for name in pictures}
+    homes = {folder.name: folder for folder in dataset.folders if folder.kind == "reg"}
+    for picture in dataset.of("reg"):
+        if not picture.left_out and pictures:
+            there[_nearest(project, list(pictures), homes[picture.folder].class_words)].append(picture)
+    found = []
+    for class_name, folders in pictures.items():
+        home = folder_for(project, class_name)
+        mine = there[class_name]
+        found.append(
+            Need(
+                class_name,
+                home,
+                tuple((len(entries), training[name].repeats) for name, entries in folders.items()),
+                tuple(homes[picture.folder].repeats for picture in mine),
+                sum(picture.path.parent == home for picture in mine),
+            )
+        )
+    return found
+
+
+def class_of(project: Project, folder: Folder) -> str:
+    """What one of several training folders shows: the project's class, unless its name has another trigger and a class
+    of its own, as `10_xyz dog` beside `25_ohwx man`."""
+    class_name = split_class_words(folder.class_words)[1]
+    return project.class_name if not class_name or has_word(folder.class_words, project.trigger) else class_name
+
+
+def folder_for(project: Project, class_name: str) -> Path:
+    """The folder that pictures of a class go into: the one there is, else `reg/1_CLASS`.
+
+    Raises UserError `bad-name`.
+    """
+    class_name = class_name.strip()
+    if not class_name:
+        raise UserError(
+            "bad-name",
+            "Regularisation pictures show a class, and the project has none.",
+            "Say first what your subject is in one plain word, for example man.",
+        )
+    if not is_plain_name(class_name):
+        raise UserError(
+            "bad-name", f'"{class_name}" cannot be part of a folder name.', "Use letters, digits and spaces."
+        )
+    for folder in find_folders(project.reg_dir, "reg", project.repeats)[0]:
+        if folder.class_words == class_name:
+            return folder.path
+    return project.reg_dir / f"1_{class_name}"
+
+
+def _nearest(project: Project, classes: Sequence[str], words: str) -> str:
+    """The class that a regularisation folder belongs to. One of another name is not lost: its pictures are seen too."""
+    exact = [name for name in classes if name == words]
+    named = [name for name in classes if name and has_word(words, name)]
+    usual = [name for name in classes if name == project.class_name]
+    return (exact or named or usual or classes)[0]
+
+
+# ------------------------------------------------------------------------------------------------------------- in words
+def arithmetic(need: Need) -> str:
+    """`30 pictures × 25 repeats = 750`."""
+    sums = " + ".join(f"{plural(count, 'picture')} × {plural(times, 'repeat')}" for count, times in need.sums)
+    return f"{sums} = {need.target:,}"
+
+
+def use_of(repeats: Sequence[int], target: int) -> str:
+    """What becomes of as many pictures in an epoch: `each used 3 to 4 times`, `2 of them not used`."""
+    times = balance(repeats, target)
+    used = [count for count in times if count]
+    if not used:
+        return "not used"
+    if unused := len(times) - len(used):
+        return f"{unused:,} of them not used"
+    low, high = min(used), max(used)
+    if high == 1:
+        return "each used once"
+    return f"each used {low} times" if low == high else f"each used {low} to {high} times"
+
+
+def explanation(need: Need) -> list[str]:
+    """How many and why, as sentences: the target, what is there, what is enough."""
+    said = [
+        f"{arithmetic(need)}: in an epoch that many regularisation pictures ({need.class_name}) are seen, one for each "
+        "of your own."
+    ]
+    there = len(need.there)
+    if there:
+        said.append(f"{there:,} {'is' if there == 1 else 'are'} here, {use_of(need.there, need.target)}.")
+    else:
+        said.append("None are here.")
+    if there < need.enough:
+        if need.enough < need.target:
+            use = use_of([1] * need.enough, need.target)
+            said.append(f"{need.enough:,} are enough, {use}; the guide has all {need.target:,}.")
+        else:
+            said.append(f"{need.enough:,} are needed, so that none is repeated.")
+    return said
+
+
+def as_object(need: Need, options: RegularisingOptions) -> dict[str, object]:
+    """For `--json`."""
+    times = balance(need.there, need.target)
+    return {
+        "class": need.class_name,
+        "folder": need.folder,
+        "target": need.target,
+        "enough": need.enough,
+        "there": len(need.there),
+        "wanted": need.wanted(options.count),
+        "missing": need.missing(options.count),
+        "used": [min(times, default=0), max(times, default=0)],
+        "unused": sum(count == 0 for count in times),
+        "explanation": " ".join(explanation(need)),
+    }

@@ -1,0 +1,41 @@
+"""The third step by prompts: how many and why, making them, holding the class without any, the options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.plan.project import Project
+from engine.runs import control
+from engine.runs.folder import list_runs
+from lora_tui import regularising
+from tests import regularising_engine
+from tests.prompts.conversation import converse
+
+
+def test_how_many_and_why_and_options_and_without(folder: Path) -> None:
+    answers = ["g 3", "options", "options 5", "none", "30", "without", "u", "stop", "fetch", "nonsense", "q"]
+    said = converse(folder, *answers)
+    assert "6 pictures x 2 repeats = 12" in said
+    assert "None are here." in said
+    assert "make draws 12 pictures of 96 x 96" in said
+    assert "Error: steps must be a whole number" in said
+    assert Project.open(folder).regularising == {"steps": 30}
+    assert "The class is held without pictures. u takes it back." in said
+    assert "diff_output_preservation_multiplier" not in Project.open(folder).settings
+    assert "Nothing is being made or fetched." in said
+    assert "is not the name of a data set" in said
+    assert list_runs(folder) == []
+
+
+def test_pictures_are_made_and_it_is_told_how_it_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_and_stop(run: object) -> int:
+        pid = regularising_engine.start(run)  # type: ignore[arg-type]
+        control.send(run, "stop")  # type: ignore[arg-type]
+        return pid
+
+    monkeypatch.setattr(regularising, "start", start_and_stop)
+    said = converse(folder, "g 3", "make", "q")
+    assert "You hear how it goes." in said
+    assert "50 pictures made, 1.0 s each." in said

@@ -1,0 +1,176 @@
+"""The third step: how many and why, making them in an engine that goes on, options, and looking through them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from textual.pilot import Pilot
+
+from engine.plan.project import Project
+from engine.runs.folder import list_runs
+from lora_tui import regularising
+from lora_tui.screens.regularisation import RegularisationPage
+from lora_tui.screens.regularisation_pictures import RegularisationPictures
+from lora_tui.widgets.form import Form
+from tests import regularising_engine
+from tests.screens.app_test import text
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
+
+
+async def until(pilot: Pilot[None], words: str) -> None:
+    for _ in range(400):
+        if words in " ".join(text(pilot).split()):
+            return
+        await asyncio.sleep(0.02)
+        await pilot.pause()
+    raise AssertionError(f"{words!r} never came:\n{text(pilot)}")
+
+
+async def choose(pilot: Pilot[None], row: str) -> None:
+    pilot.app.screen.query_one(Form).choose(row)
+    await settle(pilot)
+
+
+def pictures(folder: Path, count: int) -> Path:
+    here = folder / "reg" / "1_man"
+    here.mkdir(parents=True)
+    for number in range(count):
+        Image.new("RGB", (96, 96), (number, 0, 0)).save(here / f"{number}.png")
+        (here / f"{number}.txt").write_text("man")
+    return here
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge"])
+def test_how_many_and_why_is_said_with_the_ways_to_have_them(folder: Path, size: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3")
+        shown = " ".join(text(pilot).split())
+        assert "6 pictures × 2 repeats = 12 are seen in an epoch" in shown
+        assert "None are here." in shown
+        assert "Make them here 12 pictures of" in shown
+        for way in ("Take them from a folder", "From Hugging Face", "Without: hold the class", "Go on without"):
+            assert way in shown
+        assert "Draws them with the base model" in shown
+
+    drive(folder, act, size)
+
+
+def test_they_are_made_by_an_engine_that_goes_on_and_is_found_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regularising, "start", regularising_engine.start)
+
+    async def begin(pilot: Pilot[None]) -> None:
+        await press(pilot, "3", "enter")
+        await until(pilot, "50 of 200 pictures, step 3 of 20")
+        await press(pilot, "n", "b")
+        await until(pilot, "50 of 200 pictures")
+
+    async def come_back(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app.screen, RegularisationPage)  # the app opens where it was left
+        await until(pilot, "50 of 200 pictures")
+        await press(pilot, "s")
+        await until(pilot, "50 pictures made")
+        assert "Make them here" in text(pilot)
+
+    drive(folder, begin)
+    (run,) = list_runs(folder)
+    assert run.job.arguments["options"]["prompt"] == "a photo of a CLASS"
+    assert run.job.arguments["classes"] == [
+        {"class": "man", "folder": str(folder / "reg" / "1_man"), "wanted": 12, "elsewhere": 0}
+    ]
+    drive(folder, come_back, "small")
+
+
+def test_without_a_base_model_it_is_said_where_one_is_chosen(folder: Path) -> None:
+    file = folder / "project.toml"
+    file.write_text("\n".join(row for row in file.read_text().splitlines() if "pretrained" not in row))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3")
+        assert "step 5 chooses one first" in text(pilot)
+        await press(pilot, "enter")
+        assert said(pilot) == ("x", "They are drawn with the base model: step 5 chooses one.")
+
+    drive(folder, act)
+    assert list_runs(folder) == []
+
+
+def test_options_are_kept_in_the_project_and_nonsense_stays_in_its_row(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3")
+        await choose(pilot, "steps")
+        await press(pilot, "enter")
+        await type_in(pilot, "0")
+        await press(pilot, "enter")
+        assert said(pilot)[0] == "x"
+        assert "steps must be a whole number from 1" in said(pilot)[1]
+        await type_in(pilot, "30")
+        await press(pilot, "enter")
+        assert Project.open(folder).regularising == {"steps": 30}
+        await choose(pilot, "captions")
+        await press(pilot, "right")
+        await choose(pilot, "count")
+        await press(pilot, "right")
+        assert Project.open(folder).regularising == {"steps": 30, "captions": "prompt", "count": "all"}
+        await press(pilot, "d")
+        await press(pilot, "u", "u", "u", "u")
+        assert Project.open(folder).regularising == {}
+
+    drive(folder, act)
+
+
+def test_one_key_holds_the_class_without_pictures_and_another_takes_it_back(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3", "p")
+        assert Project.open(folder).settings["diff_output_preservation_multiplier"] == 1.0
+        assert "two and a half times as long. u takes it back" in said(pilot)[1]
+        await press(pilot, "u")
+        assert "diff_output_preservation_multiplier" not in Project.open(folder).settings
+
+    drive(folder, act)
+
+
+def test_pictures_are_looked_through_left_out_and_thrown_away(folder: Path) -> None:
+    here = pictures(folder, 3)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3", "v")
+        assert isinstance(pilot.app.screen, RegularisationPictures)
+        await press(pilot, "down", "space")
+        assert Project.open(folder).left_out == ["reg/1_man/1.png"]
+        await press(pilot, "home", "delete", "down", "enter")
+        assert not (here / "0.png").exists()
+        for _ in range(300):
+            if "2 regularisation pictures" in text(pilot):
+                break
+            await asyncio.sleep(0.01)
+            await pilot.pause()
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, RegularisationPage)
+        await choose(pilot, "remove")
+        await press(pilot, "enter", "down", "enter")
+        await until(pilot, "2 moved to .lora-tui/trash")
+
+    drive(folder, act)
+    assert list(here.iterdir()) == []
+    thrown = sorted(path.name for path in (folder / ".lora-tui" / "trash").glob("*/1_man/*"))
+    assert thrown == ["0.png", "0.txt", "1.png", "1.txt", "2.png", "2.txt"]
+
+
+def test_what_is_no_data_set_stays_in_its_row(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3")
+        await choose(pilot, "hub")
+        await press(pilot, "enter")
+        await type_in(pilot, "nonsense")
+        await press(pilot, "enter")
+        assert said(pilot)[0] == "x"
+        assert "is not the name of a data set" in said(pilot)[1]
+        await press(pilot, "escape")
+
+    drive(folder, act)
+    assert list_runs(folder) == []
