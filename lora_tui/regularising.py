@@ -71,7 +71,7 @@ class Outlook:
         long = (
             f"about {duration(self.seconds_each * self.missing)}"
             if self.seconds_each
-            else "how long is known after the first ones"
+            else "time not known yet"
         )
         many = f"{self.missing:,} picture{'' if self.missing == 1 else 's'}"
         return f"{many} of {width} × {height}, about {size(self.bytes)}, {long}"

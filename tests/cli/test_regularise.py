@@ -22,7 +22,7 @@ def test_the_plan_says_how_many_and_why(lora_tui, project):
     assert answer["seconds"] is None
     assert list_runs(project) == []
     said = lora_tui("regularise", project, "--plan")
-    assert "how long is known after the first ones" in said.out
+    assert "time not known yet" in said.out
     assert "one for each of your own" in said.out
 
 
@@ -85,7 +85,7 @@ def test_pictures_are_made_and_found_again(lora_tui, project, monkeypatch):
     on_micro = ("--set", "pretrained_model_name_or_path=micro", "--set", "resolution=64,64")
     answer = lora_tui("regularise", project, *options, *on_micro, "--json")
     assert (answer.code, answer.json["made"], answer.json["missing"]) == (0, 2, 0), answer.err
-    assert "how long is known after the first ones" in answer.err
+    assert "time not known yet" in answer.err
     made = sorted((project / "reg" / "1_man").glob("man_*.png"))
     assert [path.name for path in made] == ["man_00005.png", "man_00006.png"]
     assert read(made[0]).startswith("a man on a beach\n")
