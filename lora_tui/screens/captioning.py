@@ -50,7 +50,7 @@ class CaptioningScreen(FormPage):
         Binding("x", "stop", "stop", id="stop", tooltip="Stop writing; what is written stays."),
         Binding("o", "options", "options", id="options", tooltip="Back from the captions to the options."),
         Binding("m", "more", "more options", id="more", tooltip="Show the options that seldom matter, or hide them."),
-        Binding("r", "usual", "usual", id="usual", tooltip="Give this option its usual value again."),
+        Binding("d", "usual", "default", id="usual", tooltip="Back to the usual value of this row."),
         Binding("escape", "home", "captions", id="home", tooltip="Back to the captions; what is at work goes on."),
         *FORM_KEYS,
     ]

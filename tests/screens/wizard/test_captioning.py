@@ -96,7 +96,7 @@ def test_options_are_kept_in_the_project_checked_and_taken_back(bare: Path) -> N
         assert "blop" in said(pilot)[1]
         await press(pilot, "escape", "down", "down", "down", "right")
         assert Project.open(bare).captioning["existing"] == "append"
-        await press(pilot, "r")
+        await press(pilot, "d")
         assert "existing" not in Project.open(bare).captioning
         await press(pilot, "u", "u")
         assert "suffix" in Project.open(bare).captioning
@@ -196,7 +196,7 @@ def test_a_value_in_the_file_that_is_none_is_told_and_can_be_mended(bare: Path) 
         await press(pilot, "m")
         assert "[b]many" in text(pilot)
         pilot.app.screen.form.choose("num_beams")  # type: ignore[attr-defined]
-        await press(pilot, "r")
+        await press(pilot, "d")
         await until_it_says(pilot, "6 captions will be written")
 
     drive(bare, act)
