@@ -111,12 +111,7 @@ def _pictures(progress: Progress) -> Standing:
         return Standing("todo", str(survey.pictures_error))
     if survey.dataset is None:
         return Standing("todo", "")
-    used = survey.dataset.used_of("train")
-    broken = [p for p in survey.dataset.pictures if p.kind == "train" and any(x.level == "error" for x in p.problems)]
-    if broken:
-        word = few(picture.path.name for picture in broken)
-        return Standing("attention", f"{plural(len(broken), 'picture')} cannot be used: {word}.", str(len(used)))
-    return _by_findings("pictures", survey, str(len(used)))
+    return _by_findings("pictures", survey, str(len(survey.dataset.used_of("train"))))
 
 
 def _regularisation(progress: Progress) -> Standing:
@@ -131,10 +126,11 @@ def _captions(progress: Progress) -> Standing:
     survey = progress.survey
     if survey is None:
         return Standing("todo")
-    if survey.pictures_error is not None and survey.pictures_error.code == "caption-not-utf8":
-        return Standing("attention", str(survey.pictures_error))
     if survey.dataset is None:
         return Standing("todo")
+    wrong = next((finding for finding in survey.findings if finding.code == "caption-not-utf8"), None)
+    if wrong is not None:
+        return Standing("attention", str(wrong))
     train = survey.dataset.used_of("train")
     without = [picture for picture in train if picture.caption_path is None]
     if without:

@@ -80,9 +80,10 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
         return
     train = dataset.used_of("train")
     around = f"{settings.caption_prefix} {settings.caption_suffix}"
-    without = (
-        [] if has_word(around, project.trigger) else [p for p in train if not has_word(p.caption, project.trigger)]
-    )
+    unknown = {p.path for p in train if any(problem.code == "caption-not-utf8" for problem in p.problems)}
+    without = [p for p in train if p.path not in unknown and not has_word(p.caption, project.trigger)]
+    if has_word(around, project.trigger):
+        without = []
     if without:
         yield Finding(
             "caption-without-trigger",

@@ -25,6 +25,7 @@ _SEVERAL = {
     "caption-blank": "{} have a caption file whose first line is blank, so their caption is empty",
     "caption-lines": "{} have a caption of several lines, of which only the first is used",
     "caption-unreadable": "{} have a caption that cannot be read",
+    "caption-not-utf8": "{} have a caption that is not UTF-8",
 }
 
 
@@ -141,7 +142,8 @@ def _several(code: str, kind: Kind, alike: Sequence[Finding]) -> Finding:
     level = "warning" if any(finding.level == "warning" for finding in alike) else first.level
     if names := [finding.named for finding in alike if isinstance(finding, Broken)]:
         return Finding(code, f"{_SEVERAL[code].format(what)}: {few(names, NAMED)}.", first.hint, level=level)
-    return Finding(code, f"{_SEVERAL[code].format(what)}. The first: {first.message}", first.hint, level=level)
+    words = f"{_SEVERAL[code].format(what)}. The first: {first.message}"
+    return Finding(code, words, first.hint, level=level, overridable=first.overridable)
 
 
 def _are(count: int) -> str:

@@ -82,3 +82,19 @@ def outcome(read: object, picture: Path, words: str) -> object:
         return read(picture, ".txt", words)  # type: ignore[operator]
     except captions.NotUTF8Error as error:
         return error.path, error.byte
+
+
+@pytest.mark.parametrize("how_many", [1, 2])
+def test_a_caption_that_is_not_utf8_hides_no_picture(folder: Path, how_many: int) -> None:
+    texts = sorted(folder.rglob("*.txt"))
+    for text in texts[:how_many]:
+        text.write_bytes(b"ohwx, caf\xe9")
+    found = survey(Project.open(folder), Measures())
+    assert found.dataset is not None
+    assert len(found.dataset.used_of("train")) == len(texts)
+    wrong = [finding for finding in found.blocking if finding.code == "caption-not-utf8"]
+    assert len(wrong) == 1
+    assert f"{texts[0].name} is not UTF-8 at byte 9." in wrong[0].message
+    assert wrong[0].stops_training(accept_warnings=True)
+    assert ("2 pictures have a caption that is not UTF-8" in wrong[0].message) == (how_many == 2)
+    assert [f for f in found.findings if f.code == "caption-without-trigger"] == []
