@@ -7,6 +7,7 @@ puts the prefix there twice.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal
 
 from engine.plan.captioning import TRIGGER_WORD, CaptioningOptions
@@ -40,7 +41,7 @@ def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix:
 
     Appending what stands there already changes nothing, so a second run does no harm.
     """
-    old, new = _tidy(before), _tidy(said)
+    old, new = _tidy(before), _tidy(_without_controls(said))
     if existing == "append" and old and new:
         new = old if _holds(old, new) else _together(_without_suffix(old, _tidy(suffix)), new)
     return joined(prefix, new, suffix)
@@ -54,6 +55,11 @@ def affixes(options: CaptioningOptions, trigger: str, kind: Kind) -> tuple[str, 
 
 def _filled(text: str, word: str) -> str:
     return _tidy(re.sub(rf"\b{TRIGGER_WORD}\b", lambda _: word, text))
+
+
+def _without_controls(text: str) -> str:
+    """With a space for all that a terminal obeys, and for bytes of a file name that are not UTF-8."""
+    return "".join(" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text)
 
 
 def _tidy(text: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.plan.caption_joining import affixes, caption_for, joined
+from engine.plan.caption_joining import Existing, affixes, caption_for, joined
 from engine.plan.job_options import captioning
 
 WORDS = st.text(alphabet="abAB ,.!-", max_size=12)
@@ -69,3 +69,9 @@ def test_the_trigger_word_is_filled_in_for_training_pictures_alone():
     assert affixes(options, "zibo", "reg") == ("a photo", "by")
     assert affixes(options, r"a\1b", "train")[0] == r"a\1b, a photo"
     assert affixes(captioning({}), "", "train") == ("", "")
+
+
+@pytest.mark.parametrize("existing", ["keep", "append", "replace"])
+def test_what_a_terminal_obeys_gets_into_no_caption(existing: Existing):
+    assert caption_for("", "a\x1b[31m red\x07\udcff hat", existing, "zibo", "") == "zibo, a [31m red hat"
+    assert caption_for("", "عکس\u200cها 👨\u200d👩", existing, "", "") == "عکس\u200cها 👨\u200d👩"
