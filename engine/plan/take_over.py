@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.plan.errors import UserError, plural
+from engine.plan.errors import Finding, UserError, plural
 from engine.plan.files import reading_errors
 from engine.plan.folders import Kind, find_folders, require_folder
 from engine.plan.option_values import is_plain_name
 from engine.plan.picture_copies import bring
-from engine.plan.picture_kinds import no_picture_in, require_no_file
+from engine.plan.picture_kinds import OTHER_FILES, no_picture_in, require_no_file
 from engine.plan.pictures import picture_files
 from engine.plan.project import Project
 from engine.plan.writing import writing
@@ -26,18 +26,21 @@ USUAL_REPEATS = 25  # the guide's
 @dataclass
 class Taken:
     """What has been brought into `folder`: pictures added (those that got another name because theirs was taken among
-    them), pictures that were there already, and captions."""
+    them), pictures that were there already, and captions; and what lies among them that is no picture, or of a kind
+    that is not read."""
 
     folder: Path
     added: int = 0
     skipped: int = 0
     renamed: int = 0
     captions: int = 0
+    others: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         captions = f" and {plural(self.captions, 'caption')}" if self.captions else ""
         skipped = f" {self.skipped:,} were here already." if self.skipped else ""
-        return f"{plural(self.added, 'picture')}{captions} taken over.{skipped}"
+        others = "".join(f" {finding.message}" for finding in self.others)
+        return f"{plural(self.added, 'picture')}{captions} taken over.{skipped}{others}"
 
 
 def take_over(
@@ -63,10 +66,10 @@ def take_over(
     require_folder(source, "a folder of pictures")
     target = _target(project, kind, repeats)
     _require_outside(project, source, target)
-    pictures = picture_files(source)[0]
+    pictures, odd = picture_files(source)
     if not pictures:
         raise no_picture_in(source, [path.name for path in source.iterdir()])
-    taken = Taken(target)
+    taken = Taken(target, others=tuple(finding for finding in odd if finding.code in OTHER_FILES))
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)
         for done, picture in enumerate(pictures, 1):

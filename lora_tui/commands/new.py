@@ -47,6 +47,20 @@ def command(
         )
         return
     output.say(f"Made the project {project.path}")
+    for source in (images, reg):
+        _tell_others(source)
     if images is None:
         output.say(f"Put your pictures and captions into {project.image_dir / folder}")
     output.say(f"Then: lora-tui check {directory}")
+
+
+def _tell_others(source: str | None) -> None:
+    """What lay among the pictures and was not taken: videos, archives, kinds that are not read."""
+    from engine.plan.files import absolute_path
+    from engine.plan.picture_kinds import OTHER_FILES
+    from engine.plan.pictures import picture_files
+
+    found = picture_files(absolute_path(source))[1] if source else []
+    for finding in found:
+        if finding.code in OTHER_FILES:
+            output.tell(f"{finding.level}: {finding}")

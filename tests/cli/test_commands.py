@@ -159,6 +159,15 @@ def test_new_makes_a_project_that_check_takes(lora_tui, project: Path, tmp_path:
     assert (again.code, again.json["error"]["code"]) == (1, "exists")
 
 
+def test_new_names_what_it_does_not_take(lora_tui, project: Path, tmp_path: Path):
+    images = project / "img" / "2_zibo man"
+    (images / "clip.mp4").write_bytes(b"a video")
+    made = lora_tui("new", tmp_path / "face", "--trigger", "ohwx", "--class", "man", "--images", images)
+    assert made.code == 0
+    assert "warning: 1 video in 2_zibo man is not used: clip.mp4." in made.err
+    assert not list((tmp_path / "face").rglob("*.mp4"))
+
+
 def test_presets(lora_tui):
     listed = lora_tui("presets", "--json").json["presets"]
     assert listed == lora_tui("presets", "list", "--json").json["presets"]

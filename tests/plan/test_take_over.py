@@ -64,6 +64,13 @@ def holiday(tmp_path: Path) -> Path:
 
 
 # ------------------------------------------------------------------------------------------------- what is brought
+def test_what_is_no_picture_is_named_and_stays(tmp_path: Path, holiday: Path) -> None:
+    fill(holiday, {"clip.mp4": b"a video", "more.zip": b"an archive", "notes.md": b"words"})
+    taken = take_over(empty(tmp_path / "face"), holiday, "train")
+    assert "1 video in holiday is not used: clip.mp4." in str(taken)
+    assert "1 archive in holiday is not used: more.zip." in str(taken)
+    assert "notes.md" not in str(taken)
+    assert not {"clip.mp4", "more.zip"} & held(taken.folder).keys()
 
 
 @pytest.mark.parametrize("link", [False, True], ids=["copy", "link"])
