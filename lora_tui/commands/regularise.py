@@ -71,6 +71,8 @@ def command(
     """
     if folder is not None and hub is not None:
         raise click.UsageError("--from and --from-hub exclude each other.")
+    if link and folder is None:
+        raise click.UsageError("--link goes with --from FOLDER: it links the pictures of a folder.")
     given = {name: parse_job_text("regularising", name, text) for name, text in own.items() if text is not None}
     project, settings = open_project(directory, sets)
     if folder is not None and not plan:

@@ -43,6 +43,7 @@ def test_a_folder_is_taken_over(lora_tui, project, tmp_path):
         (["--count", "many"], 1, "bad-value"),
         (["--steps", "0"], 1, "bad-value"),
         (["--from", "a", "--from-hub", "b/c"], 2, "usage"),
+        (["--link"], 2, "usage"),
         (["--from-hub", "b"], 1, "not-a-source"),
         (["--from", "/nowhere"], 1, "no-such-folder"),
         (["--set", "pretrained_model_name_or_path="], 1, "no-base-model"),
