@@ -68,11 +68,7 @@ class Outlook:
     def in_words(self) -> str:
         """`750 pictures of 1024 × 1024, about 1.4 GB, about 31 min`."""
         width, height = self.picture_size
-        long = (
-            f"about {duration(self.seconds_each * self.missing)}"
-            if self.seconds_each
-            else "time not known yet"
-        )
+        long = f"about {duration(self.seconds_each * self.missing)}" if self.seconds_each else "time not known yet"
         many = f"{self.missing:,} picture{'' if self.missing == 1 else 's'}"
         return f"{many} of {width} × {height}, about {size(self.bytes)}, {long}"
 
