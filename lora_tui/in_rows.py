@@ -13,9 +13,13 @@ from lora_tui.steps import STEPS, number
 
 _NAME = re.compile(r"(?<![\w/.\\-])[a-z]+(?:_[a-z0-9]+)+(?![\w/\\-]|\.\w)")  # and not a part of a path
 
+_SET_LINE = re.compile(r"Set (\w+) = (\S+) in project\.toml, or --set \S+$")  # `remedy.set_line`, which ends a hint
+
 
 def in_rows(text: str) -> str:
-    """With titles for the names of options. (Names of one word, as seed, read well as they are.)"""
+    """With titles for the names of options, and the step for a line of project.toml. (Names of one word, as seed, read
+    well as they are.)"""
+    text = _SET_LINE.sub(lambda found: f"Set {found[1]} to {found[2]} at step {_place('settings')}.", text)
     return _NAME.sub(lambda found: by_name()[found[0]].title if found[0] in by_name() else found[0], text)
 
 

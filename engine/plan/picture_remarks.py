@@ -1,4 +1,5 @@
-"""What is to be said of one picture that is trained: small, blurred, cut, see-through, nearly the same as another.
+"""What is to be said of one picture that is trained: small, blurred, cut, see-through, turned, nearly the same as
+another.
 
 Each remark says why it matters for what is learnt, and what to do.
 """
@@ -64,6 +65,14 @@ def remarks_on(settings: Settings, picture: Picture, look: Look | None) -> Itera
             f"{look.clear:.0%} of {picture.path.name} is see-through. Training knows no transparency: "
             f"{UNDER[look.under]} is learnt there.",
             f"Put it on a background. Or do not learn that part: {set_line('alpha_mask', 'true')}",
+        )
+    if picture.turned:
+        yield Finding(
+            "turned",
+            f"{picture.path.name} is stored turned or mirrored, with a note (EXIF) that says so; here the note is "
+            "obeyed. kohya's scripts do not, and train such a picture lying on its side.",
+            "If it stands wrongly in the preview, turn it in a picture program and save it anew.",
+            level="note",
         )
 
 

@@ -17,6 +17,7 @@ from engine.plan.take_over import Taken, take_over
 from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.follow import count_interrupts
+from lora_tui.in_rows import in_rows
 from lora_tui.progress import amount
 from lora_tui.project_edits import left_out_or_not, left_out_too
 from lora_tui.prompts.step import PlainStep
@@ -92,7 +93,7 @@ class PicturesStep(PlainStep):
         elif len(told) > SHOWN:
             self.talk.say(f"{len(told)} of them have something to remark; the first {SHOWN} follow.")
         for number, picture in told[:SHOWN]:
-            words = " ".join(str(problem) for problem in self._against(picture))
+            words = " ".join(in_rows(str(problem)) for problem in self._against(picture))
             self.talk.say(f"Picture {number}, {picture.path.name}: {words}" + (LEFT_OUT if picture.left_out else ""))
 
     def _pictures(self) -> list[Picture]:

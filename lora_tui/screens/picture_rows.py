@@ -11,6 +11,7 @@ from engine.plan.errors import Finding, plural
 from engine.plan.picture_remarks import CUT_SHARE, OWN_SIZE, scaled
 from engine.plan.picture_report import PictureReport, tallied
 from engine.plan.settings import Settings
+from lora_tui.in_rows import in_rows
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, STRONG, WARN, Part, bar, line
 
 BAR_CELLS = 16
@@ -65,7 +66,7 @@ def said_of(found: tuple[Finding, ...], room: int, most: int) -> list[Text]:
         said = [
             line((f" {part}", DIM if finding.level == "note" else WARN)) for part in _wrapped(finding.message, room)
         ]
-        said += [line((f" {part}", DIM)) for part in _wrapped(finding.hint, room)]
+        said += [line((f" {part}", DIM)) for part in _wrapped(in_rows(finding.hint), room)]
         if place and len(rows) + len(said) > most:
             rows.append(line((f" and {plural(len(found) - place, 'more remark')}", DIM)))
             break
@@ -98,6 +99,7 @@ def notes(found: tuple[Finding, ...]) -> str:
 
 _NOTES = {
     "caption-missing": "no caption",
+    "caption-not-utf8": "caption not UTF-8",
     "broken-picture": "broken",
     "picture-too-small": "too small",
     "near-copy": "near-copy",

@@ -181,6 +181,9 @@ def test_turned_pictures_are_a_note(project: Project, add: Add) -> None:
     finding = findings(project)["turned-pictures"]
     assert finding.level == "note"
     assert "turned.jpg" in finding.message
+    dataset, report = looked_at(project)
+    (of_it,) = report.of(next(picture for picture in dataset.pictures if picture.turned))
+    assert (of_it.code, of_it.level, report.tally.fine) == ("turned", "note", 4)
 
 
 @pytest.mark.parametrize(("size", "words"), [((200, 384), "taller than wide"), ((384, 200), "wider than tall")])

@@ -10,6 +10,7 @@ from engine.plan.errors import Finding, UserError
 from engine.plan.options import by_name
 from engine.plan.pictures import Measures
 from engine.plan.project import Project
+from engine.plan.remedy import set_line
 from lora_tui.in_rows import _REMEDIES, error_in_rows, finding_in_rows, in_rows
 from lora_tui.option_texts import complaint, shown_value, typed_value
 from lora_tui.survey import survey
@@ -19,6 +20,13 @@ def test_titles_stand_for_names_and_nothing_else_changes() -> None:
     assert in_rows("network_alpha 96 is above network_dim 32.") == "Alpha 96 is above Rank 32."
     said = "learning_rates of my_own in /data/network_dim/x and /a/network_dim.txt"
     assert in_rows(said) == said
+
+
+def test_a_line_for_the_file_becomes_the_step() -> None:
+    hint = f"Put it on a background. Or: {set_line('alpha_mask', 'true')}"
+    assert (
+        in_rows(hint) == f"Put it on a background. Or: Set {by_name()['alpha_mask'].title} to true at step 6, Settings."
+    )
 
 
 def test_a_remedy_is_at_hand_in_the_wizard() -> None:
