@@ -112,7 +112,8 @@ def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> I
         yield Finding(
             "no-regularisation",
             f"There are no regularisation pictures: everything {kind} may come to look like your pictures.",
-            f"Put ordinary pictures into reg/1_{project.class_name or 'class'} to prevent it, or do without them: "
+            "`lora-tui regularise` makes ordinary ones, or takes them over into "
+            f"reg/1_{project.class_name or 'class'}, to prevent it; or do without them: "
             "diff_output_preservation_multiplier = 1, which takes longer. Many people do without either.",
             level="note",
         )

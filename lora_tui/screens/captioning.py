@@ -300,7 +300,7 @@ class CaptioningScreen(FormPage):
         phase = seen.snapshot.doing if seen is not None else None
         known = phase is not None and phase.total and self._view is not None
         parts = bar(phase.done, phase.total, BAR_CELLS) if phase is not None and known else []
-        words = at_work(seen) if self._view is not None and seen is not None else "Written, the newest first:"
+        words = at_work(seen) if self._view is not None and seen is not None else "The newest first:"
         self.query_one("#progress", Lines).show([line(" ", *parts, (f" {words}", PLAIN)), line()])
         rows: list[Text] = []
         room = max(3, self.app.size.height - SPARE_ROWS)
@@ -313,7 +313,7 @@ class CaptioningScreen(FormPage):
                 begin = ((f" {mark} ", style), (f"{name}  ", DIM)) if number == 0 else (" " * (NAME_CELLS + 5),)
                 rows.append(line(*begin, (part, PLAIN)))
         if not rows:
-            rows = [line((" Each caption is shown here as soon as it is written.", DIM))]
+            rows = [line((" Each is shown here as it comes; the files are written when it ends or stops.", DIM))]
         self.query_one("#newest", Lines).show(rows[:room])
 
     def action_stop(self) -> None:
