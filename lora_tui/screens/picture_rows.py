@@ -99,7 +99,7 @@ def notes(found: tuple[Finding, ...]) -> str:
 
 _NOTES = {
     "caption-missing": "no caption",
-    "caption-not-utf8": "caption not UTF-8",
+    "caption-not-utf8": "not UTF-8",
     "broken-picture": "broken",
     "picture-too-small": "too small",
     "near-copy": "near-copy",
