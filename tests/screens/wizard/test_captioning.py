@@ -70,7 +70,7 @@ def test_captions_are_written_and_the_step_knows_of_them(bare: Path) -> None:
         assert "For example: ohwx, the name of the file" in text(pilot)
         await press(pilot, "s")
         await until_it_says(pilot, "6 captions written")
-        assert "ohwx, a [red]\\x1b" in text(pilot)
+        assert "ohwx, a [red] [31m\\u202e" in text(pilot)
         assert "\x1b" not in text(pilot)
         await press(pilot, "o")
         await until_it_says(pilot, "6 captions written")
