@@ -71,13 +71,13 @@ TEMPORARY = (".tmp", ".partial")
 
 
 def make_project(folder: Path, pictures: int = 6, repeats: int = 2, **settings: object) -> Path:
-    """A project of soft random pictures in three shapes, the same for the same arguments."""
+    """A project of random mosaics in three shapes, the same for the same arguments."""
     chance = random.Random(0)
     images = folder / "img" / f"{repeats}_ohwx man"
     images.mkdir(parents=True)
     for number in range(pictures):
         coarse = Image.frombytes("RGB", (4, 4), chance.randbytes(48))
-        coarse.resize(SIZES[number % len(SIZES)], Image.Resampling.BICUBIC).save(images / f"{number:02}.png")
+        coarse.resize(SIZES[number % len(SIZES)], Image.Resampling.NEAREST).save(images / f"{number:02}.png")
         (images / f"{number:02}.txt").write_text(f"ohwx, a photo of a man, number {number}", encoding="utf-8")
     lines = [f"{name} = {json.dumps(value)}" for name, value in (SETTINGS | settings).items()]
     head = '[project]\nname = "ohwx"\ntrigger = "ohwx"\nclass = "man"\n\n[settings]\n'
