@@ -73,6 +73,8 @@ class CaptionEditor(CaptionList):
         """What stands there where the caption is empty."""
         if self.here is None:
             return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
+        if self.desk.problem(self.here.path):
+            return "What is in its file cannot be shown."
         words = self.here.caption or "nothing"
         return f'Without a caption the words of its folder are learnt: "{inert(words)}".'
 
@@ -101,14 +103,15 @@ class CaptionEditor(CaptionList):
             words, over = self.help.tokens_told(text)
             parts.append((f"{words}  ", BAD if over else DIM))
         if reasons := self.desk.reasons(entry.path):
-            parts.append((" ".join(reason.words for reason in reasons[:3]), WARN))
+            graver = self.desk.wants(entry.path)
+            parts.append((" ".join(reason.words for reason in reasons[:3]), WARN if graver else DIM))
         return line(*parts)
 
     def facts(self, entry: Entry) -> Text:
         """Which picture it is: all there is to see of it where pictures are not shown."""
         place = inert(self.draft.project.relative(entry.path), 200)
-        size = f"{entry.width} × {entry.height}" if entry.width else "cannot be read"
-        return line((f" {place}  {size}, seen {entry.repeats} times an epoch", DIM))
+        size = f"{entry.width} × {entry.height}, " if entry.width else ""  # not measured yet
+        return line((f" {place}  {size}seen {entry.repeats} times an epoch", DIM))
 
     def _advice(self) -> Text:
         trigger = self.trigger

@@ -216,8 +216,8 @@ class ManyCaptions(CaptionEditor):
 
         def live(by: str) -> None:
             try:
-                pane.fill_soon(self.desk.of(found.entries), replacing(find, by, self._way))
-                self._news = None
+                wrong = pane.fill_soon(self.desk.of(found.entries), replacing(find, by, self._way))
+                self._news = ("!", str(wrong)) if wrong is not None else None
             except UserError as error:
                 self._news = ("!", str(error))
             self._show_change(pane)

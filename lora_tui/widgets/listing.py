@@ -67,7 +67,9 @@ class Listing(Lines):
         height = self.page
         margin = _MARGIN if height > 2 * _MARGIN else 0
         lowest = max(0, self.count - height)
-        self._top = max(min(self._top, self.here - margin), self.here + margin + 1 - height)
+        if not self._top + margin <= self.here < self._top + height - margin:
+            # By half a page at once: of ten moves nine then change two rows only, which counts over a slow line.
+            self._top = self.here - height // 2
         self._top = max(0, min(self._top, lowest))
         rows = []
         for index in range(self._top, min(self.count, self._top + height)):

@@ -162,6 +162,22 @@ def test_scrolling_moves_no_more_than_it_must() -> None:
     in_app(act)
 
 
+def test_a_move_that_leaves_the_rows_in_sight_scrolls_by_half_a_page() -> None:
+    """So that going through a long list repaints all rows seldom."""
+
+    async def act(app: Shown, pilot: Pilot[None]) -> None:
+        app.listing.show_rows(1_000, app.row)
+        scrolled, seen = 0, numbers(app)
+        for _ in range(100):
+            app.listing.move(1)
+            await pilot.pause(0)
+            scrolled += seen != numbers(app)
+            seen = numbers(app)
+        assert scrolled <= 25
+
+    in_app(act)
+
+
 def test_the_place_stays_as_far_as_it_can() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         listing = app.listing

@@ -114,18 +114,84 @@ def test_the_next_to_mend_is_found_and_says_why(folder: Path) -> None:
             await press(pilot, "m")
             name, _, why = said(pilot)[1].partition(": ")
             reasons[name] = why
+        assert "2 need attention  2 equal to another" in text(pilot)
         await press(pilot, "a")
-        assert "4 of 6 that need attention" in text(pilot)
-        await press(pilot, "escape")
+        assert "2 of 6 that need attention" in text(pilot)
+        await press(pilot, "a")
+        assert "2 of 6 equal to another" in text(pilot)
+        await press(pilot, "a")
         assert "6 captions" in text(pilot)
 
     drive(folder, act)
     assert reasons == {
         "02.png": 'The trigger word "ohwx" is not in it.',
         "03.png": "It is empty.",
-        "04.png": "05.png has the same caption.",
-        "05.png": "04.png has the same caption.",
+        "04.png": "It is the same as that of 05.png. Right where the pictures show the same.",
+        "05.png": "It is the same as that of 04.png. Right where the pictures show the same.",
     }
+
+
+def test_captions_that_are_equal_are_no_alarm(folder: Path) -> None:
+    """As in the demo, where each of 24 captions stands three times, and rightly."""
+    for number in range(6):
+        caption(folder, f"{number:02}").write_text(f"ohwx, a man, {'on a beach' if number % 2 else 'at night'}\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert "need attention" not in text(pilot)
+        assert "!" not in page(pilot).row_of(page(pilot).desk.shown[0]).plain
+        await press(pilot, "m")
+        assert said(pilot)[0] == "ok"
+
+    drive(folder, act)
+
+
+def test_an_empty_file_is_shown_as_empty_and_words_are_put_in_front_of_nothing(folder: Path) -> None:
+    """What is trained in its place, the words of the folder, is not what is in the file."""
+    caption(folder, "02").write_text("")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "m")
+        assert said(pilot)[1] == "02.png: It is empty."
+        assert "no caption yet" in page(pilot).row_of(page(pilot).desk.shown[2]).plain
+        await press(pilot, "o", "down", "enter", *"best", "enter", "enter")
+        await until(pilot, lambda: said(pilot)[1].startswith("Done"))
+
+    drive(folder, act)
+    assert caption(folder, "02").read_text().strip().startswith("best")
+
+
+def test_a_caption_that_is_not_utf8_is_not_said_to_be_missing(folder: Path) -> None:
+    caption(folder, "02").write_bytes(b"ohwx, caf\xe9")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert "not UTF-8" in page(pilot).row_of(page(pilot).desk.shown[2]).plain
+        await press(pilot, "m")
+        assert "It is not UTF-8" in said(pilot)[1]
+        assert "What is in its file cannot be shown." in text(pilot)
+        assert "cannot be read" not in text(pilot)
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize("begun", ["\\", "\\2", "\\g<"])
+def test_a_replacement_that_is_not_typed_to_its_end_is_a_sentence(folder: Path, begun: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r", "tab", "tab", *"(photo)", "enter")
+        await type_in(pilot, begun)
+        assert said(pilot)[0] == "!"
+        assert "cannot be put in" in said(pilot)[1]
+        await press(pilot, *["backspace"] * len(begun))
+        await type_in(pilot, r"\1graph")
+        assert said(pilot)[0] == "ok"
+        await press(pilot, "enter", "enter")
+        await until(pilot, lambda: said(pilot)[1].startswith("Done"))
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photograph of a man, number 0"
 
 
 def test_a_caption_that_another_program_wrote_meanwhile_is_kept_and_told(folder: Path) -> None:
