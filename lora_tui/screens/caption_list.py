@@ -200,7 +200,7 @@ class CaptionList(Asking):
         return NAME_CELLS - 2 if self.listing.size.width >= 60 else 12
 
     def sentence(self, standing: Standing) -> Says:
-        if self.shown and standing.mark != "done":
+        if self.shown and standing.missing and standing.mark != "done":
             return "!", f"{standing.missing} {self.key('missing')} goes to the next one, {self.key('edit')} edits."
         return super().sentence(standing)
 
@@ -265,7 +265,6 @@ class CaptionList(Asking):
 
     # ------------------------------------------------------------------------------------ what other programs write
     def on_mount(self) -> None:
-        super().on_mount()
         self.set_interval(LOOK_SECONDS, self.look_at_files)
 
     def look_at_files(self) -> None:
@@ -299,7 +298,6 @@ class CaptionList(Asking):
             self.wizard.look_again()
 
     def on_screen_suspend(self) -> None:
-        super().on_screen_suspend()
         self._look_now()
 
     def own_write(self, path: Path) -> None:

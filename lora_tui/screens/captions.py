@@ -39,7 +39,11 @@ class CaptionsPage(CaptionChips):
         Binding("o", "operations", "many at once", id="many", tooltip="Prefix, suffix, sorting and more, for many."),
         Binding("l", "tags", "all tags", id="tags", tooltip="All tags with how often each is used."),
         Binding(
-            "a", "attention", "only to mend", id="attention", tooltip="Only those that need attention; again: those equal to another, then all."
+            "a",
+            "attention",
+            "only to mend",
+            id="attention",
+            tooltip="Only those that need attention; again: those equal to another, then all.",
         ),
         Binding("A", "mark_all", "mark all", id="mark_all", tooltip="Mark all that are shown, or none of them."),
         Binding("u", "undo", "undo", show=False, id="undo", tooltip="Take back what was done to captions last."),
@@ -190,12 +194,16 @@ class CaptionsPage(CaptionChips):
     # ---------------------------------------------------------------------------------------------------- undo, redo
     def action_undo(self) -> None:
         """What was done to captions first, then the project as on every step."""
+        if not self.history_ready():
+            return
         if self.history.undo_label:
             self._work(self.history.undo, "Being taken back")
         else:
             super().action_undo()
 
     def action_redo(self) -> None:
+        if not self.history_ready():
+            return
         if self.history.redo_label:
             self._work(self.history.redo, "Being done again")
         else:

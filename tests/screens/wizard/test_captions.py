@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,6 +194,51 @@ def test_a_replacement_that_is_not_typed_to_its_end_is_a_sentence(folder: Path, 
 
     drive(folder, act)
     assert captions(folder)["00"] == "ohwx, a photograph of a man, number 0"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from engine.plan import caption_edits
+from engine.plan.caption_history import History
+
+pictures = [Path(name) for name in sys.argv[2:]]
+known = {picture: picture.with_suffix(".txt").read_text().strip() for picture in pictures}
+changes = caption_edits.changes(known, caption_edits.prefixed("best"))
+History(Path(sys.argv[1]), ".txt").apply("put in front", changes, lambda done, total: done == 2 and os._exit(9))
+"""
+
+
+def test_below_a_change_stands_its_picture_not_the_one_chosen_before(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "end", "r", *"photo", "enter", *"picture")
+        await press(pilot, "enter", "down")
+        assert "/01.png" in text(pilot)
+        assert "/05.png" not in text(pilot)
+        await press(pilot, "escape")
+        assert "/05.png" in text(pilot)
+
+    drive(folder, act)
+
+
+def test_a_change_that_was_cut_off_is_finished_and_told(folder: Path) -> None:
+    """Not by the first key that needs the history, in silence, while the screen stands still."""
+    before = captions(folder)
+    pictures = [str(path) for path in sorted((folder / "img").rglob("*.png"))]
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), *pictures], check=False)
+    assert killed.returncode == 9
+    assert sum(words.startswith("best") for words in captions(folder).values()) == 2
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await until(pilot, lambda: said(pilot)[1].startswith("Finished after a stop: put in front"))
+        assert all(words.startswith("best") for words in captions(folder).values())
+        await press(pilot, "u")
+        await until(pilot, lambda: said(pilot)[1].startswith("Taken back"))
+
+    drive(folder, act)
+    assert captions(folder) == before
 
 
 def test_a_caption_that_another_program_wrote_meanwhile_is_kept_and_told(folder: Path) -> None:
