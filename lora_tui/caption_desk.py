@@ -20,20 +20,22 @@ from lora_tui.caption_words import words_of
 @dataclass(frozen=True)
 class Filter:
     """Which captions are shown. words: each of them stands in the name or in the caption. attention: only those that
-    need it. tag: only those that have it; "" for any."""
+    need it. tag: only those that have it; "" for any. equal: only those that are equal to another."""
 
     words: str = ""
     attention: bool = False
     tag: str = ""
+    equal: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.words.strip() or self.attention or self.tag)
+        return bool(self.words.strip() or self.attention or self.tag or self.equal)
 
     def told(self) -> str:
         """In words: `with "coat", that need attention`."""
         parts = [f'with "{self.words.strip()}"'] if self.words.strip() else []
         parts += [f'with the tag "{self.tag}"'] if self.tag else []
         parts += ["that need attention"] if self.attention else []
+        parts += ["equal to another"] if self.equal else []
         return ", ".join(parts)
 
 
@@ -81,6 +83,8 @@ def listed_words(text: str | None) -> str:
 
 
 _LOOKED_AT = 5_000  # letters of a caption
+_NO_WORDS = {"caption-empty": "", "caption-not-utf8": "not-utf8", "caption-unreadable": "unreadable"}
+"""Findings on captions in whose place other words are trained, or none, and what the attention calls them."""
 
 
 class Desk:
@@ -95,7 +99,6 @@ class Desk:
         self._texts: dict[Path, str | None] = {}  # None: there is no caption file
         self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
         self._sought: dict[Path, str] = {}  # what words are looked for in, made when they first are
-        self._wanting: list[Path] | None = None
         self._counted = False  # whether the tokens of all captions are known
 
     # ---------------------------------------------------------------------------------------------------- the captions
@@ -103,10 +106,13 @@ class Desk:
         """These are the pictures from now on, with the captions that have just been read."""
         before, texts = [entry.path for entry in self.entries], self._texts
         self.entries = tuple(entries)
-        self._texts = {entry.path: entry.caption if entry.caption_path is not None else None for entry in entries}
-        self._problems = {
-            entry.path: "not-utf8" for entry in entries if any(p.code == "caption-not-utf8" for p in entry.problems)
-        }
+        self._texts, self._problems = {}, {}
+        for entry in entries:
+            self._texts[entry.path] = entry.caption if entry.caption_path is not None else None
+            for problem in entry.problems:
+                if problem.code in _NO_WORDS:
+                    self._texts[entry.path] = ""  # what is trained instead stands in no file
+                    self._problems[entry.path] = _NO_WORDS[problem.code]
         self.marked &= self._texts.keys()
         paths = [entry.path for entry in entries]
         if self.learnt is not None:
@@ -127,6 +133,10 @@ class Desk:
         """The caption of a picture now; "" where there is none."""
         return self._texts.get(path) or ""
 
+    def problem(self, path: Path) -> str:
+        """Why a caption cannot be shown, "not-utf8" or "unreadable"; "" where it can, or where there is none."""
+        return self._problems.get(path, "")
+
     def exists(self, path: Path) -> bool:
         """Whether the picture has a caption file."""
         return self._texts.get(path) is not None
@@ -146,14 +156,12 @@ class Desk:
 
     def _changed(self, path: Path) -> None:
         self._sought.pop(path, None)
-        self._wanting = None
         if self.learnt is not None:
             self.learnt.update(path, self._texts[path], self._problems.get(path, ""))
             self._count(path)
 
     def _count(self, path: Path) -> None:
         """Count the tokens of one caption again, where those of all have been counted."""
-        self._wanting = None
         if self._counted and self.learnt is not None:
             self.learnt.attention.tokens(path)
 
@@ -164,7 +172,7 @@ class Desk:
     # -------------------------------------------------------------------------------------------------- what is known
     def adopt(self, learnt: Learnt) -> None:
         """Use what was found out aside; captions that have changed since are looked at again."""
-        self.learnt, self._wanting, self._counted = learnt, None, False
+        self.learnt, self._counted = learnt, False
         for path, text in self._texts.items():
             if path not in learnt.texts or learnt.texts[path] != text or path in self._problems:
                 self._changed(path)
@@ -174,19 +182,41 @@ class Desk:
         return self.learnt.attention.reasons(path) if self.learnt is not None else ()
 
     def wants(self, path: Path) -> bool:
-        """Whether a caption needs attention."""
+        """Whether a caption needs attention for more than being equal to another."""
         return self.learnt is not None and self.learnt.attention.needs(path)
+
+    def equal(self, path: Path) -> bool:
+        """Whether a caption is equal to another."""
+        return self.learnt is not None and self.learnt.attention.equal(path)
+
+    def next_to_mend(self, here: int) -> int | None:
+        """The place among those shown of the next that needs attention; after the last of them, and where there is
+        none, of those that are equal to another; None where all is well."""
+        graver = [place for place, entry in enumerate(self.shown) if self.wants(entry.path)]
+        lesser = [place for place, entry in enumerate(self.shown) if self.equal(entry.path)]
+        lesser = sorted(set(lesser) - set(graver))
+        if here in graver:
+            return next((place for place in graver if place > here), (lesser or graver)[0])
+        if here in lesser:
+            return next((place for place in lesser if place > here), (graver or lesser)[0])
+        for places in (graver, lesser):
+            if places:
+                return next((place for place in places if place > here), places[0])
+        return None
 
     def count_again(self) -> None:
         """More is known by now: how many tokens each caption has."""
-        self._wanting, self._counted = None, True
+        self._counted = True
 
     @property
     def wanting(self) -> int:
         """How many captions need attention."""
-        if self._wanting is None:
-            self._wanting = self.learnt.attention.needing() if self.learnt is not None else []
-        return len(self._wanting)
+        return self.learnt.attention.number_needing if self.learnt is not None else 0
+
+    @property
+    def repeating(self) -> int:
+        """How many captions are equal to another."""
+        return self.learnt.attention.number_equal if self.learnt is not None else 0
 
     @property
     def frequencies(self) -> Frequencies:
@@ -207,6 +237,8 @@ class Desk:
             found = tuple(entry for entry in found if entry.path in having)
         if filter.attention:
             found = tuple(entry for entry in found if self.wants(entry.path))
+        if filter.equal:
+            found = tuple(entry for entry in found if self.equal(entry.path))
         for word in filter.words.casefold().split():
             found = tuple(entry for entry in found if word in self._looked_in(entry))
         self.shown = found

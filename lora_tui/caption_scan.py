@@ -21,7 +21,7 @@ from engine.plan.project import Project
 def captions_alone(project: Project, extension: str) -> tuple[Picture, ...]:
     """The pictures that are not left out, in their order; sizes are not known. Never raises.
 
-    A caption that is not UTF-8 is "", with the problem `caption-not-utf8`.
+    A caption that is not UTF-8 is "", with the problem `caption-not-utf8`; other problems are as in a survey.
     """
     left_out = {project.path / path for path in project.left_out}
     found: list[Picture] = []
@@ -57,6 +57,6 @@ def _pictures(folder: Folder, left_out: set[Path], extension: str) -> list[Pictu
 def _read(path: Path, extension: str, class_words: str) -> tuple[str, Path | None, tuple[Finding, ...]]:
     try:
         caption = read_caption(path, extension, class_words)
-        return caption.text, caption.path, ()
+        return caption.text, caption.path, (caption.problem,) if caption.problem is not None else ()
     except NotUTF8Error as error:
         return "", error.path, (Finding(error.code, error.message, error.hint, level="error"),)

@@ -16,13 +16,13 @@ from engine.plan import tags
 from engine.plan.errors import few, inert
 
 Code = Literal[
-    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "same", "repeated", "spaces"
+    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "repeated", "spaces", "same"
 ]
 
 CODES: tuple[Code, ...] = (
-    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "same", "repeated", "spaces",
+    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "repeated", "spaces", "same",
 )  # fmt: skip
-"""The worst first."""
+"""The worst first. "same" is the least: pictures may well show the same, and then their captions are rightly equal."""
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _PHRASE = 3
@@ -76,8 +76,10 @@ class Attention:
     max_tokens: int = 75
     counter: TokenCounter | None = None
     separator: str = ","
+    number_equal: int = field(default=0, init=False)  # captions that are equal to another
     _captions: dict[Path, _Known] = field(default_factory=dict)
     _alike: dict[str, dict[Path, None]] = field(default_factory=dict)
+    _needing: set[Path] = field(default_factory=set)
     _pattern: re.Pattern[str] | None = None
 
     def __post_init__(self) -> None:
@@ -94,14 +96,20 @@ class Attention:
         name = "" if odd is not None else tags.folded(text)
         self._captions[picture] = _Known(text, name, odd, reasons)
         if name:
-            self._alike.setdefault(name, {})[picture] = None
+            same = self._alike.setdefault(name, {})
+            same[picture] = None
+            self.number_equal += _more_equal(len(same))
+        if odd is not None or reasons:
+            self._needing.add(picture)
 
     def remove(self, picture: Path) -> None:
         """The picture is gone."""
         known = self._captions.pop(picture, None)
+        self._needing.discard(picture)
         if known is None or not known.name:
             return
         same = self._alike[known.name]
+        self.number_equal -= _more_equal(len(same))
         del same[picture]
         if not same:
             del self._alike[known.name]
@@ -116,20 +124,17 @@ class Attention:
             return ()
         if known.problem is not None:
             return (known.problem,)
-        found = [*known.reasons, *self._same(picture, known), *self._long(known, count)]
+        found = [*known.reasons, *self._same(picture, known), *self._long(picture, known, count)]
         return tuple(sorted(found, key=lambda reason: CODES.index(reason.code)))
 
     def needs(self, picture: Path) -> bool:
-        """Whether anything is to be said, as far as tokens were counted; for lists and filters of thousands."""
+        """Whether more is to be said than that it is equal to another, as far as tokens were counted."""
+        return picture in self._needing
+
+    def equal(self, picture: Path) -> bool:
+        """Whether another picture has the same caption."""
         known = self._captions.get(picture)
-        if known is None:
-            return False
-        return bool(
-            known.problem
-            or known.reasons
-            or len(self._alike.get(known.name, ())) > 1
-            or (known.tokens is not None and known.tokens > self.max_tokens)
-        )
+        return known is not None and len(self._alike.get(known.name, ())) > 1
 
     def has(self, picture: Path, code: Code) -> bool:
         """Whether this is one of the reasons, as far as tokens were counted."""
@@ -137,16 +142,26 @@ class Attention:
 
     def needing(self) -> list[Path]:
         """The pictures whose captions need attention, in the order they were given."""
-        return [picture for picture in self._captions if self.needs(picture)]
+        return [picture for picture in self._captions if picture in self._needing]
+
+    @property
+    def number_needing(self) -> int:
+        """How many need attention; known at once."""
+        return len(self._needing)
 
     def tokens(self, picture: Path) -> int | None:
         """How many tokens a caption has; None without a counter."""
         known = self._captions.get(picture)
         if known is None or self.counter is None:
             return None
-        if known.tokens is None:
-            known.tokens = self.counter.count(known.text)
+        self._count(picture, known)
         return known.tokens
+
+    def _count(self, picture: Path, known: _Known) -> None:
+        if known.tokens is None and self.counter is not None:
+            known.tokens = self.counter.count(known.text)
+            if known.tokens > self.max_tokens and self._captions.get(picture) is known:
+                self._needing.add(picture)
 
     def uncounted(self) -> Iterator[Path]:
         """The pictures whose tokens were not counted yet; take some at a time and ask `tokens` of each."""
@@ -172,13 +187,18 @@ class Attention:
         same = self._alike.get(known.name, {})
         if len(same) > 1:
             others = tuple(one for one in same if one != picture)
-            yield Reason("same", f"{few(inert(one.name) for one in others)} has the same caption.", others)
+            yield Reason("same", f"It is the same as that of {few(inert(one.name) for one in others)}.", others)
 
-    def _long(self, known: _Known, count: bool) -> Iterator[Reason]:
-        if known.tokens is None and count and self.counter is not None:
-            known.tokens = self.counter.count(known.text)
+    def _long(self, picture: Path, known: _Known, count: bool) -> Iterator[Reason]:
+        if count:
+            self._count(picture, known)
         if known.tokens is not None and known.tokens > self.max_tokens:
             yield Reason("too-long", f"It has {known.tokens} tokens; what comes after {self.max_tokens} is not read.")
+
+
+def _more_equal(alike: int) -> int:
+    """How many captions more are equal to another, now that so many are alike."""
+    return 0 if alike < 2 else 2 if alike == 2 else 1
 
 
 def look_at(captions: Mapping[Path, str | None], attention: Attention) -> Attention:

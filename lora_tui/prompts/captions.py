@@ -31,6 +31,8 @@ class CaptionsStep(PlainStep):
     }
 
     def tell(self) -> None:
+        if (recovered := self._history.recovered) is not None:
+            self._done(recovered)
         pictures = self._pictures()
         missing = sum(self._is_missing(picture) for picture in pictures)
         self.talk.say(f"{plural(len(pictures), 'picture')}, {missing} without a caption or without the trigger word.")

@@ -11,6 +11,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from engine.plan.caption_edits import Change, Operation
+from engine.plan.errors import UserError
 from lora_tui.caption_diff import in_one_line, side_by_side
 from lora_tui.folder_contents import fitted
 from lora_tui.widgets.paint import DIM, GOOD, line
@@ -25,13 +26,18 @@ class _Lazy(Sequence[Change]):
 
     def __init__(self, captions: Mapping[Path, str | None], operation: Operation) -> None:
         self._captions, self._operation = list(captions.items()), operation
+        self.error: UserError | None = None  # why the last one could not be made
 
     def __len__(self) -> int:
         return len(self._captions)
 
     def __getitem__(self, index: int) -> Change:  # type: ignore[override]
         path, before = self._captions[index]
-        return Change(path, before, self._operation(before or ""))
+        try:
+            return Change(path, before, self._operation(before or ""))
+        except UserError as error:  # a backslash whose number is not typed yet
+            self.error = error
+            return Change(path, before, before or "")
 
 
 class ChangesPane(Pane):
@@ -54,10 +60,15 @@ class ChangesPane(Pane):
         self.changes, self.without = changes, set()
         self.repaint()
 
-    def fill_soon(self, captions: Mapping[Path, str | None], operation: Operation) -> None:
-        """Show what an operation does to captions in which it has something to do, worked out once in sight."""
-        self.changes, self.without = _Lazy(captions, operation), set()
+    def fill_soon(self, captions: Mapping[Path, str | None], operation: Operation) -> UserError | None:
+        """Show what an operation does to captions in which it has something to do, worked out once in sight.
+
+        Gives why it could not be done to one; that caption is shown as it is.
+        """
+        changes = _Lazy(captions, operation)
+        self.changes, self.without = changes, set()
         self.repaint()
+        return changes.error
 
     def repaint(self) -> None:
         self.show_rows(len(self.changes), self._line)

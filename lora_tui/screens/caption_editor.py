@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 from rich.text import Text
 from textual.binding import Binding
@@ -12,10 +13,11 @@ from textual.widgets import Input
 
 from engine.plan.caption_edits import Change
 from engine.plan.caption_files import read_for_editing
-from engine.plan.caption_history import History
+from engine.plan.caption_history import History, Outcome
 from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
+from lora_tui.aside import aside
 from lora_tui.caption_help import Suggestion
 from lora_tui.screens.caption_list import CaptionList
 from lora_tui.widgets.caption_input import CaptionInput
@@ -24,6 +26,7 @@ from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, WARN, Part, line
 
+OPEN_SECONDS = 0.2  # so long a key waits for the history; it takes longer only where a cut off change is finished
 SAVE_SECONDS = 0.8  # after the last letter: a lost connection costs at most a word
 
 
@@ -33,6 +36,7 @@ class CaptionEditor(CaptionList):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
         self._history: History | None = None
+        self._history_opened = threading.Event()
         self._open: Entry | None = None  # the picture whose caption is being edited
         self._typed = ""  # what stands in the editor
         self._touched = False  # something was typed since it was opened
@@ -46,6 +50,34 @@ class CaptionEditor(CaptionList):
         if self._history is None:
             self._history = History(self.draft.path, self.extension)
         return self._history
+
+    def on_mount(self) -> None:
+        """Open the history in a thread: where the app was killed in the midst of a change of thousands, the rest of
+        it is made now."""
+
+        def work() -> Outcome | None:
+            try:
+                return self.history.recovered
+            finally:
+                self._history_opened.set()
+
+        aside(work, self._finished)
+        self.set_timer(OPEN_SECONDS, self.history_ready)
+
+    def history_ready(self) -> bool:
+        """Whether captions can be changed; what has to be finished first is told."""
+        if self._history_opened.wait(OPEN_SECONDS):
+            return True
+        self.say("!", "A change of many captions that was cut off is being finished; that may take half a minute.")
+        return False
+
+    def _finished(self, outcome: Outcome | None) -> None:
+        """Show what was finished of a change that was cut off."""
+        if outcome is not None:
+            self.read_anew(outcome.pictures)
+            self.look_soon()
+            self.show_all()
+            self.say("!" if outcome.conflicts else "ok", f"{outcome.sentence} {self.key('undo')} takes it back.")
 
     @property
     def editor(self) -> CaptionInput:
@@ -73,6 +105,8 @@ class CaptionEditor(CaptionList):
         """What stands there where the caption is empty."""
         if self.here is None:
             return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
+        if self.desk.problem(self.here.path):
+            return "What is in its file cannot be shown."
         words = self.here.caption or "nothing"
         return f'Without a caption the words of its folder are learnt: "{inert(words)}".'
 
@@ -101,14 +135,15 @@ class CaptionEditor(CaptionList):
             words, over = self.help.tokens_told(text)
             parts.append((f"{words}  ", BAD if over else DIM))
         if reasons := self.desk.reasons(entry.path):
-            parts.append((" ".join(reason.words for reason in reasons[:3]), WARN))
+            graver = self.desk.wants(entry.path)
+            parts.append((" ".join(reason.words for reason in reasons[:3]), WARN if graver else DIM))
         return line(*parts)
 
     def facts(self, entry: Entry) -> Text:
         """Which picture it is: all there is to see of it where pictures are not shown."""
         place = inert(self.draft.project.relative(entry.path), 200)
-        size = f"{entry.width} × {entry.height}" if entry.width else "cannot be read"
-        return line((f" {place}  {size}, seen {entry.repeats} times an epoch", DIM))
+        size = f"{entry.width} × {entry.height}, " if entry.width else ""  # not measured yet
+        return line((f" {place}  {size}seen {entry.repeats} times an epoch", DIM))
 
     def _advice(self) -> Text:
         trigger = self.trigger
@@ -159,6 +194,8 @@ class CaptionEditor(CaptionList):
 
     def begin(self, entry: Entry) -> bool:
         """Read a caption to change it; whether that can be done."""
+        if not self.history_ready():
+            return False
         try:
             there = caption_file(entry.path, self.extension) is not None
             self._disk = read_for_editing(entry.path, self.extension) if there else None

@@ -9,6 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -170,6 +171,8 @@ class CaptionList(Asking):
             parts += [(f" {inert(desk.filter.told(), 80)}", ACCENT)]
         if wanting := desk.wanting:
             parts += [(f"  {wanting:,} need{'s' if wanting == 1 else ''} attention", WARN)]
+        if repeating := desk.repeating:
+            parts += [(f"  {repeating:,} equal to another", DIM)]
         if desk.marked:
             parts += [(f"  {len(desk.marked):,} marked", ACCENT)]
         self.query_one("#summary", Lines).show([line(*parts)])
@@ -177,18 +180,27 @@ class CaptionList(Asking):
     def row_of(self, entry: Entry) -> Text:
         caption = self.desk[entry.path]
         marked = entry.path in self.desk.marked
-        mark, style = ("✓", GOOD) if not self.desk.wants(entry.path) else ("·", DIM) if not caption else ("!", WARN)
+        mark, style = self._mark_of(entry.path, caption)
         name = fitted(entry.path.name, self._name_cells)
-        text = (inert(caption[:ROW_LETTERS]), PLAIN) if caption else ("no caption yet", DIM)
+        text = (inert(caption[:ROW_LETTERS]), PLAIN) if caption else (self._none_of(entry.path), DIM)
         begin: list[Part] = [("▪", ACCENT), (f"{mark} ", style)] if marked else [(f" {mark} ", style)]
         return line(*begin, (f"{name} ", DIM), text)  # few pieces: each costs 40 bytes to send
+
+    def _mark_of(self, path: Path, caption: str) -> tuple[str, Style]:
+        if self.desk.wants(path):
+            return ("!", WARN) if caption or self.desk.problem(path) else ("·", DIM)
+        return ("=", DIM) if self.desk.equal(path) else ("✓", GOOD)
+
+    def _none_of(self, path: Path) -> str:
+        """What a row says where there are no words."""
+        return {"": "no caption yet", "not-utf8": "not UTF-8"}.get(self.desk.problem(path), "cannot be read")
 
     @property
     def _name_cells(self) -> int:
         return NAME_CELLS - 2 if self.listing.size.width >= 60 else 12
 
     def sentence(self, standing: Standing) -> Says:
-        if self.shown and standing.mark != "done":
+        if self.shown and standing.missing and standing.mark != "done":
             return "!", f"{standing.missing} {self.key('missing')} goes to the next one, {self.key('edit')} edits."
         return super().sentence(standing)
 
@@ -226,30 +238,33 @@ class CaptionList(Asking):
         self.show_all()
 
     def action_attention(self) -> None:
-        """Only those that need attention, or all again."""
-        wanted = not self.desk.filter.attention
-        if wanted and not self.desk.wanting:
+        """Only those that need attention; then those that are equal to another; then all again."""
+        desk, now = self.desk, self.desk.filter
+        attention = bool(desk.wanting) and not (now.attention or now.equal)
+        equal = bool(desk.repeating) and not (attention or now.equal)
+        if not (attention or equal or now.attention or now.equal):
             self.say("ok", "No caption needs attention.")
             return
         self._news = None
-        self.show_filtered(Filter(self.desk.filter.words, wanted, self.desk.filter.tag))
+        self.show_filtered(Filter(now.words, attention, now.tag, equal))
 
     def action_missing(self) -> None:
         """Go to the next one that needs attention, and say why."""
-        count = len(self.shown)
-        for step in range(1, count + 1):
-            index = (self.listing.here + step) % count
-            reasons = self.desk.reasons(self.shown[index].path)
-            if reasons:
-                self.listing.choose(index)
-                self.show_all()
-                self.say("!", f"{inert(self.shown[index].path.name, 40)}: {reasons[0].words}")
-                return
-        self.say("ok", "Every picture has a caption with the trigger word, and nothing is odd about any.")
+        place = self.desk.next_to_mend(self.listing.here)
+        if place is None:
+            self.say("ok", "Every picture has a caption with the trigger word, and nothing is odd about any.")
+            return
+        path = self.shown[place].path
+        self.listing.choose(place)
+        self.show_all()
+        told = f"{inert(path.name, 40)}: {self.desk.reasons(path)[0].words}"
+        if self.desk.wants(path):
+            self.say("!", told)
+        else:
+            self.say("ok", f"{told} Right where the pictures show the same.")
 
     # ------------------------------------------------------------------------------------ what other programs write
     def on_mount(self) -> None:
-        super().on_mount()
         self.set_interval(LOOK_SECONDS, self.look_at_files)
 
     def look_at_files(self) -> None:
@@ -283,7 +298,6 @@ class CaptionList(Asking):
             self.wizard.look_again()
 
     def on_screen_suspend(self) -> None:
-        super().on_screen_suspend()
         self._look_now()
 
     def own_write(self, path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from rich.text import Text
+
 from engine.plan import caption_edits
 from engine.plan.caption_edits import Change
 from engine.plan.caption_history import Outcome
@@ -19,6 +21,7 @@ from lora_tui.screens.caption_editor import CaptionEditor
 from lora_tui.screens.caption_operations import Operation, OperationsPane
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import DIM, line
 from lora_tui.widgets.pane import Pane
 from lora_tui.widgets.picture import Picture
 
@@ -216,8 +219,8 @@ class ManyCaptions(CaptionEditor):
 
         def live(by: str) -> None:
             try:
-                pane.fill_soon(self.desk.of(found.entries), replacing(find, by, self._way))
-                self._news = None
+                wrong = pane.fill_soon(self.desk.of(found.entries), replacing(find, by, self._way))
+                self._news = ("!", str(wrong)) if wrong is not None else None
             except UserError as error:
                 self._news = ("!", str(error))
             self._show_change(pane)
@@ -274,8 +277,17 @@ class ManyCaptions(CaptionEditor):
             f"{inert(self._what, 60)}: {plural(len(found), 'change')}. Enter makes them, Esc leaves all as it is.",
         )
 
+    def about(self) -> list[Text]:
+        """Of the picture whose change is shown, where changes are."""
+        pane = self.pane
+        if not isinstance(pane, ChangesPane) or pane.chosen is None:
+            return super().about()
+        place = inert(self.draft.project.relative(pane.chosen.picture), 200)
+        return [line((f" {place}", DIM)), line()]
+
     def _show_change(self, pane: ChangesPane) -> None:
         self.query_one("#compare", Lines).show(list(pane.both(self.room - 12)))
+        self.query_one("#about", Lines).show(self.about())
         if pane.chosen is not None and self.query_one("#preview").display:
             self.query_one("#picture", Picture).show_path(pane.chosen.picture)
 
@@ -292,6 +304,8 @@ class ManyCaptions(CaptionEditor):
 
     def _work(self, work: Work, doing: str) -> None:
         """Let the history do something in a thread, and show what came of it."""
+        if not self.history_ready():
+            return
         if self._making:
             self._waiting.append((work, doing))
             return

@@ -39,7 +39,11 @@ class CaptionsPage(CaptionChips):
         Binding("o", "operations", "many at once", id="many", tooltip="Prefix, suffix, sorting and more, for many."),
         Binding("l", "tags", "all tags", id="tags", tooltip="All tags with how often each is used."),
         Binding(
-            "a", "attention", "only to mend", id="attention", tooltip="Only those that need attention; again: all."
+            "a",
+            "attention",
+            "only to mend",
+            id="attention",
+            tooltip="Only those that need attention; again: those equal to another, then all.",
         ),
         Binding("A", "mark_all", "mark all", id="mark_all", tooltip="Mark all that are shown, or none of them."),
         Binding("u", "undo", "undo", show=False, id="undo", tooltip="Take back what was done to captions last."),
@@ -103,7 +107,7 @@ class CaptionsPage(CaptionChips):
         before = self.desk.filter
 
         def live(words: str) -> None:
-            self.show_filtered(Filter(words, before.attention, before.tag))
+            self.show_filtered(Filter(words, before.attention, before.tag, before.equal))
             self._news = (
                 "ok",
                 f"{len(self.shown):,} of {len(self.desk.entries):,}. Enter goes to them, Esc shows all.",
@@ -116,7 +120,7 @@ class CaptionsPage(CaptionChips):
 
         def attention() -> None:
             nonlocal before
-            before = Filter(before.words, not before.attention, before.tag)
+            before = Filter(before.words, not before.attention, before.tag)  # equal ones are no more than a remark
             live(self.ask_row.value)
             self.show_status()
 
@@ -184,19 +188,22 @@ class CaptionsPage(CaptionChips):
             self.say("ok", "The dictionary is being read…")
 
     def _spelling_ready(self) -> None:
-        (Binding("c", "captioning", "automatic", id="captioning", tooltip="Have captions written by a captioner."),)
         self.show_all()
         self.say("ok", "Words that no dictionary knows are underlined; in the editor Tab takes what may be meant.")
 
     # ---------------------------------------------------------------------------------------------------- undo, redo
     def action_undo(self) -> None:
         """What was done to captions first, then the project as on every step."""
+        if not self.history_ready():
+            return
         if self.history.undo_label:
             self._work(self.history.undo, "Being taken back")
         else:
             super().action_undo()
 
     def action_redo(self) -> None:
+        if not self.history_ready():
+            return
         if self.history.redo_label:
             self._work(self.history.redo, "Being done again")
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region, Size
 from textual.strip import Strip
@@ -94,7 +96,34 @@ class Lines(Widget):
             text.set_length(max(0, _characters(text, width - len(cut))))
             text.append(cut)
         segments = repaint(text, self.app.theme).render(self.app.console)
-        return Strip(segments).adjust_cell_length(width, style).apply_style(style)
+        return joined(Strip(segments).adjust_cell_length(width, style).apply_style(style))
+
+
+def joined(strip: Strip) -> Strip:
+    """The same to look at in fewer pieces, each of which costs 40 bytes to send: blanks need no ink of their own."""
+    pieces: list[Segment] = []
+    for segment in strip:
+        text, style, _ = segment
+        if pieces and style is not None and (before := pieces[-1].style) is not None:
+            last = pieces[-1].text
+            if style == before or (_only_ground(text, style) and _same_ground(style, before)):
+                pieces[-1] = Segment(last + text, before)
+                continue
+            if _only_ground(last, before) and _same_ground(before, style):
+                pieces[-1] = Segment(last + text, style)
+                continue
+        pieces.append(segment)
+    return Strip(pieces, strip.cell_length)
+
+
+def _only_ground(text: str, style: Style) -> bool:
+    return text.isspace() and not (style.underline or style.underline2 or style.strike or style.reverse or style.meta)
+
+
+def _same_ground(blank: Style, inked: Style) -> bool:
+    return blank.bgcolor == inked.bgcolor and not (
+        inked.underline or inked.underline2 or inked.strike or inked.reverse or inked.meta
+    )
 
 
 def _characters(text: Text, cells: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.geometry import Size
 from textual.message import Message
 
 from lora_tui.widgets.lines import Lines
@@ -39,6 +40,7 @@ class Listing(Lines):
         self.count = 0
         self.here = 0
         self._top = 0
+        self._extent = Size(0, 0)  # as it was in sight last
         self._row: Callable[[int], Text] = lambda index: Text()
 
     def show_rows(self, count: int, draw: Callable[[int], Text]) -> None:
@@ -61,13 +63,23 @@ class Listing(Lines):
     @property
     def page(self) -> int:
         """How many rows are in sight."""
-        return max(1, self.size.height)
+        return max(1, self._room.height)
+
+    @property
+    def _room(self) -> Size:
+        """The cells there are. Out of sight those there were last, or may be: so its rows are painted once when it
+        comes into sight, not first as if it had one row."""
+        if self.size:
+            self._extent = self.size
+        return self._extent or self.app.size
 
     def _paint(self) -> None:
-        height = self.page
+        height, width = self.page, self._room.width
         margin = _MARGIN if height > 2 * _MARGIN else 0
         lowest = max(0, self.count - height)
-        self._top = max(min(self._top, self.here - margin), self.here + margin + 1 - height)
+        if not self._top + margin <= self.here < self._top + height - margin:
+            # By half a page at once: of ten moves nine then change two rows only, which counts over a slow line.
+            self._top = self.here - height // 2
         self._top = max(0, min(self._top, lowest))
         rows = []
         for index in range(self._top, min(self.count, self._top + height)):
@@ -75,7 +87,7 @@ class Listing(Lines):
             row = line((" ▸ " if here else "   ", ACCENT))
             row.append_text(self._row(index))
             if here:
-                row.pad_right(max(0, self.size.width - row.cell_len))
+                row.pad_right(max(0, width - row.cell_len))
                 row.stylize(_HERE)
             rows.append(row)
         self.show(rows)

@@ -72,7 +72,12 @@ def test_captions_that_are_alike_name_each_other_until_one_is_changed() -> None:
     attention = look_at({A: "ohwx, a man", B: "Ohwx,  a man", C: "ohwx, a cat"}, Attention("ohwx"))
     same = next(reason for reason in attention.reasons(A) if reason.code == "same")
     assert same.others == (B,)
-    assert same.words == "b.png has the same caption."
+    assert same.words == "It is the same as that of b.png."
+    assert attention.number_equal == 2
+    assert not attention.needs(A)
+    attention.update(C, "ohwx, a man")
+    assert attention.number_equal == 3
+    attention.update(C, "ohwx, a cat")
     attention.update(B, "ohwx, a dog")
     assert codes(attention, A) == []
     attention.update(C, "ohwx, a man")
@@ -131,7 +136,10 @@ def test_what_was_changed_one_at_a_time_is_what_is_seen_at_once(steps: list[tupl
         ]
         assert [CODES.index(one.code) for one in found] == sorted(CODES.index(one.code) for one in found)
         assert all(inert(one.words) == one.words for one in found)
-        assert changed.needs(picture) == bool(found)
+        assert changed.needs(picture) == any(one.code != "same" for one in found)
+        assert changed.equal(picture) == any(one.code == "same" for one in found)
+    assert changed.number_needing == anew.number_needing == len(anew.needing())
+    assert changed.number_equal == anew.number_equal == sum(anew.equal(picture) for picture in known)
 
 
 def test_a_hundred_thousand_characters_are_no_burden() -> None:

@@ -119,6 +119,26 @@ def test_only_lines_that_change_are_painted(monkeypatch: pytest.MonkeyPatch) -> 
     in_app(act)
 
 
+def test_a_list_that_comes_into_sight_again_is_painted_once() -> None:
+    async def act(app: Shown, pilot: Pilot[None]) -> None:
+        app.listing.show_rows(10_000, app.row)
+        await pilot.pause(0)
+        for size in ((40, 10), (30, 8)):
+            app.listing.display = False
+            await pilot.pause(0)
+            await pilot.resize_terminal(*size)
+            app.listing.show_rows(9_000, app.row)
+            app.listing.display = True
+            seen: list[int] = []
+            for _ in range(3):
+                seen.append(len(app.listing.plain))
+                await pilot.pause(0)
+            assert min(seen) >= size[1]
+            assert numbers(app) == list(range(size[1]))
+
+    in_app(act)
+
+
 def test_moving_tells_once_and_stops_at_the_ends() -> None:
     async def act(app: Shown, pilot: Pilot[None]) -> None:
         listing = app.listing
@@ -158,6 +178,22 @@ def test_scrolling_moves_no_more_than_it_must() -> None:
         app.listing.choose(seen[4])
         await pilot.pause(0)
         assert numbers(app) == seen
+
+    in_app(act)
+
+
+def test_a_move_that_leaves_the_rows_in_sight_scrolls_by_half_a_page() -> None:
+    """So that going through a long list repaints all rows seldom."""
+
+    async def act(app: Shown, pilot: Pilot[None]) -> None:
+        app.listing.show_rows(1_000, app.row)
+        scrolled, seen = 0, numbers(app)
+        for _ in range(100):
+            app.listing.move(1)
+            await pilot.pause(0)
+            scrolled += seen != numbers(app)
+            seen = numbers(app)
+        assert scrolled <= 25
 
     in_app(act)
 

@@ -59,8 +59,10 @@ def test_filters_go_together(desk: Desk) -> None:
     desk.show(Filter(tag="night"))
     assert names(desk) == "abe"
     desk.show(Filter(attention=True))
-    assert names(desk) == "bcde"
-    desk.show(Filter("stage", attention=True, tag="night"))
+    assert names(desk) == "cd"
+    desk.show(Filter(equal=True))
+    assert names(desk) == "be"
+    desk.show(Filter("stage", equal=True, tag="night"))
     assert names(desk) == "be"
     desk.show(Filter("c.png"))
     assert names(desk) == "c"
@@ -69,17 +71,33 @@ def test_filters_go_together(desk: Desk) -> None:
 def test_attention_says_why_and_follows_what_is_typed(desk: Desk) -> None:
     codes = {name: [reason.code for reason in desk.reasons(path(name))] for name in TEXTS}
     assert codes == {"a": [], "b": ["same"], "c": ["no-trigger"], "d": ["empty"], "e": ["same"]}
-    assert desk.wanting == 4
+    assert (desk.wanting, desk.repeating) == (2, 2)
     desk.judge(path("e"), "ohwx, a man at home")
-    assert desk.wanting == 2
+    assert (desk.wanting, desk.repeating) == (2, 0)
     desk.set(path("c"), "ohwx, a man in a park")
     assert desk.wanting == 1
+
+
+def test_those_equal_to_another_are_visited_last(desk: Desk) -> None:
+    desk.show(Filter())
+    place, visited = 0, ""
+    for _ in range(5):
+        there = desk.next_to_mend(place)
+        assert there is not None
+        place = there
+        visited += desk.shown[place].path.stem
+    assert visited == "cdbec"
+    desk.set(path("c"), "ohwx, a man in a park")
+    desk.set(path("d"), "ohwx, a boat")
+    assert desk.next_to_mend(0) == 1
+    desk.set(path("b"), "ohwx, a sofa")
+    assert desk.next_to_mend(0) is None
 
 
 def test_a_row_that_was_mended_stays_in_sight(desk: Desk) -> None:
     desk.show(Filter(attention=True))
     desk.set(path("c"), "ohwx, a man in a park")
-    assert names(desk) == "bcde"
+    assert names(desk) == "cd"
 
 
 def test_what_changed_while_all_was_looked_at_is_looked_at_again() -> None:
@@ -101,7 +119,7 @@ def test_a_new_survey_changes_what_is_different_and_keeps_marks(desk: Desk) -> N
     gone = {name: text for name, text in TEXTS.items() if name != "d"}
     desk.take(entries(gone))
     assert desk.marked == {path("a")}
-    assert desk.wanting == 3
+    assert (desk.wanting, desk.repeating) == (1, 2)
 
 
 def test_the_scope_is_the_marks_then_the_filter_then_all(desk: Desk) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,18 +116,129 @@ def test_the_next_to_mend_is_found_and_says_why(folder: Path) -> None:
             await press(pilot, "m")
             name, _, why = said(pilot)[1].partition(": ")
             reasons[name] = why
+        assert "2 need attention  2 equal to another" in text(pilot)
         await press(pilot, "a")
-        assert "4 of 6 that need attention" in text(pilot)
-        await press(pilot, "escape")
+        assert "2 of 6 that need attention" in text(pilot)
+        await press(pilot, "a")
+        assert "2 of 6 equal to another" in text(pilot)
+        await press(pilot, "a")
         assert "6 captions" in text(pilot)
 
     drive(folder, act)
     assert reasons == {
         "02.png": 'The trigger word "ohwx" is not in it.',
         "03.png": "It is empty.",
-        "04.png": "05.png has the same caption.",
-        "05.png": "04.png has the same caption.",
+        "04.png": "It is the same as that of 05.png. Right where the pictures show the same.",
+        "05.png": "It is the same as that of 04.png. Right where the pictures show the same.",
     }
+
+
+def test_captions_that_are_equal_are_no_alarm(folder: Path) -> None:
+    """As in the demo, where each of 24 captions stands three times, and rightly."""
+    for number in range(6):
+        caption(folder, f"{number:02}").write_text(f"ohwx, a man, {'on a beach' if number % 2 else 'at night'}\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert "need attention" not in text(pilot)
+        assert "!" not in page(pilot).row_of(page(pilot).desk.shown[0]).plain
+        await press(pilot, "m")
+        assert said(pilot)[0] == "ok"
+
+    drive(folder, act)
+
+
+def test_an_empty_file_is_shown_as_empty_and_words_are_put_in_front_of_nothing(folder: Path) -> None:
+    """What is trained in its place, the words of the folder, is not what is in the file."""
+    caption(folder, "02").write_text("")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "m")
+        assert said(pilot)[1] == "02.png: It is empty."
+        assert "no caption yet" in page(pilot).row_of(page(pilot).desk.shown[2]).plain
+        await press(pilot, "o", "down", "enter", *"best", "enter", "enter")
+        await until(pilot, lambda: said(pilot)[1].startswith("Done"))
+
+    drive(folder, act)
+    assert caption(folder, "02").read_text().strip().startswith("best")
+
+
+def test_a_caption_that_is_not_utf8_is_not_said_to_be_missing(folder: Path) -> None:
+    caption(folder, "02").write_bytes(b"ohwx, caf\xe9")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert "not UTF-8" in page(pilot).row_of(page(pilot).desk.shown[2]).plain
+        await press(pilot, "m")
+        assert "It is not UTF-8" in said(pilot)[1]
+        assert "What is in its file cannot be shown." in text(pilot)
+        assert "cannot be read" not in text(pilot)
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize("begun", ["\\", "\\2", "\\g<"])
+def test_a_replacement_that_is_not_typed_to_its_end_is_a_sentence(folder: Path, begun: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r", "tab", "tab", *"(photo)", "enter")
+        await type_in(pilot, begun)
+        assert said(pilot)[0] == "!"
+        assert "cannot be put in" in said(pilot)[1]
+        await press(pilot, *["backspace"] * len(begun))
+        await type_in(pilot, r"\1graph")
+        assert said(pilot)[0] == "ok"
+        await press(pilot, "enter", "enter")
+        await until(pilot, lambda: said(pilot)[1].startswith("Done"))
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photograph of a man, number 0"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from engine.plan import caption_edits
+from engine.plan.caption_history import History
+
+pictures = [Path(name) for name in sys.argv[2:]]
+known = {picture: picture.with_suffix(".txt").read_text().strip() for picture in pictures}
+changes = caption_edits.changes(known, caption_edits.prefixed("best"))
+History(Path(sys.argv[1]), ".txt").apply("put in front", changes, lambda done, total: done == 2 and os._exit(9))
+"""
+
+
+def test_below_a_change_stands_its_picture_not_the_one_chosen_before(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "end", "r", *"photo", "enter", *"picture")
+        await press(pilot, "enter", "down")
+        assert "/01.png" in text(pilot)
+        assert "/05.png" not in text(pilot)
+        await press(pilot, "escape")
+        assert "/05.png" in text(pilot)
+
+    drive(folder, act)
+
+
+def test_a_change_that_was_cut_off_is_finished_and_told(folder: Path) -> None:
+    """Not by the first key that needs the history, in silence, while the screen stands still."""
+    before = captions(folder)
+    pictures = [str(path) for path in sorted((folder / "img").rglob("*.png"))]
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), *pictures], check=False)
+    assert killed.returncode == 9
+    assert sum(words.startswith("best") for words in captions(folder).values()) == 2
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await until(pilot, lambda: said(pilot)[1].startswith("Finished after a stop: put in front"))
+        assert all(words.startswith("best") for words in captions(folder).values())
+        await press(pilot, "u")
+        await until(pilot, lambda: said(pilot)[1].startswith("Taken back"))
+
+    drive(folder, act)
+    assert captions(folder) == before
 
 
 def test_a_caption_that_another_program_wrote_meanwhile_is_kept_and_told(folder: Path) -> None:
