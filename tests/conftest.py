@@ -9,7 +9,12 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The same examples each time, so that a change is judged by what it changed; others with FUZZ in the environment.
+hypothesis.settings.register_profile("same", derandomize="FUZZ" not in os.environ, deadline=None)
+hypothesis.settings.load_profile("same")
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
