@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= 3
 INSTALLED := .venv/.installed
 
 .PHONY: help demo test lint bench proof clean
@@ -20,7 +20,8 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/lora-tui demo $(ARGS)
 
-# Files in their own order: xdist would begin with those of many tests, and end with few long ones on one worker.
+# Three workers for two cores: many tests wait for an engine or a terminal. Files in their own order: xdist would begin
+# with those of many tests, and end with few long ones on one worker.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not proof" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

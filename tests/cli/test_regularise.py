@@ -55,6 +55,7 @@ def test_what_cannot_be_done_is_one_sentence(lora_tui, project, arguments, code,
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.proof
 def test_captions_are_written_by_a_captioner_once_the_pictures_are_there(lora_tui, project, monkeypatch):
     monkeypatch.setattr(launch, "ENGINE_COMMAND", (*launch.PYTHON_MODULE, "engine"))
     on_micro = ("--set", "pretrained_model_name_or_path=micro", "--set", "resolution=64,64")

@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from benchmarks import small_run
 from benchmarks.terminal import Terminal
 from engine.plan.project import Project
@@ -17,6 +19,7 @@ from tests.terminal.conftest import Opened
 UNPRINTABLE = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f-\xff]")
 
 
+@pytest.mark.proof  # the same words are tried in tests/prompts
 def test_from_nothing_to_an_exported_lora_through_a_pipe(
     own_home: tuple[Path, dict[str, str]], my_pictures: Path, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_it_leaves_nothing_but_a_sample(dry: Trained) -> None:
     assert [e["kind"] for e in dry.events if e["kind"] in ("sample", "step")] == ["step"] * 5 + ["sample"]
 
 
+@pytest.mark.proof
 def test_the_training_after_it_is_as_without_it(after: Trained, whole: Trained) -> None:
     """With the pictures encoded already (`after`)."""
     assert after.files == whole.files

@@ -177,6 +177,7 @@ def test_a_mask_counts_where_it_is_and_a_picture_without_one_counts_as_a_whole(t
 
 
 # ------------------------------------------------------------------------------------------------------------ resumed
+@pytest.mark.proof
 def test_with_all_of_them_a_training_goes_on_as_if_it_had_never_been_stopped(train: Trainer) -> None:
     values: dict[str, Any] = {"flip_aug": True, "alpha_mask": True, "cache_latents": False}
     longer = train(changed(train, half), **values, max_train_epochs=3)

@@ -69,6 +69,7 @@ def test_option_sample_every_n_epochs(thinned: Trained) -> None:
     assert [event["step"] for event in thinned.of("sample")] == [6, 12]  # and not those of sample_every_n_steps
 
 
+@pytest.mark.proof
 def test_a_lora_that_was_saved_by_a_stop_stays_and_the_rest_is_as_undisturbed(
     train: Trainer, thinned: Trained, before_call: Callable[..., None]
 ) -> None:

@@ -165,6 +165,7 @@ def test_more_epochs_under_a_schedule_that_goes_by_the_length_are_told(
     assert shown(more) == pytest.approx(expected)
 
 
+@pytest.mark.proof
 def test_a_dry_run_has_the_rates_of_the_whole_training(train: Trainer) -> None:
     project = train.project()
     values = {"lr_scheduler": "linear", "max_train_epochs": 2}

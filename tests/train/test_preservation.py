@@ -125,6 +125,7 @@ def test_the_words_are_those_of_the_draw_wherever_a_batch_is_split() -> None:
     assert texts.batch(["man alone", ""], epoch=1, step=4, first_position=0) is None
 
 
+@pytest.mark.proof
 def test_text_encoders_that_are_trained_are_held_too(train: Trainer) -> None:
     texts = {"max_train_epochs": 1, "train_unet": False, "train_text_encoder_1": True, "train_text_encoder_2": True}
     free, kept = train(**STRONG | texts), train(**KEPT | texts)
@@ -133,6 +134,7 @@ def test_text_encoders_that_are_trained_are_held_too(train: Trainer) -> None:
     assert not same(free.lora, kept.lora)
 
 
+@pytest.mark.proof
 def test_a_stopped_run_goes_on_to_the_same_lora(train: Trainer, before_call: Callable[..., None]) -> None:
     values = KEPT | {
         "max_train_epochs": 2,

@@ -77,6 +77,7 @@ def test_a_batch_that_cannot_be_shared_evenly_counts_each_picture_once(train: Tr
     assert apart(two.lora, one.lora) < 1e-4
 
 
+@pytest.mark.proof
 def test_resumed_with_two_processes_it_equals_the_undisturbed_one(train: Trainer, two: Trained) -> None:
     project = train.project()
     run = train.prepare(project, **TWO)
