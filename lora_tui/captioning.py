@@ -12,15 +12,16 @@ from engine.plan.caption_joining import affixes, caption_for
 from engine.plan.captioners import KNOWN as KNOWN_CAPTIONERS
 from engine.plan.captioners import find, resolve_name, size_of
 from engine.plan.captioning import KNOWN, CaptioningOptions
-from engine.plan.errors import UserError, inert, plural
+from engine.plan.errors import UserError, plural
 from engine.plan.files import existing_path
-from engine.plan.job_options import captioning, job_options, parse_job_text
+from engine.plan.job_options import captioning, job_options
 from engine.plan.wanted_captions import Wanted, wanted_captions
-from engine.runs.folder import RunFolder, create, list_runs
+from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
-from engine.runs.lock import look
 from engine.runs.state import Observation, observe
+from lora_tui import job_runs
 from lora_tui.follow import start
+from lora_tui.job_edits import change_of, value_of
 
 if TYPE_CHECKING:
     from engine.plan.project import Project
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from lora_tui.draft import Draft
 
 EXAMPLE = "a man on a beach, looking to the side"
-LOOKED_AT = 40  # runs, the newest
+KIND = "caption"
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,12 @@ def set_values(options: CaptioningOptions) -> dict[str, object]:
 
 def set_option(draft: Draft, name: str, value: object) -> UserError | None:
     """Give an option a value, or a text that means one; what is wrong with it, or what kept it from being saved."""
-    option = job_options("captioning")[name]
     try:
-        plain = parse_job_text("captioning", name, value) if isinstance(value, str) else value
+        plain = value_of("captioning", name, value) if isinstance(value, str) else value
         captioning({name: plain})
     except UserError as error:
         return error
-
-    def change(project: Project) -> None:
-        if plain == option.default:
-            project.captioning.pop(name, None)
-        else:
-            project.captioning[name] = plain
-
-    return draft.edit(change)
+    return draft.edit(change_of("captioning", name, plain, job_options("captioning")[name].default))
 
 
 def outlook(project: Project, options: CaptioningOptions, extension: str) -> Outlook:
@@ -134,7 +127,7 @@ def job_for(project: Project, settings: Settings, options: CaptioningOptions) ->
     find(name, folder=project.path)
     own = None if name in KNOWN else existing_path(name, project.path)
     return Job(
-        "caption",
+        KIND,
         project.path,
         project.name,
         trigger=project.trigger,
@@ -165,11 +158,11 @@ def begin(project: Project, settings: Settings, options: CaptioningOptions) -> t
 
 def at_work(project: Path) -> RunFolder | None:
     """The run that writes captions of this project now."""
-    return next((run for run in _newest(project) if look(run).status == "held"), None)
+    return job_runs.at_work(project, KIND)
 
 
 def last_run(project: Path) -> RunFolder | None:
-    return next(iter(_newest(project)), None)
+    return next(job_runs.newest(project, KIND), None)
 
 
 def unfinished(project: Path, job: Job) -> RunFolder | None:
@@ -188,15 +181,6 @@ def _essence(job: Job) -> tuple[object, ...]:
     return dict(job.arguments.get("options") or {}), job.trigger, job.class_name, job.left_out, extension
 
 
-def _newest(project: Path) -> list[RunFolder]:
-    return [run for run in reversed(list_runs(project)[-LOOKED_AT:]) if run.kind == "caption"]
-
-
 def how_it_ended(seen: Observation) -> tuple[str, str]:
     """(mark, sentence) of a run that is over."""
-    end = seen.snapshot.end
-    if end is not None and seen.state in ("finished", "stopped"):
-        return ("ok" if seen.state == "finished" else "!"), inert(end.message)
-    if end is not None:
-        return "x", inert(f"{end.message} {end.hint}".strip())
-    return "x", "The engine was killed without a last word; the same again goes on where it was."
+    return job_runs.how_it_ended(seen, "the same again goes on where it was.")

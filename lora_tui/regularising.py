@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.plan import job_options
-from engine.plan.errors import UserError, inert
+from engine.plan.errors import UserError
 from engine.plan.picture_sources import hub_pictures
 from engine.plan.pictures import picture_files
 from engine.plan.regularisation import Need, folder_for, needs
 from engine.plan.regularising import AUTOMATIC, SUITED, RegularisingOptions
-from engine.runs.folder import RunFolder, create, list_runs
+from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
-from engine.runs.lock import look
 from engine.runs.state import Observation
-from lora_tui import captioning
+from lora_tui import captioning, job_runs
 from lora_tui.follow import project_job, start
 from lora_tui.progress import duration
 from lora_tui.readable import size
@@ -36,7 +35,6 @@ MAKING, FETCHING = "regularise", "fetch-pictures"
 KINDS = (MAKING, FETCHING)
 BYTES_A_PIXEL = 1.8
 """Of a PNG of such a picture: 1.9 MB at 1024×1024."""
-LOOKED_AT = 40  # runs, the newest
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,9 @@ def outlook(
 
 def seconds_each(project: Path, picture_size: tuple[int, int], steps: int) -> float | None:
     """What a picture took the last time that such ones were made for this project."""
-    for run in reversed(list_runs(project)[-LOOKED_AT:]):
+    for run in job_runs.newest(project, MAKING):
         with contextlib.suppress(OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-            if run.kind == MAKING and run.result_path.is_file():
+            if run.result_path.is_file():
                 said = json.loads(run.result_path.read_bytes())
                 took = float(said["seconds_each"])
                 if took > 0 and said["size"] == list(picture_size) and said["steps"] == steps:
@@ -204,10 +202,7 @@ def launch(project: Project, job: Job) -> RunFolder:
 
 def at_work(project: Path) -> RunFolder | None:
     """The run that makes or fetches pictures now."""
-    for run in reversed(list_runs(project)[-LOOKED_AT:]):
-        if run.kind in KINDS and look(run).status == "held":
-            return run
-    return None
+    return job_runs.at_work(project, *KINDS)
 
 
 def usual_value(name: str, base: BaseModel | None) -> object:
@@ -218,9 +213,4 @@ def usual_value(name: str, base: BaseModel | None) -> object:
 
 def how_over(run: RunFolder, seen: Observation) -> tuple[str, str]:
     """What came of a run that made or fetched pictures: a mark of the status line, and a sentence."""
-    end = seen.snapshot.end
-    if seen.state in ("finished", "stopped"):
-        return "ok" if seen.state == "finished" else "!", (inert(end.message) if end is not None else "") or "Done."
-    if end is not None:
-        return "x", f"{inert(end.message)} {inert(end.hint)}".strip()
-    return "x", "The engine was killed without a last word; the same goes on from where it was."
+    return job_runs.how_it_ended(seen, "the same goes on from where it was.")

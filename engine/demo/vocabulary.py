@@ -12,8 +12,8 @@ from tokenizers.trainers import BpeTrainer
 from transformers import CLIPTokenizer
 
 from engine.demo.descriptions import caption, random_subject
+from engine.plan.clip_vocabulary import END, START, byte_symbols
 
-START, END = "<|startoftext|>", "<|endoftext|>"
 CLIP_SPLIT = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 
 EVERYDAY_WORDS = """
@@ -26,13 +26,6 @@ EVERYDAY_WORDS = """
     young new beautiful detailed high quality best masterpiece ultra sharp blurry low bad ugly style cartoon
     sketch art color colour front side close up full body
 """
-
-
-def byte_symbols() -> list[str]:
-    """The 256 printable stand-ins for bytes, in the order of CLIP's vocabulary ('!' is id 0)."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [b for b in range(256) if b not in printable]
-    return [chr(b) for b in printable] + [chr(256 + n) for n in range(len(others))]
 
 
 def write_tokenizers(folder: Path, seed: int = 7) -> None:

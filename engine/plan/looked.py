@@ -1,29 +1,24 @@
 """How pictures look, worked out by several processes and kept from one command to the next.
 
-`cache/looks.json` in the project may be deleted at any time; a file that has kept its size and its times is not looked
-at again, as with the sizes (`measured.py`). It is a file of its own: whoever asks for sizes must not wait for it.
+They stand in a table of their own (`known_files`): whoever asks for sizes must not wait for it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from engine.plan.errors import UserError
-from engine.plan.files import Stamp, atomic_write, stamp_of
+from engine.plan.files import Stamp, stamp_of
+from engine.plan.known_files import read_table, write_table
 from engine.plan.look_worker import Worker
 from engine.plan.looks import Look, from_row, look_at
-from engine.plan.measured import SETTLED_SECONDS
 from engine.plan.project import Project
 
-NAME = "looks.json"
+NAME, WHAT = "looks.json", "looks"
 VERSION = 1  # change it when `looks.look` finds something else in the same picture
 WORTH_KEEPING = 50
 """Fewer new pictures are looked at in a moment; then nothing is written."""
@@ -104,36 +99,13 @@ class Looks:
 
 def kept_looks(project: Project) -> Looks:
     """What `keep_looks` wrote; empty where that is not there or makes no sense."""
-    try:
-        table = json.loads((project.cache_dir / NAME).read_bytes())
-        if table["v"] != VERSION:
-            return Looks()
-        return Looks({project.path / name: _entry(row) for name, row in table["looks"].items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Looks()
+    return Looks(read_table(project, NAME, WHAT, VERSION, from_row))
 
 
 def keep_looks(project: Project, looks: Looks) -> None:
     """Write what is known, where much of it is new. A disk that cannot be written is no error."""
     if looks.new < WORTH_KEEPING:
         return
-    now = time.time_ns()
-    rows = {
-        project.relative(path): [*stamp, *(look.as_row() if look is not None else ())]
-        for path, (stamp, look) in looks.known.items()
-        if now - max(stamp[1:]) > SETTLED_SECONDS * 1e9 and path.is_relative_to(project.path)
-    }
-    try:
-        project.cache_dir.mkdir(parents=True, exist_ok=True)
-        atomic_write(project.cache_dir / NAME, json.dumps({"v": VERSION, "looks": rows}, separators=(",", ":")))
-    except (OSError, UserError):
-        return
-    looks.new = 0
-
-
-def _entry(row: list[Any]) -> tuple[Stamp, Look | None]:
-    """Raises TypeError or ValueError for what `keep_looks` did not write."""
-    size, modified, changed, *rest = row
-    if not all(type(value) is int for value in (size, modified, changed)):
-        raise TypeError
-    return (size, modified, changed), from_row(rest)
+    rows = ((path, stamp, look.as_row() if look is not None else ()) for path, (stamp, look) in looks.known.items())
+    if write_table(project, NAME, WHAT, VERSION, rows):
+        looks.new = 0

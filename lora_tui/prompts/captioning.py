@@ -7,7 +7,6 @@ import time
 from engine.plan.errors import UserError
 from engine.plan.job_options import job_options
 from engine.plan.option import Option
-from engine.runs import control
 from engine.runs.captions import DoneReader
 from engine.runs.folder import RunFolder
 from engine.runs.state import RunView
@@ -15,6 +14,7 @@ from lora_tui import captioning
 from lora_tui.aside import or_error
 from lora_tui.draft import Draft
 from lora_tui.follow import POLL_SECONDS, count_interrupts
+from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value
 from lora_tui.progress import at_work
 from lora_tui.prompts.downloading import download
@@ -116,8 +116,8 @@ class Captioning:
                 self._tell(reader)
                 if presses() and not stopping:
                     stopping = True
-                    self._talk.say("Stopping.")
-                    control.send(run, "stop")
+                    mark, said = ask_to_stop(run, "Stopping.")
+                    self._talk.say(f"Error: {said}" if mark == "x" else said)
                 elif not stopping:
                     self._talk.say_sometimes(f"{at_work(seen)}.")
                 time.sleep(POLL_SECONDS)

@@ -12,13 +12,13 @@ from engine.plan.folders import Kind
 from engine.plan.job_options import JobTable, job_options
 from engine.plan.preservation_checks import OPTION as PRESERVES
 from engine.plan.regularisation import explanation
-from engine.runs import control
 from engine.runs.job import Job
 from engine.runs.state import RunView
 from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.follow import POLL_SECONDS, count_interrupts
 from lora_tui.job_edits import change_of, value_of
+from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value
 from lora_tui.progress import at_work
 from lora_tui.prompts.pictures import PicturesStep
@@ -123,8 +123,8 @@ class RegularisationStep(PicturesStep):
         if run is None:
             self.talk.say("Nothing is being made or fetched.")
             return
-        asked = or_error(partial(control.send, run, "stop"), "The engine could not be asked")
-        self.talk.say(f"Error: {asked}" if isinstance(asked, UserError) else "Asked the engine to stop.")
+        mark, said = ask_to_stop(run)
+        self.talk.say(f"Error: {said}" if mark == "x" else said)
 
     def do_without(self, rest: str) -> None:
         on = not self.draft.value(PRESERVES)

@@ -17,7 +17,6 @@ from engine.plan.captioning import AUTO, TRIGGER_WORD, CaptioningOptions
 from engine.plan.errors import UserError, inert, plural
 from engine.plan.job_options import job_options
 from engine.plan.option import Option
-from engine.runs import control
 from engine.runs.captions import DoneReader
 from engine.runs.folder import RunFolder
 from engine.runs.state import Observation, RunView
@@ -25,6 +24,7 @@ from lora_tui import captioning
 from lora_tui.aside import aside, or_error
 from lora_tui.captioning import Outlook
 from lora_tui.folder_contents import fitted
+from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value, stepped, typed_value
 from lora_tui.progress import at_work
 from lora_tui.screens.captioner_download import CaptionerDownload
@@ -317,14 +317,8 @@ class CaptioningScreen(FormPage):
         self.query_one("#newest", Lines).show(rows[:room])
 
     def action_stop(self) -> None:
-        if self._view is None:
-            return
-        try:
-            control.send(self._view.run, "stop")
-        except (UserError, OSError) as error:
-            self.say("x", f"The engine could not be asked: {error}")
-        else:
-            self.say("ok", "Asked the engine to stop.")
+        if self._view is not None:
+            self.say(*ask_to_stop(self._view.run))
 
     def action_options(self) -> None:
         """From what was written back to the options."""

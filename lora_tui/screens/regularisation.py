@@ -16,12 +16,12 @@ from engine.plan.job_options import JobTable, job_options
 from engine.plan.preservation_checks import OPTION as PRESERVES
 from engine.plan.regularisation import Need
 from engine.plan.trash import throw_away
-from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.job import Job
 from engine.runs.state import Observation, RunView
 from lora_tui.aside import aside, or_error
 from lora_tui.job_edits import change_of, complaint, value_of
+from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value, stepped, typed_value
 from lora_tui.progress import activity, at_work
 from lora_tui.reg_words import about_row, as_rows, made_here, of_needs
@@ -269,14 +269,8 @@ class RegularisationPage(FormPage):
         self._look()
 
     def action_stop(self) -> None:
-        if self._view is None:
-            return
-        try:
-            control.send(self._view.run, "stop")
-        except (UserError, OSError) as error:
-            self.say("x", f"The engine could not be asked: {error}")
-        else:
-            self.say("ok", "Asked the engine to stop; what is there stays.")
+        if self._view is not None:
+            self.say(*ask_to_stop(self._view.run, "Asked the engine to stop; what is there stays."))
 
     # ------------------------------------------------------------------------------------------------------- the ways
     def action_look_through(self, then: str = "") -> None:

@@ -15,7 +15,6 @@ from textual.containers import Horizontal
 from engine.plan.errors import UserError, inert
 from engine.plan.export import Destination, prompt_text, usual_folders
 from engine.plan.lora_formats import FORMATS
-from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.state import RunView
 from lora_tui.aside import aside, or_error
@@ -23,6 +22,7 @@ from lora_tui.clipboard import copy
 from lora_tui.comparisons import Comparison, comparison, last_comparison
 from lora_tui.conversion import FOR_WHOM, export_as
 from lora_tui.fetch_home import FetchLine, connection, fetch_line
+from lora_tui.job_runs import ask_to_stop
 from lora_tui.loras import (
     FIRST_SEED,
     facts_of,
@@ -247,12 +247,7 @@ class ResultsPage(FormPage):
 
     def action_stop(self) -> None:
         if self._view is not None:
-            try:
-                control.send(self._view.run, "stop")
-            except (UserError, OSError) as error:
-                self.say("x", f"The engine could not be asked: {error}")
-            else:
-                self.say("ok", "Asked the engine to stop.")
+            self.say(*ask_to_stop(self._view.run))
 
     def action_large(self) -> None:
         from lora_tui.screens.large import LargePicture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.plan import looked
+from engine.plan import known_files, looked
 from engine.plan.look_worker import Worker
 from engine.plan.looked import NAME, Looks, keep_looks, kept_looks
 from engine.plan.looks import look_at
@@ -19,7 +19,7 @@ from tests.plan.drawn import drawing, texture
 @pytest.fixture(autouse=True)
 def few_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looked, "WORTH_KEEPING", 2)
-    monkeypatch.setattr(looked, "SETTLED_SECONDS", -3600.0)
+    monkeypatch.setattr(known_files, "SETTLED_SECONDS", -3600.0)
 
 
 @pytest.fixture

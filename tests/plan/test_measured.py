@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
-from engine.plan import measured, pictures
+from engine.plan import known_files, measured, pictures
 from engine.plan.measured import NAME, keep_measures, kept_measures
 from engine.plan.pictures import Size, measure
 from engine.plan.project import Project
@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(autouse=True)
 def few_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured, "WORTH_KEEPING", 2)
-    monkeypatch.setattr(measured, "SETTLED_SECONDS", -3600.0)
+    monkeypatch.setattr(known_files, "SETTLED_SECONDS", -3600.0)
 
 
 def files(project: Project) -> list[Path]:
@@ -62,7 +62,7 @@ def test_a_changed_picture_of_the_same_name_size_and_time_is_read(project: Proje
 
 
 def test_what_changed_a_moment_ago_is_not_kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "SETTLED_SECONDS", 3600.0)
+    monkeypatch.setattr(known_files, "SETTLED_SECONDS", 3600.0)
     assert look(project)[1] == look(project)[1] == 5
 
 
