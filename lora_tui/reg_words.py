@@ -67,7 +67,7 @@ def as_rows(
             "preserve",
             "Without: hold the class",
             "on" if preserved else "off",
-            aside="no disk; slower, 2.3–2.6 ×",
+            aside="no disk; 2.3–2.6 × time",
             changed=preserved,
             kind="switch",
         ),
