@@ -1,8 +1,7 @@
 """The training pictures with their captions, and nothing else of them: half a second for 10,000, and no broken file
 stops it.
 
-A survey measures every picture first, and cannot go on where a caption is not UTF-8; the editor of captions is where
-that is seen. It shows these until there is a survey.
+A survey measures every picture first; the editor of captions shows these until there is one.
 """
 
 from __future__ import annotations

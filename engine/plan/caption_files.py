@@ -42,18 +42,6 @@ def read_for_editing(picture: Path, extension: str) -> str:
     return read_caption(picture, extension, "").text
 
 
-def read_seen(picture: Path, extension: str) -> tuple[str | None, str]:
-    """A caption as `read_for_editing`, but None where there is no file; and the digest of its bytes, by which
-    `caption_history` tells that another program has changed it since. Raises NotUTF8Error and UserError as `contents`.
-    """
-    path = caption_path(picture, extension)
-    content = contents(path)
-    try:
-        return (None if content is None else first_line(content)), digest_of(content)
-    except UnicodeDecodeError as error:
-        raise NotUTF8Error(path, error.start) from None
-
-
 def write_caption(project_path: Path, picture: Path, text: str, extension: str) -> Path:
     """Make `text` the caption of `picture`, as one line; line ends in it become spaces. Returns the caption's file.
 

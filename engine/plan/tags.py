@@ -65,10 +65,6 @@ class Frequencies:
         """Every tag with the number of captions that have it."""
         return self._counts
 
-    def tags_of(self, key: Hashable) -> tuple[str, ...]:
-        """The tags of one caption as it was given last, each once."""
-        return self._tags.get(key, ())
-
     def update(self, key: Hashable, caption: str | None) -> None:
         """This is the caption now; None takes it out."""
         before = self._tags.pop(key, ())
