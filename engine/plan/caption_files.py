@@ -19,10 +19,8 @@ from engine.plan import caption_log
 from engine.plan.caption_log import OWN_FOLDER
 from engine.plan.captions import (
     MAX_CAPTION_BYTES,
-    NotUTF8Error,
     caption_candidates,
     caption_file,
-    first_line,
     read_caption,
 )
 from engine.plan.errors import UserError
