@@ -17,8 +17,9 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from textual._compositor import CompositorUpdate
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 
@@ -26,6 +27,7 @@ from engine.plan.errors import UserError
 from lora_tui import clean_paste, lone_escape, themes
 from lora_tui.key_order import KeysInOrder
 from lora_tui.look import Look
+from lora_tui.only_changes import Shown
 from lora_tui.widgets.colours import PREFIX, textual_theme
 from lora_tui.widgets.scrollbar import draw_bars
 
@@ -64,6 +66,7 @@ class LoraTui(KeysInOrder):
         ),
         Binding("colon", "palette", "commands", show=False, tooltip="Find a command, a step or a theme by its name."),
         Binding("exclamation_mark", "machine", "machine", show=False, tooltip="This machine and terminal; the theme."),
+        Binding("ctrl+l", "repaint", "paint anew", show=False, tooltip="Paint all anew, where something spoilt it."),
         Binding("ctrl+c", "leave", "leave", show=False, priority=True),
         Binding("ctrl+q", "leave", "leave", show=False, priority=True),
     ]  # fmt: skip
@@ -78,6 +81,7 @@ class LoraTui(KeysInOrder):
         self.crashed = False
         self.pages: Pages | None = None  # of the project that is open in the wizard
         self._start = start
+        self._shown = Shown()
         draw_bars(self.look.ascii_only)
         self.set_class(self.look.ascii_only, "-ascii")  # for the style sheets
         self._fault_file: IO[str] | None = None
@@ -157,10 +161,25 @@ class LoraTui(KeysInOrder):
             if callable(to_sleep) and callable(to_wake) and not self.ended_by:
                 to_sleep(signal.SIGTSTP, None)  # comes back when it is woken
                 if not self.ended_by:
+                    self._shown.forget()  # the shell has written on the screen
                     to_wake(signal.SIGCONT, None)
 
         signal.signal(signal.SIGTSTP, lambda *_: loop.call_soon_threadsafe(sleep))
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
+
+    def _display(self, screen: Any, renderable: Any) -> None:
+        """What Textual has painted, as what has changed of it; with sharp pictures, which are no cells, as it is."""
+        if isinstance(renderable, CompositorUpdate) and self.look.sharp is None:
+            renderable = self._shown.changes(renderable)
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        self._shown.forget()
+
+    def action_repaint(self) -> None:
+        """Whatever else wrote on the terminal (a message to all users, a broken line) is painted over."""
+        self._shown.forget()
+        self.screen.refresh(layout=True)
 
     def _check_terminal(self) -> None:
         """Leave when the terminal is gone. Textual's reader would spin on the end of file for ever."""

@@ -1,0 +1,203 @@
+"""What is sent to the terminal is only what it does not show already.
+
+Textual paints each widget anew that may look different now, and a list that appears twice: once for its place and once
+for its size. On a slow line that is what a key waits for. Here each update is compared with what the terminal shows,
+cell by cell, and the cells that differ are sent, with no colour said twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.cells import split_graphemes
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
+
+BRIDGED = 5  # cells: a gap of so few is written once more, as moving over it would take as many bytes
+_STYLES = 4096
+_OF_LETTERS = ("1", "2", "3")  # bold, dim, italic
+_DEFAULTS = (("39",), ("49",))  # the terminal's own colours
+
+
+class Look(NamedTuple):
+    """How a cell looks, as the numbers of a terminal's SGR sequence: attributes, the letter's colour, the ground's."""
+
+    attributes: str = ""
+    fore: str = ""
+    ground: str = ""
+
+
+PLAIN = Look()
+Cell = tuple[Look, str]  # the letter is "" where one that began further left goes on
+Row = list[Cell | None]  # None: nobody knows what stands there
+Fragment = tuple[int, int, Strip]  # column, row
+
+
+class Shown:
+    """What the terminal shows. `forget` when somebody else may have written on it."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, Row] = {}
+
+    def forget(self) -> None:
+        """From now on everything is sent again."""
+        self._rows.clear()
+
+    def changes(self, update: CompositorUpdate) -> CompositorUpdate:
+        """The update that does the same with fewer bytes. What it leaves out is decided when it is rendered."""
+        if isinstance(update, LayoutUpdate):
+            return _Changes(self, _of_layout(update))
+        if isinstance(update, ChopsUpdate):
+            return _Changes(self, _of_chops(update))
+        self.forget()
+        return update
+
+    def sequence(self, fragments: Iterable[Fragment], system: ColorSystem) -> str:
+        """The terminal sequences that bring these onto the screen, and remember that they are there."""
+        sent: list[str] = []
+        look = PLAIN
+        for x, y, strip in fragments:
+            cells = _cells(strip, system)
+            row = self._rows.setdefault(y, [])
+            row.extend([None] * (x + len(cells) - len(row)))
+            for begin, end in _runs(row[x : x + len(cells)], cells):
+                text, look = _written(cells[begin:end], look, x + begin + 1, y + 1)
+                sent.append(text)
+            _break_off(row, x, x + len(cells))
+            row[x : x + len(cells)] = cells
+        if look != PLAIN:
+            sent.append("\x1b[0m")
+        return "".join(sent)
+
+
+class _Changes(CompositorUpdate):
+    def __init__(self, shown: Shown, fragments: Iterable[Fragment]) -> None:
+        self._shown = shown
+        self._fragments = fragments
+
+    def render_segments(self, console: Console) -> str:
+        system = console._color_system or ColorSystem.TRUECOLOR  # as Textual's strips choose it
+        return self._shown.sequence(self._fragments, system)
+
+
+def _of_layout(update: LayoutUpdate) -> Iterator[Fragment]:
+    for y, strips in enumerate(update.strips, update.region.y):
+        x = update.region.x
+        for strip in strips:
+            yield x, y, strip
+            x += strip.cell_length
+
+
+def _of_chops(update: ChopsUpdate) -> Iterator[Fragment]:
+    """As ChopsUpdate.render_segments has them, with what lies left of a span cut off too."""
+    for y, left, right in update.spans:
+        for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            if strip is not None and x < right and end > left:
+                begin = max(x, left)
+                yield begin, y, strip.crop(begin - x, min(end, right) - x)
+
+
+def _runs(before: Row, now: list[Cell]) -> Iterator[tuple[int, int]]:
+    """(begin, end) of what has to be written, from the left to the right; no letter is cut in two."""
+    if before == now:
+        return
+    begin = end = -1
+    for place, (old, new) in enumerate(zip(before, now, strict=True)):
+        if old == new:
+            continue
+        if end >= 0 and place - end <= BRIDGED:
+            end = place + 1
+        else:
+            if end >= 0:
+                yield _whole(now, begin, end)
+            begin, end = place, place + 1
+    yield _whole(now, begin, end)
+
+
+def _whole(now: list[Cell], begin: int, end: int) -> tuple[int, int]:
+    while begin > 0 and not now[begin][1]:
+        begin -= 1
+    while end < len(now) and not now[end][1]:
+        end += 1
+    return begin, end
+
+
+def _break_off(row: Row, begin: int, end: int) -> None:
+    """Letters that are overwritten in part are gone as a whole."""
+    for place in range(end, len(row)):
+        cell = row[place]
+        if cell is None or cell[1]:
+            break
+        row[place] = None
+    if begin < len(row) and (cell := row[begin]) is not None and not cell[1]:
+        while begin > 0 and (cell := row[begin - 1]) is not None:
+            begin -= 1
+            row[begin] = None
+            if cell[1]:
+                break
+
+
+def _written(cells: list[Cell], look: Look, column: int, line: int) -> tuple[str, Look]:
+    """(what brings these cells to this place, counted from 1; the look at its end)."""
+    sent = [_move(column, line)]
+    for place, (wanted, letter) in enumerate(cells, column):
+        if wanted != look and not (letter == " " and wanted == _blank(look)):
+            sent.append(_turn(look, wanted))
+            look = wanted
+        sent.append(letter)
+        if len(letter) > 1:  # of several characters: terminals differ in how wide they draw these
+            sent.append(_move(place + 1, line))
+    return "".join(sent), look
+
+
+def _move(column: int, line: int) -> str:
+    return f"\x1b[{line};{column}H"
+
+
+def _turn(old: Look, new: Look) -> str:
+    """The sequence from one look to another; colours that stay are not said again."""
+    if new == PLAIN:
+        return "\x1b[0m"
+    if old.attributes != new.attributes:
+        return f"\x1b[{';'.join(['0', *filter(None, new)])}m"
+    parts = [new.fore or "39"] if old.fore != new.fore else []
+    parts += [new.ground or "49"] if old.ground != new.ground else []
+    return f"\x1b[{';'.join(parts)}m"
+
+
+def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
+    found: list[Cell] = []
+    for text, style, control in strip:
+        if control:
+            continue
+        look = _look(style, system) if style is not None else PLAIN
+        if text.isascii():
+            blank = _blank(look)
+            found += [(blank if letter == " " else look, letter) for letter in text]
+            continue
+        for begin, end, width in split_graphemes(text)[0]:
+            letter = text[begin:end]
+            if width:
+                found.append((look if letter != " " else _blank(look), letter))
+                found += [(look, "")] * (width - 1)
+    return found
+
+
+@lru_cache(_STYLES)
+def _look(style: Style, system: ColorSystem) -> Look:
+    fore = style.color.downgrade(system).get_ansi_codes() if style.color is not None else ()
+    ground = style.bgcolor.downgrade(system).get_ansi_codes(foreground=False) if style.bgcolor is not None else ()
+    attributes = Strip.render_ansi(style.without_color, system)
+    return Look(attributes, *("" if codes in _DEFAULTS else ";".join(codes) for codes in (fore, ground)))
+
+
+@lru_cache(_STYLES)
+def _blank(look: Look) -> Look:
+    """How an empty cell looks then: attributes of letters alone are not seen on it."""
+    seen = any(number not in _OF_LETTERS for number in filter(None, look.attributes.split(";")))
+    return look if seen else Look(ground=look.ground)
