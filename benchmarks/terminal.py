@@ -58,6 +58,11 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._pty, keys.encode())
 
+    def disturb(self, text: str) -> None:
+        """What another program writes on the same terminal."""
+        with self._mutex:
+            self._stream.feed(text.encode())
+
     def wait_for(self, text: str, seconds: float = 60.0) -> float:
         """Until `text` stands on the screen; the seconds that it took. Raises TimeoutError with the screen."""
         began = time.monotonic()

@@ -28,6 +28,7 @@ from lora_tui import clean_paste, lone_escape, themes
 from lora_tui.key_order import KeysInOrder
 from lora_tui.look import Look
 from lora_tui.only_changes import Shown
+from lora_tui.terminal import erases_in_colour
 from lora_tui.widgets.colours import PREFIX, textual_theme
 from lora_tui.widgets.scrollbar import draw_bars
 
@@ -275,6 +276,7 @@ class LoraTui(KeysInOrder):
             self._fault_file = open_log(self.log_path)
         if self._fault_file is not None:
             faulthandler.enable(self._fault_file)
+        self._shown.erases = erases_in_colour()
         lone_escape.answer_soon()
         clean_paste.clean_pastes()
         try:

@@ -6,6 +6,7 @@ import re
 from difflib import SequenceMatcher
 from typing import Literal
 
+from rich.style import Style
 from rich.text import Text
 
 from engine.plan.errors import inert
@@ -15,6 +16,7 @@ Kind = Literal["same", "gone", "new"]
 AROUND = 18  # letters before and after a change that are shown, where there is room
 LEAST_AROUND = 3
 MOST_WORDS = 400  # in longer texts only the first and the last difference are looked for
+GONE = Style(color=BAD.color)  # not bold: in a list of changes that is turned on and off in each row
 _PIECES = re.compile(r"\s+|,|[^\s,]+")
 
 
@@ -62,7 +64,7 @@ def in_one_line(before: str, after: str, cells: int) -> Text:
             text = _shortened(text, around, first=number == 0, last=number == len(pieces) - 1)
             shown.append((inert(text), DIM))
         elif kind == "gone":
-            shown.append((f"[-{inert(text[:cells])}-]", BAD))
+            shown.append((f"[-{inert(text[:cells])}-]", GONE))
         else:
             shown.append((f"{{+{inert(text[:cells])}+}}", GOOD))
     return line(*shown)
@@ -85,7 +87,7 @@ def side_by_side(before: str, after: str, cells: int) -> tuple[Text, Text]:
     first = len(pieces[0][1]) if pieces and pieces[0][0] == "same" else 0
     skipped = max(0, first - AROUND) if max(len(before), len(after)) > cells - 10 else 0
     rows = []
-    for other, style in (("new", BAD), ("gone", GOOD)):
+    for other, style in (("new", GONE), ("gone", GOOD)):
         row = line(("…" if skipped else "", DIM))
         left = skipped
         for kind, text in pieces:

@@ -12,16 +12,19 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from rich.cells import split_graphemes
-from rich.color import ColorSystem
+from rich.color import Color, ColorSystem
+from rich.color_triplet import ColorTriplet
 from rich.console import Console
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
+ERASED, ERASED_BETWEEN = 5, 11  # cells: more empty ones, at the end or before others, take fewer bytes to erase
 BRIDGED = 5  # cells: a gap of so few is written once more, as moving over it would take as many bytes
 _STYLES = 4096
-_OF_LETTERS = ("1", "2", "3")  # bold, dim, italic
-_DEFAULTS = (("39",), ("49",))  # the terminal's own colours
+_OF_LETTERS = {"1", "2", "3"}  # bold, dim, italic: not seen on an empty cell
+_ENDS = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}  # SGR numbers, and what ends each
+_OWN = 16  # so many of the 256 colours come first, which each terminal has in shades of its own
 
 
 class Look(NamedTuple):
@@ -39,9 +42,13 @@ Fragment = tuple[int, int, Strip]  # column, row
 
 
 class Shown:
-    """What the terminal shows. `forget` when somebody else may have written on it."""
+    """What the terminal shows. `forget` when somebody else may have written on it.
 
-    def __init__(self) -> None:
+    erases: the terminal can be told to empty cells, and leaves them in the colour that is set (terminfo's bce and ech).
+    """
+
+    def __init__(self, erases: bool = False) -> None:
+        self.erases = erases
         self._rows: dict[int, Row] = {}
 
     def forget(self) -> None:
@@ -66,13 +73,32 @@ class Shown:
             row = self._rows.setdefault(y, [])
             row.extend([None] * (x + len(cells) - len(row)))
             for begin, end in _runs(row[x : x + len(cells)], cells):
-                text, look = _written(cells[begin:end], look, x + begin + 1, y + 1)
-                sent.append(text)
+                look = self._write(cells[begin:end], look, x + begin + 1, y + 1, sent)
             _break_off(row, x, x + len(cells))
             row[x : x + len(cells)] = cells
         if look != PLAIN:
             sent.append("\x1b[0m")
         return "".join(sent)
+
+    def _write(self, cells: list[Cell], look: Look, column: int, line: int, sent: list[str]) -> Look:
+        """Add to `sent` what brings these cells to this place, counted from 1; the look at its end."""
+        sent.append(_move(column, line))
+        place, end = 0, len(cells)
+        while place < end:
+            wanted, letter = cells[place]
+            empty = _empty(cells, place) if self.erases else 0
+            if wanted != look and not (letter == " " and wanted == _blank(look)):
+                sent.append(_turn(look, wanted))
+                look = wanted
+            if empty > (ERASED if place + empty == end else ERASED_BETWEEN):
+                sent.append(f"\x1b[{empty}X" if place + empty == end else f"\x1b[{empty}X\x1b[{empty}C")
+                place += empty
+                continue
+            sent.append(letter)
+            place += 1
+            if len(letter) > 1:  # of several characters: terminals differ in how wide they draw these
+                sent.append(_move(column + place, line))
+        return look
 
 
 class _Changes(CompositorUpdate):
@@ -142,32 +168,39 @@ def _break_off(row: Row, begin: int, end: int) -> None:
                 break
 
 
-def _written(cells: list[Cell], look: Look, column: int, line: int) -> tuple[str, Look]:
-    """(what brings these cells to this place, counted from 1; the look at its end)."""
-    sent = [_move(column, line)]
-    for place, (wanted, letter) in enumerate(cells, column):
-        if wanted != look and not (letter == " " and wanted == _blank(look)):
-            sent.append(_turn(look, wanted))
-            look = wanted
-        sent.append(letter)
-        if len(letter) > 1:  # of several characters: terminals differ in how wide they draw these
-            sent.append(_move(place + 1, line))
-    return "".join(sent), look
+def _empty(cells: list[Cell], place: int) -> int:
+    """How many cells from here on are empty and of one colour."""
+    look, letter = first = cells[place]
+    if letter != " " or look != Look(ground=look.ground):
+        return 0
+    end = place + 1
+    while end < len(cells) and cells[end] == first:
+        end += 1
+    return end - place
 
 
 def _move(column: int, line: int) -> str:
     return f"\x1b[{line};{column}H"
 
 
+@lru_cache(_STYLES)
 def _turn(old: Look, new: Look) -> str:
-    """The sequence from one look to another; colours that stay are not said again."""
+    """The sequence from one look to another; what stays is not said again."""
     if new == PLAIN:
         return "\x1b[0m"
-    if old.attributes != new.attributes:
+    before, after = _numbers(old.attributes), _numbers(new.attributes)
+    ended = {_ENDS.get(number, "0") for number in before - after}
+    if "0" in ended:
         return f"\x1b[{';'.join(['0', *filter(None, new)])}m"
-    parts = [new.fore or "39"] if old.fore != new.fore else []
+    kept = set() if "22" in ended else before  # which ends bold and dim together
+    parts = [*sorted(ended), *sorted(after - kept)]
+    parts += [new.fore or "39"] if old.fore != new.fore else []
     parts += [new.ground or "49"] if old.ground != new.ground else []
     return f"\x1b[{';'.join(parts)}m"
+
+
+def _numbers(attributes: str) -> set[str]:
+    return set(filter(None, attributes.split(";")))
 
 
 def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
@@ -185,19 +218,34 @@ def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
             if width:
                 found.append((look if letter != " " else _blank(look), letter))
                 found += [(look, "")] * (width - 1)
+            elif found:  # an accent that was cut off its letter
+                at = next(at for at in reversed(range(len(found))) if found[at][1])
+                found[at] = (found[at][0], found[at][1] + letter)
     return found
 
 
 @lru_cache(_STYLES)
 def _look(style: Style, system: ColorSystem) -> Look:
-    fore = style.color.downgrade(system).get_ansi_codes() if style.color is not None else ()
-    ground = style.bgcolor.downgrade(system).get_ansi_codes(foreground=False) if style.bgcolor is not None else ()
     attributes = Strip.render_ansi(style.without_color, system)
-    return Look(attributes, *("" if codes in _DEFAULTS else ";".join(codes) for codes in (fore, ground)))
+    return Look(attributes, _numbers_of(style.color, system, True), _numbers_of(style.bgcolor, system, False))
+
+
+def _numbers_of(color: Color | None, system: ColorSystem, fore: bool) -> str:
+    """ "" for the terminal's own colour. One of the 256 that are the same everywhere takes half the bytes."""
+    if color is None or color.is_default:
+        return ""
+    if system == ColorSystem.TRUECOLOR and color.triplet is not None:
+        color = _shared_colours().get(color.triplet, color)
+    return ";".join(color.downgrade(system).get_ansi_codes(fore))
+
+
+@lru_cache(1)
+def _shared_colours() -> dict[ColorTriplet, Color]:
+    shared = [Color.from_ansi(number) for number in range(_OWN, 256)]
+    return {color.get_truecolor(): color for color in shared}
 
 
 @lru_cache(_STYLES)
 def _blank(look: Look) -> Look:
     """How an empty cell looks then: attributes of letters alone are not seen on it."""
-    seen = any(number not in _OF_LETTERS for number in filter(None, look.attributes.split(";")))
-    return look if seen else Look(ground=look.ground)
+    return Look(ground=look.ground) if _numbers(look.attributes) <= _OF_LETTERS else look

@@ -94,6 +94,19 @@ def examine(
     )
 
 
+def erases_in_colour() -> bool:
+    """Whether cells that this terminal is told to empty get the colour that is set; False where nothing says so."""
+    try:
+        import curses
+    except ImportError:  # not on Windows
+        return False
+    try:
+        curses.setupterm(fd=1)
+    except curses.error:  # a terminal that nobody has described
+        return False
+    return curses.tigetflag("bce") == 1 and curses.tigetstr("ech") == b"\x1b[%p1%dX"
+
+
 def prepare(terminal: Terminal, environ: MutableMapping[str, str] = os.environ) -> None:
     """Before the app starts: say in the environment what is known to be so, because libraries look there."""
     if terminal.colours == "true":

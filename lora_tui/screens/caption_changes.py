@@ -85,9 +85,9 @@ class ChangesPane(Pane):
     def _line(self, index: int) -> Text:
         change = self.changes[index]
         out = change.picture in self.without
-        cells = NAME_CELLS if self.size.width >= ROOMY_CELLS else NARROW_NAME_CELLS
+        cells = NAME_CELLS if self.room.width >= ROOMY_CELLS else NARROW_NAME_CELLS
         row = line(("  " if out else "✓ ", GOOD), (f"{fitted(change.picture.name, cells)} ", DIM))
-        room = max(20, self.size.width - row.cell_len - 3)
+        room = max(20, self.room.width - row.cell_len - 3)
         row.append_text(in_one_line(change.before or "", change.after, room))
         if out:
             row.stylize(Style(dim=True, strike=True), 2)

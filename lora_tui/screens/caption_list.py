@@ -197,7 +197,7 @@ class CaptionList(Asking):
 
     @property
     def _name_cells(self) -> int:
-        return NAME_CELLS - 2 if self.listing.size.width >= 60 else 12
+        return NAME_CELLS - 2 if self.listing.room.width >= 60 else 12
 
     def sentence(self, standing: Standing) -> Says:
         if self.shown and standing.missing and standing.mark != "done":

@@ -232,19 +232,19 @@ class ManyCaptions(CaptionEditor):
                 self._ask_for_replacement(find, found)
                 self.say("x", str(error))
 
-        live("")
-        self.show_pane(pane)
-        self.ask(
-            Asked(
-                f'Replace "{inert(find, 20)}" by',
-                done,
-                lambda: self.show_pane(None),
-                says="The changes are shown as you type; Enter goes to them, Esc leaves all as it is.",
-                takes="go to changes",
-                live=live,
-                arrow=pane.move,
-            )
+        asked = Asked(
+            f'Replace "{inert(find, 20)}" by',
+            done,
+            lambda: self.show_pane(None),
+            says="The changes are shown as you type; Enter goes to them, Esc leaves all as it is.",
+            takes="go to changes",
+            live=live,
+            arrow=pane.move,
         )
+        with self.app.batch_update():  # painted once: each time counts over a slow line
+            live("")
+            self.show_pane(pane)
+            self.ask(asked)
 
     # ------------------------------------------------------------------------------------------------------- preview
     def preview(self, what: str, operation: caption_edits.Operation, scope: Scope | None = None) -> None:

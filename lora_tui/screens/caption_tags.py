@@ -71,7 +71,7 @@ class TagsPane(Pane):
         tag, count = self.tags[index]
         most = self.tags[0][1] if not self.words else max(count for _, count in self.tags[:1])
         mark = ("▪", ACCENT) if tag in self.marked else (" ", DIM)
-        roomy = self.size.width >= ROOMY_CELLS
+        roomy = self.room.width >= ROOMY_CELLS
         row = line(
             mark,
             (f"{count:>6,} ", DIM),

@@ -63,18 +63,22 @@ class Listing(Lines):
     @property
     def page(self) -> int:
         """How many rows are in sight."""
-        return max(1, self._room.height)
+        return max(1, self.room.height)
 
     @property
-    def _room(self) -> Size:
-        """The cells there are. Out of sight those there were last, or may be: so its rows are painted once when it
-        comes into sight, not first as if it had one row."""
+    def room(self) -> Size:
+        """The cells there are. Out of sight those there were last, or those of the list whose place it takes, or of the
+        app: so its rows are painted once when it comes into sight, not first for another width."""
         if self.size:
             self._extent = self.size
-        return self._extent or self.app.size
+        elif not self._extent:
+            return next(
+                (other.size for other in self.siblings if isinstance(other, Listing) and other.size), self.app.size
+            )
+        return self._extent
 
     def _paint(self) -> None:
-        height, width = self.page, self._room.width
+        height, width = self.page, self.room.width
         margin = _MARGIN if height > 2 * _MARGIN else 0
         lowest = max(0, self.count - height)
         if not self._top + margin <= self.here < self._top + height - margin:

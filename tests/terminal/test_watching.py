@@ -128,3 +128,15 @@ def test_keys_that_come_in_one_piece_are_done_in_their_order(running: RunFolder,
     terminal.wait_for("twxqyz")
     terminal.type("\x1b")
     terminal.type("q")
+
+
+def test_what_another_program_wrote_over_it_is_painted_over(running: RunFolder, open_terminal: Opened) -> None:
+    """Only what changes is sent, so a message to all users would stay until something changes below it."""
+    terminal = open_terminal("watch", running.path)
+    terminal.wait_for("training")
+    terminal.disturb("\x1b[2;1HThe system goes down for maintenance at noon")
+    assert "goes down" in terminal.text
+    terminal.type("\x0c")
+    small_run.wait_for(lambda: "goes down" not in terminal.text, "all painted anew", GONE)
+    terminal.type("q")
+    terminal.wait(GONE)
