@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from engine.plan.caption_attention import Attention, Reason, TokenCounter
@@ -15,6 +16,8 @@ from engine.plan.dataset import Picture
 from engine.plan.errors import plural
 from engine.plan.tags import Frequencies
 from lora_tui.caption_words import words_of
+
+Judge = Callable[[Path], bool]
 
 
 @dataclass(frozen=True)
@@ -192,16 +195,26 @@ class Desk:
     def next_to_mend(self, here: int) -> int | None:
         """The place among those shown of the next that needs attention; after the last of them, and where there is
         none, of those that are equal to another; None where all is well."""
-        graver = [place for place, entry in enumerate(self.shown) if self.wants(entry.path)]
-        lesser = [place for place, entry in enumerate(self.shown) if self.equal(entry.path)]
-        lesser = sorted(set(lesser) - set(graver))
-        if here in graver:
-            return next((place for place in graver if place > here), (lesser or graver)[0])
-        if here in lesser:
-            return next((place for place in lesser if place > here), (graver or lesser)[0])
-        for places in (graver, lesser):
-            if places:
-                return next((place for place in places if place > here), places[0])
+        kinds: list[Judge] = [self.wants, self._merely_equal]
+        chosen = self.shown[here].path if here < len(self.shown) else None
+        if chosen is not None and self._merely_equal(chosen):
+            kinds.reverse()
+        if chosen is not None and kinds[0](chosen):  # after the last of its kind come those of the other
+            ways = [(kinds[0], here + 1, False), (kinds[1], 0, False), (kinds[0], 0, False)]
+        else:
+            ways = [(kinds[0], here + 1, True), (kinds[1], here + 1, True)]
+        found = (self._first(*way) for way in ways)
+        return next((place for place in found if place is not None), None)
+
+    def _merely_equal(self, path: Path) -> bool:
+        return self.equal(path) and not self.wants(path)
+
+    def _first(self, judge: Judge, begin: int, around: bool) -> int | None:
+        """The first such place from `begin` on; with `around` also before it, after the end."""
+        places = range(begin, len(self.shown))
+        for place in chain(places, range(min(begin, len(self.shown)))) if around else places:
+            if judge(self.shown[place].path):
+                return place
         return None
 
     def count_again(self) -> None:

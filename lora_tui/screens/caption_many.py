@@ -39,6 +39,7 @@ class ManyCaptions(CaptionEditor):
         self._making = False  # many captions are being written, in a thread
         self._waiting: list[tuple[Work, str]] = []  # what is done after that
         self._from: Pane | None = None  # the list that the changes were asked for from, to go back to
+        self._found: tuple[tuple[str, Way], Scope, Scope] | None = None  # what was looked for last, where, what had it
         self._what = ""  # what the changes that are shown are, in words
 
     # --------------------------------------------------------------------------------------------------------- panes
@@ -153,6 +154,7 @@ class ManyCaptions(CaptionEditor):
     # ------------------------------------------------------------------------------------------------ find and replace
     def _ask_for_find(self, text: str = "") -> None:
         """Ask what is to be found; how often it is there is told as it is typed."""
+        self._found = None
 
         def live(words: str) -> None:
             if not words:
@@ -202,7 +204,10 @@ class ManyCaptions(CaptionEditor):
 
     def _found_in(self, find: str) -> Scope:
         """The captions in which it stands, of those that are meant. Raises UserError `bad-pattern`, `slow-pattern`."""
-        return self.desk.matching(finding(find, self._way), self.desk.scope)
+        wanted, scope = (find, self._way), self.desk.scope
+        if self._found is None or self._found[0] != wanted or self._found[1] != scope:
+            self._found = (wanted, scope, self.desk.matching(finding(find, self._way), scope))
+        return self._found[2]
 
     @property
     def _find_label(self) -> str:

@@ -15,6 +15,7 @@ from lora_tui.widgets.pane import PANE_KEYS, Pane
 
 TAG_LETTERS = 60
 BAR_CELLS = 10
+ALIKE_AFTER_SECONDS = 0.1  # the list is painted first
 ROOMY_CELLS = 60  # across: from here on there is room for bars
 
 
@@ -48,10 +49,12 @@ class TagsPane(Pane):
         wanted = folded(words)
         known = frequencies.most_common()
         self.tags = [(tag, count) for tag, count in known if wanted in folded(tag)] if wanted else known
-        counts = dict(frequencies.counts)
-        aside(lambda: synonyms(counts), self._know_alike)
-        self.marked &= {tag for tag, _ in known}
+        self.marked = {tag for tag in self.marked if frequencies[tag]}
         self.repaint()
+        self.set_timer(ALIKE_AFTER_SECONDS, lambda: self._look_for_alike(dict(frequencies.counts)))
+
+    def _look_for_alike(self, counts: dict[str, int]) -> None:
+        aside(lambda: synonyms(counts), self._know_alike)
 
     def _know_alike(self, groups: list[Synonyms]) -> None:
         """Which spellings belong together, found out in a thread: there may be thousands of tags."""
