@@ -13,6 +13,7 @@ from engine.plan.captions import NotUTF8Error, caption_candidates, read_caption
 from engine.plan.dataset import Picture
 from engine.plan.errors import Finding, UserError
 from engine.plan.folders import Folder, find_folders
+from engine.plan.picture_problems import not_utf8
 from engine.plan.pictures import EXTENSIONS
 from engine.plan.project import Project
 
@@ -58,4 +59,4 @@ def _read(path: Path, extension: str, class_words: str) -> tuple[str, Path | Non
         caption = read_caption(path, extension, class_words)
         return caption.text, caption.path, (caption.problem,) if caption.problem is not None else ()
     except NotUTF8Error as error:
-        return "", error.path, (Finding(error.code, error.message, error.hint, level="error"),)
+        return "", error.path, (not_utf8(error),)

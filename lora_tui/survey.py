@@ -16,10 +16,8 @@ from engine.plan.errors import Finding, UserError
 from engine.plan.project import Project
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.plan.base_model import BaseModel
-    from engine.plan.captions import Caption, CaptionsRead
+    from engine.plan.captions import CaptionsRead
     from engine.plan.dataset import Dataset
     from engine.plan.disk import DiskUse
     from engine.plan.looked import Looks
@@ -95,7 +93,7 @@ def survey(
     except UserError as error:
         base_error = error_in_rows(error)
     try:
-        dataset = scan(project, settings, progress, measures, _even_so(read_caption or captions.read_caption))
+        dataset = scan(project, settings, progress, measures, read_caption or captions.read_caption)
     except UserError as error:
         pictures_error = error_in_rows(error)
     findings = check_settings(settings, dataset, project)
@@ -107,20 +105,6 @@ def survey(
         use = disk_use(settings, dataset, base) if base is not None else None
     shown = tuple(finding_in_rows(finding) for finding in findings)
     return Survey(settings, None, dataset, pictures_error, base, base_error, use, report, shown)
-
-
-def _even_so(read: Callable[[Path, str, str], Caption]) -> Callable[[Path, str, str], Caption]:
-    """`read`, but for a caption that is not UTF-8: "" with an error, so that one file does not hide all pictures."""
-    from engine.plan.captions import Caption, NotUTF8Error
-
-    def reading(picture: Path, extension: str, class_words: str) -> Caption:
-        try:
-            return read(picture, extension, class_words)
-        except NotUTF8Error as error:
-            problem = Finding(error.code, error.message, error.hint, level="error", overridable=False)
-            return Caption("", error.path, problem)
-
-    return reading
 
 
 class Surveyor:

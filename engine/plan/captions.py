@@ -7,7 +7,6 @@ Where sd-scripts stops the whole run (an empty file), this goes on with a findin
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -135,13 +134,6 @@ def with_all_lines(caption: Caption) -> Caption:
         return caption
     odd = caption.problem is not None and caption.problem.code in ("caption-lines", "caption-blank")
     return replace(caption, text=caption.lines[0], problem=None if odd else caption.problem)
-
-
-def not_utf8(errors: Sequence[NotUTF8Error]) -> UserError:
-    """The refusal for captions that are not UTF-8: names the first file and byte, and counts the others."""
-    first = errors[0]
-    others = f" So are {len(errors) - 1} more." if len(errors) > 1 else ""
-    return UserError(first.code, first.message, first.hint + others)
 
 
 def has_word(text: str, word: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.plan import picture_problems as problems
 from engine.plan.buckets import BucketRules, cropped
-from engine.plan.captions import Caption, NotUTF8Error, not_utf8, read_caption, with_all_lines
+from engine.plan.captions import Caption, NotUTF8Error, read_caption, with_all_lines
 from engine.plan.errors import Finding, UserError
 from engine.plan.folders import KINDS, OWN_FOLDERS, Folder, Kind, find_folders, missing_overrides
 from engine.plan.picture_kinds import OTHER_FILES
@@ -145,11 +145,9 @@ def scan(
 ) -> Dataset:
     """Look at every picture of a project; `measure` and `read_caption` may have a memory.
 
-    `progress(done, total)` is called after each picture, and after each caption, which are read before them; what it
-    raises ends the scan.
+    `progress(done, total)` is called after each picture; what it raises ends the scan.
 
-    Raises UserError: `no-such-folder`, `no-picture-folder`, `no-pictures`, `no-usable-picture`, `caption-not-utf8`,
-    `not-readable`.
+    Raises UserError: `no-such-folder`, `no-picture-folder`, `no-pictures`, `no-usable-picture`, `not-readable`.
     """
     folders, findings = _folders(project)
     entries: list[tuple[Folder, Path]] = []
@@ -164,10 +162,10 @@ def scan(
 
     left_out, missing = _left_out(entries, project)
     findings += problems.left_out_missing(missing)
-    captions = _captions(entries, settings, left_out, read_caption, progress)
     rules = BucketRules.from_settings(settings)
     looked_at = []
-    for number, ((folder, path), caption) in enumerate(zip(entries, captions, strict=True), start=1):
+    for number, (folder, path) in enumerate(entries, start=1):
+        caption = _caption(folder, path, settings, read_caption)
         looked_at.append(_look_at(folder, path, caption, rules, path in left_out, measure))
         if progress is not None:
             progress(number, len(entries))
@@ -225,28 +223,13 @@ def _left_out(entries: Sequence[tuple[Folder, Path]], project: Project) -> tuple
     return {relative[path] for path in missing & relative.keys()}, missing - relative.keys()
 
 
-def _captions(
-    entries: Sequence[tuple[Folder, Path]],
-    settings: Settings,
-    left_out: set[Path],
-    read: Callable[[Path, str, str], Caption],
-    progress: Progress | None,
-) -> list[Caption]:
-    """The caption of every picture. Read before the pictures, so that a wrong encoding is said within a second."""
-    captions, wrong = [], []
-    for folder, path in entries:
-        try:
-            caption = read(path, settings.caption_extension, folder.class_words)
-            captions.append(with_all_lines(caption) if settings.enable_wildcard else replace(caption, lines=()))
-        except NotUTF8Error as error:
-            captions.append(Caption("", error.path))
-            if path not in left_out:
-                wrong.append(error)
-        if progress is not None:
-            progress(0, len(entries))
-    if wrong:
-        raise not_utf8(wrong)
-    return captions
+def _caption(folder: Folder, path: Path, settings: Settings, read: Callable[[Path, str, str], Caption]) -> Caption:
+    """The caption of a picture; one that is not UTF-8 is "", with an error that no training goes past."""
+    try:
+        caption = read(path, settings.caption_extension, folder.class_words)
+    except NotUTF8Error as error:
+        return Caption("", error.path, problems.not_utf8(error))
+    return with_all_lines(caption) if settings.enable_wildcard else replace(caption, lines=())
 
 
 def _look_at(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.plan.captions import NotUTF8Error
 from engine.plan.errors import Finding, UserError, few, plural
 from engine.plan.folders import Folder, Kind
 from engine.plan.picture_kinds import OTHER_FILES, kinds_read
@@ -13,7 +14,7 @@ from engine.plan.picture_kinds import OTHER_FILES, kinds_read
 _LAYOUT = 'Put them into a folder such as "25_ohwx man", where 25 is the number of repeats.'
 
 NAMED = 10
-"""So many broken pictures are named in one sentence; `check --json` names every one."""
+"""So many broken pictures or captions are named in one sentence; `check --json` names every one."""
 
 # How the sentence goes for several pictures with the same problem. {} is the number of pictures.
 _SEVERAL = {
@@ -30,15 +31,15 @@ _SEVERAL = {
 
 
 @dataclass(frozen=True)
-class Broken(Finding):
-    """`named`: the picture, for the sentence about several."""
+class Named(Finding):
+    """`named`: the file, for the sentence about several."""
 
     named: str = ""
 
 
 def broken(path: Path, why: str) -> Finding:
     """A picture that cannot be read."""
-    return Broken(
+    return Named(
         "broken-picture",
         f"{path.name} in {path.parent.name} cannot be read ({why}); it is left out.",
         "Replace it with a whole copy, or delete it.",
@@ -63,6 +64,12 @@ def animated(path: Path) -> Finding:
         "Save the frame that you want as a picture of its own.",
         level="note",
     )
+
+
+def not_utf8(error: NotUTF8Error) -> Finding:
+    """A caption in another encoding; nobody knows what it says, and kohya's scripts end with a traceback there."""
+    named = f"{error.path.parent.name}/{error.path.name} (byte {error.byte})"
+    return Named(error.code, error.message, error.hint, level="error", overridable=False, named=named)
 
 
 def empty_folder(folder: Folder) -> Finding:
@@ -140,8 +147,9 @@ def _several(code: str, kind: Kind, alike: Sequence[Finding]) -> Finding:
     first = alike[0]
     what = plural(len(alike), "regularisation picture" if kind == "reg" else "picture")
     level = "warning" if any(finding.level == "warning" for finding in alike) else first.level
-    if names := [finding.named for finding in alike if isinstance(finding, Broken)]:
-        return Finding(code, f"{_SEVERAL[code].format(what)}: {few(names, NAMED)}.", first.hint, level=level)
+    if names := [finding.named for finding in alike if isinstance(finding, Named)]:
+        words = f"{_SEVERAL[code].format(what)}: {few(names, NAMED)}."
+        return Finding(code, words, first.hint, level=level, overridable=first.overridable)
     words = f"{_SEVERAL[code].format(what)}. The first: {first.message}"
     return Finding(code, words, first.hint, level=level, overridable=first.overridable)
 

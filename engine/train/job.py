@@ -279,6 +279,8 @@ def read_dataset(context: JobContext, settings: Settings) -> Dataset:
         project.left_out += [project.relative(path) for path in sorted(project.reg_dir.glob("*/*"))]
     with context.phase("reading pictures", unit="pictures") as progress:
         dataset = scan(project, settings, progress)
+    # A file may have changed while the run waited; what nobody may overrule cannot be trained.
+    refuse(finding for finding in dataset.findings if finding.level == "error" and not finding.overridable)
     refuse(refused_split(settings, dataset))
     for finding in dataset.findings:
         if finding.level != "note":

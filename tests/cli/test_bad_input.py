@@ -90,7 +90,6 @@ TABLE = [
     (a_file_instead, "not-a-folder", ["zibo"]),
     (no_picture, "no-pictures", ["2_zibo man"]),
     (no_usable_picture, "no-usable-picture", ["img"]),
-    (caption_not_utf8, "caption-not-utf8", ["2.txt", "9"]),
     (stable_diffusion_1, "not-sdxl", ["base.safetensors", "1.5"]),
     (truncated, "truncated", ["base.safetensors", "bytes"]),
     (a_lora, "is-a-lora", ["base.safetensors"]),
@@ -115,6 +114,30 @@ def test_bad_input(lora_tui, project, base_model, tmp_path, tree, command, mista
     for words in said:
         assert words in line
     assert tree(tmp_path) == before
+
+
+def test_training_is_refused_for_captions_that_are_not_utf8_and_all_are_named(lora_tui, project, tmp_path, tree):
+    caption_not_utf8(project, project)
+    (project / "img" / "2_zibo man" / "0.txt").write_bytes(b"\xff")
+    before = tree(tmp_path)
+    answer = lora_tui("train", project, "--accept-warnings", "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "caption-not-utf8")
+    assert answer.err.count("\n") == 1
+    assert "2_zibo man/0.txt (byte 0), 2_zibo man/2.txt (byte 9)" in answer.err
+    assert tree(tmp_path) == before
+
+
+def test_check_goes_on_past_a_caption_that_is_not_utf8(lora_tui, project, base_model):
+    caption_not_utf8(project, base_model)
+    (project / "img" / "2_zibo man" / "0.txt").write_text("", encoding="utf-8")
+    answer = lora_tui("check", project, "--json")
+    assert answer.code == 1
+    found = {finding["code"]: finding for finding in answer.json["warnings"]}
+    assert "2_zibo man/2.txt is not UTF-8 at byte 9" in found["caption-not-utf8"]["message"]
+    assert "UTF-8" in found["caption-not-utf8"]["hint"]
+    assert found["caption-not-utf8"]["level"] == "error"
+    assert "caption-empty" in found
+    assert answer.json["steps"]["total"] > 0
 
 
 @pytest.mark.parametrize("command", ["check", "train"])

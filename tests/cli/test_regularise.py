@@ -26,6 +26,13 @@ def test_the_plan_says_how_many_and_why(lora_tui, project):
     assert "one for each of your own" in said.out
 
 
+def test_a_training_caption_that_is_not_utf8_is_no_hindrance(lora_tui, project):
+    (project / "img" / "2_zibo man" / "1.txt").write_bytes(b"zibo, caf\xe9")
+    answer = lora_tui("regularise", project, "--plan", "--json", "--count", "all")
+    assert answer.code == 0
+    assert answer.json["classes"][0]["target"] == 8
+
+
 def test_a_folder_is_taken_over(lora_tui, project, tmp_path):
     source = tmp_path / "men"
     source.mkdir()

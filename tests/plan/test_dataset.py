@@ -120,12 +120,32 @@ def test_phone_portraits_stand_upright(tmp_path):
     assert (picture.width, picture.height, picture.bucket) == (96, 128, (96, 128))
 
 
-def test_a_caption_that_is_not_utf_8_is_refused_with_file_and_byte(project):
+def test_a_caption_that_is_not_utf_8_is_found_with_file_and_byte_and_stops_a_training(project):
     (project.image_dir / "10_ohwx man" / "001.txt").write_bytes(b"ohwx caf\xe9")
-    error = refusal(project)
-    assert error.code == "caption-not-utf8"
-    assert "001.txt" in error.message
-    assert "byte 8" in error.message
+    dataset = scan(project, project.resolved())
+    assert len(dataset.used) == 3
+    (finding,) = dataset.findings
+    assert finding.code == "caption-not-utf8"
+    assert "10_ohwx man/001.txt is not UTF-8 at byte 8" in finding.message
+    assert finding.stops_training(accept_warnings=True)
+
+
+def test_captions_of_both_kinds_that_are_not_utf_8_are_all_named(project, pictures_in):
+    pictures_in(project.path / "reg" / "1_man", [(64, 64)], caption="a man")
+    for path in project.path.rglob("*.txt"):
+        path.write_bytes(b"caf\xe9")
+    train, reg = scan(project, project.resolved()).findings
+    for number in range(3):
+        assert f"10_ohwx man/00{number}.txt (byte 3)" in train.message
+    assert "1_man/000.txt" in reg.message
+    assert train.stops_training(accept_warnings=True)
+    assert reg.stops_training(accept_warnings=True)
+
+
+def test_the_caption_of_a_picture_that_cannot_be_read_may_be_anything(project):
+    (project.image_dir / "10_ohwx man" / "001.txt").write_bytes(b"ohwx caf\xe9")
+    (project.image_dir / "10_ohwx man" / "001.png").write_bytes(b"no picture")
+    assert codes(scan(project, project.resolved()).findings) == ["broken-picture"]
 
 
 def test_the_caption_of_a_left_out_picture_may_be_anything(project):
@@ -177,7 +197,7 @@ def test_all_pictures_left_out_is_refused_even_with_regularisation_pictures(proj
 def test_progress_is_told_for_every_picture(project):
     seen = []
     scan(project, project.resolved(), lambda done, total: seen.append((done, total)))
-    assert seen == [(0, 3)] * 3 + [(1, 3), (2, 3), (3, 3)]  # the captions are read before
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_scanning_changes_no_file(project):

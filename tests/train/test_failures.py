@@ -67,6 +67,16 @@ def test_a_loss_or_gradient_that_is_no_number_ends_the_training(
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals
+def test_a_caption_that_is_not_utf8_is_refused_before_anything_is_loaded(train: Trainer) -> None:
+    """The command refuses it already; it may have been written since, while the run waited in a queue."""
+    project = train.project()
+    (caption, *_) = sorted(project.rglob("img/*/*.txt"))
+    caption.write_bytes(b"ohwx, caf\xe9")
+    run = train(project)
+    assert f"{caption.parent.name}/{caption.name} is not UTF-8 at byte 9" in one_sentence(run)
+    assert (run.end["code"], run.code) == ("caption-not-utf8", 1)
+
+
 def test_fp16_on_the_cpu_is_refused(train: Trainer) -> None:
     run = train(mixed_precision="fp16")
     assert "fp16 needs an NVIDIA GPU" in one_sentence(run)

@@ -9,7 +9,8 @@ import pytest
 
 from engine.plan import captions
 from engine.plan.captions import CaptionsRead, read_caption
-from engine.plan.pictures import Measures
+from engine.plan.pictures import Measures, Size
+from engine.plan.pictures import measure as measured
 from engine.plan.project import Project
 from lora_tui import survey as surveys
 from lora_tui.survey import Survey, Surveyor, survey
@@ -27,18 +28,22 @@ def test_several_changes_in_a_row_are_checked_together(folder: Path, monkeypatch
     assert checked == ["c"]
 
 
-def test_a_check_that_is_outdated_ends_while_captions_are_read(folder: Path) -> None:
+def test_a_check_that_is_outdated_ends_after_the_picture_it_is_at(folder: Path) -> None:
     class OutdatedError(Exception):
         pass
+
+    seen: list[Path] = []
 
     def progress(done: int, total: int) -> None:
         raise OutdatedError
 
-    def measure(path: Path) -> object:
-        pytest.fail("pictures are read after the captions")
+    def measure(path: Path) -> Size:
+        seen.append(path)
+        return measured(path)
 
     with pytest.raises(OutdatedError):
         survey(Project.open(folder), measure, progress)  # type: ignore[arg-type]
+    assert len(seen) == 1
 
 
 def test_a_check_reads_only_the_captions_that_have_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +99,8 @@ def test_a_caption_that_is_not_utf8_hides_no_picture(folder: Path, how_many: int
     assert len(found.dataset.used_of("train")) == len(texts)
     wrong = [finding for finding in found.blocking if finding.code == "caption-not-utf8"]
     assert len(wrong) == 1
-    assert f"{texts[0].name} is not UTF-8 at byte 9." in wrong[0].message
+    named = f"{texts[0].parent.name}/{texts[0].name}"
+    assert f"{named} is not UTF-8 at byte 9." in wrong[0].message or f"{named} (byte 9)" in wrong[0].message
     assert wrong[0].stops_training(accept_warnings=True)
     assert ("2 pictures have a caption that is not UTF-8" in wrong[0].message) == (how_many == 2)
     assert [f for f in found.findings if f.code == "caption-without-trigger"] == []
