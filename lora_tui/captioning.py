@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING
 from engine.plan.caption_joining import affixes, caption_for
 from engine.plan.captioners import KNOWN as KNOWN_CAPTIONERS
 from engine.plan.captioners import find, resolve_name, size_of
-from engine.plan.captioning import KNOWN, CaptioningOptions
+from engine.plan.captioning import CLASS, FILENAME, KNOWN, WD14, CaptioningOptions
 from engine.plan.errors import UserError, plural
 from engine.plan.files import existing_path
 from engine.plan.job_options import captioning, job_options
-from engine.plan.wanted_captions import Wanted, wanted_captions
+from engine.plan.measured import keep_measures, kept_measures
+from engine.plan.wanted_captions import Counts, Folders, count_captions
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
 from engine.runs.state import Observation, observe
 from lora_tui import job_runs
 from lora_tui.follow import start
 from lora_tui.job_edits import change_of, value_of
+from lora_tui.survey import fingerprint
 
 if TYPE_CHECKING:
     from engine.plan.project import Project
@@ -34,11 +37,20 @@ KIND = "caption"
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a run with these options would do. missing: pictures without a caption; there: those with one."""
+    """What a run with these options would do."""
 
-    missing: int
-    there: int
+    counts: Counts
     options: CaptioningOptions
+
+    @property
+    def missing(self) -> int:
+        """Pictures that get a caption where there is none."""
+        return self.counts.missing
+
+    @property
+    def there(self) -> int:
+        """Pictures with a caption: those that are kept, or else those that are written anew."""
+        return self.counts.there + (self.counts.broken_there if self.options.existing == "keep" else 0)
 
     @property
     def to_write(self) -> int:
@@ -46,6 +58,25 @@ class Outlook:
 
     @property
     def sentence(self) -> str:
+        """What will be written, and what will not although somebody may expect it."""
+        return " ".join(filter(None, (self._written, *self._not_written, self._lengths)))
+
+    @property
+    def _not_written(self) -> Iterator[str]:
+        broken = self.counts.broken_missing + (self.counts.broken_there if self.options.existing != "keep" else 0)
+        if broken:
+            yield f"{plural(broken, 'picture')} cannot be read and {'gets' if broken == 1 else 'get'} none."
+        if odd := self.counts.not_utf8:
+            one = odd == 1
+            yield f"{plural(odd, 'caption')} {'is' if one else 'are'} not UTF-8 and {'stays' if one else 'stay'}."
+
+    @property
+    def _lengths(self) -> str:
+        """Only sentences are that long."""
+        return self.options.crossed_lengths if self.options.model not in (WD14, FILENAME, CLASS) else ""
+
+    @property
+    def _written(self) -> str:
         if not self.missing + self.there:
             return "There are no pictures to be captioned."
         have = f"{plural(self.missing + self.there, 'picture')}, {self.missing} without a caption"
@@ -79,13 +110,27 @@ def set_option(draft: Draft, name: str, value: object) -> UserError | None:
 
 def outlook(project: Project, options: CaptioningOptions, extension: str) -> Outlook:
     """Reads every caption. Raises UserError `not-readable`."""
-    wanted = wanted_captions(project, options.folders, extension)
-    return outlook_of(wanted, options)
+    return Outlook(Counter().count(project, options.folders, extension), options)
 
 
-def outlook_of(wanted: list[Wanted], options: CaptioningOptions) -> Outlook:
-    there = sum(bool(one.before) for one in wanted)
-    return Outlook(len(wanted) - there, there, options)
+class Counter:
+    """Counts captions anew only where the folders, or what lies in them, are other ones. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._of: object = None
+        self._counts = Counts()
+
+    def count(self, project: Project, folders: Folders, extension: str) -> Counts:
+        """Raises UserError `not-readable`."""
+        with self._turn:
+            of = project.path, folders, extension, tuple(project.left_out), fingerprint(project)
+            if of != self._of:
+                measures = kept_measures(project)
+                self._counts = count_captions(project, folders, extension, measures)
+                self._of = of
+                keep_measures(project, measures)
+            return self._counts
 
 
 def example(options: CaptioningOptions, trigger: str, class_name: str) -> str:

@@ -54,6 +54,8 @@ def run(context: JobContext) -> dict[str, Any]:
     project = Project.open(job.project)
     project.left_out = list(job.left_out)
     work = _Work(context, project, options, job.settings.caption_extension)
+    if options.crossed_lengths and found.kind in ("blip", "florence2", "any"):
+        context.warn("lengths-crossed", options.crossed_lengths)
     try:
         if work.left:
             with context.phase(f"loading {found.name}"):
@@ -143,7 +145,7 @@ class _Work:
                 now = None  # the change is a conflict
             if now != self.texts[wanted.path]:  # else an engine was killed before it could note it down
                 changes.append(Change(self._path(wanted), wanted.before, self.texts[wanted.path]))
-        label = f"{plural(len(changes), 'caption')} by {model}"
+        label = f"captioning with {model}"  # without a number: how many are written is known afterwards
         outcome = History(self._project.path, self._extension).apply(label, changes) if changes else None
         stayed = {conflict.picture: conflict.why for conflict in outcome.conflicts} if outcome is not None else {}
         for wanted in due:

@@ -135,6 +135,16 @@ class CaptioningOptions(OptionGroup):
         raise ValueError("no device")
 
     @property
+    def crossed_lengths(self) -> str:
+        """A sentence where the shortest caption is above the longest, which cannot be; else ""."""
+        if self.min_length <= self.max_length:
+            return ""
+        return (
+            f"The shortest caption (min_length {self.min_length}) is above the longest (max_length {self.max_length}): "
+            f"{self.max_length} tokens are taken for both."
+        )
+
+    @property
     def undesired(self) -> frozenset[str]:
         """The tags to leave out, with spaces where tags have underscores."""
         return frozenset(tag.strip().replace("_", " ").casefold() for tag in self.undesired_tags.split(",")) - {""}

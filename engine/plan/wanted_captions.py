@@ -1,15 +1,19 @@
-"""Which pictures of a project are to be captioned, and what their captions are now."""
+"""Which pictures of a project are to be captioned, what their captions are now, and how many there are of each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from engine.plan.caption_files import read_for_editing
 from engine.plan.captions import NotUTF8Error, caption_candidates, caption_file
 from engine.plan.folders import KINDS, Kind, find_folders
-from engine.plan.pictures import picture_files
+from engine.plan.pictures import Size, picture_files
 from engine.plan.project import Project
+
+Folders = Literal["train", "reg", "both"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Wanted:
     before: str | None
 
 
-def wanted_captions(project: Project, folders: Literal["train", "reg", "both"], extension: str) -> list[Wanted]:
+def wanted_captions(project: Project, folders: Folders, extension: str) -> list[Wanted]:
     """The pictures in these folders that are not left out, in the order in which they are trained.
 
     Of several pictures that share a caption file (a.png and a.jpg) only the first. Raises UserError `not-readable`.
@@ -47,3 +51,31 @@ def wanted_captions(project: Project, folders: Literal["train", "reg", "both"], 
                         before = None  # whoever would write over it is told then
                 found.append(Wanted(path, kind, folder.class_words, before))
     return found
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many pictures that can be read have no caption, and have one; the same of pictures that cannot be read; and
+    how many of those that can be read have a caption that is not UTF-8, over which nothing is written.
+    """
+
+    missing: int = 0
+    there: int = 0
+    broken_missing: int = 0
+    broken_there: int = 0
+    not_utf8: int = 0
+
+
+def count_captions(project: Project, folders: Folders, extension: str, measure: Callable[[Path], Size]) -> Counts:
+    """Reads every caption, and looks whether every picture can be read. Raises UserError `not-readable`."""
+    counts = dict.fromkeys(Counts.__dataclass_fields__, 0)
+    for wanted in wanted_captions(project, folders, extension):
+        picture = project.path / wanted.path
+        broken = "broken_" if measure(picture).problem else ""
+        if wanted.before:
+            counts[f"{broken}there"] += 1
+        elif not broken and wanted.before is None and caption_file(picture, extension) is not None:
+            counts["not_utf8"] += 1
+        else:
+            counts[f"{broken}missing"] += 1
+    return Counts(**counts)

@@ -51,7 +51,7 @@ def command(
     """
     from engine.plan.job_options import parse_job_text
     from engine.plan.project import Project
-    from lora_tui.captioning import begin, options_of
+    from lora_tui.captioning import begin, options_of, outlook
     from lora_tui.follow import run_begun
 
     given = [*sets, *((name, text) for name, text in own.items() if text is not None)]
@@ -60,6 +60,7 @@ def command(
     project = Project.open(directory)
     options, settings = options_of(project, over), project.resolved()
     _bring(project, settings, options, yes, as_json)
+    output.tell(outlook(project, options, settings.caption_extension).sentence)
     outcome = run_begun(lambda: begin(project, settings, options)[0], project.name)
     if outcome.exit_code:
         output.tell("What is written stays: the same command goes on from there.")

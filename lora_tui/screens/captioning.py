@@ -7,6 +7,7 @@ it go on.
 from __future__ import annotations
 
 import textwrap
+from copy import deepcopy
 from typing import ClassVar
 
 from rich.text import Text
@@ -17,6 +18,7 @@ from engine.plan.captioning import AUTO, TRIGGER_WORD, CaptioningOptions
 from engine.plan.errors import UserError, inert, plural
 from engine.plan.job_options import job_options
 from engine.plan.option import Option
+from engine.plan.wanted_captions import Counts, Folders
 from engine.runs.captions import DoneReader
 from engine.runs.folder import RunFolder
 from engine.runs.state import Observation, RunView
@@ -57,7 +59,8 @@ class CaptioningScreen(FormPage):
 
     def __init__(self, pages: object) -> None:
         super().__init__(pages)  # type: ignore[arg-type]
-        self._outlook: Outlook | None = None
+        self._counter = captioning.Counter()
+        self._counts: tuple[Folders, Counts] | None = None  # of which folders, and how many
         self._meant: dict[str, str] = {}  # by base model
         self._trouble = ""  # why nothing can be started
         self._all = False  # also the options that seldom matter
@@ -90,18 +93,30 @@ class CaptioningScreen(FormPage):
         except UserError as error:
             return error
 
+    @property
+    def _outlook(self) -> Outlook | None:
+        """With the options as they are; None where the captions of their folders are not counted yet."""
+        options = self.options
+        if isinstance(options, UserError) or self._counts is None or self._counts[0] != options.folders:
+            return None
+        return Outlook(self._counts[1], options)
+
     def _count(self) -> None:
-        """See in a thread how many captions there are."""
-        project, options, extension = self.draft.project, self.options, str(self.draft.value("caption_extension"))
+        """See in a thread how many captions there are; what was counted already shows until then."""
+        project, options, extension = deepcopy(self.draft.project), self.options, self.draft.value("caption_extension")
         if isinstance(options, UserError):
             self._counted(options)
-        else:
-            known = options
-            aside(lambda: or_error(lambda: captioning.outlook(project, known, extension), "Not counted"), self._counted)
+            return
+        folders = options.folders
 
-    def _counted(self, found: Outlook | UserError) -> None:
+        def count() -> tuple[Folders, Counts]:
+            return folders, self._counter.count(project, folders, str(extension))
+
+        aside(lambda: or_error(count, "Not counted"), self._counted)
+
+    def _counted(self, found: tuple[Folders, Counts] | UserError) -> None:
         self._trouble = str(found) if isinstance(found, UserError) else ""
-        self._outlook = None if isinstance(found, UserError) else found
+        self._counts = None if isinstance(found, UserError) else found
         if self.is_attached:
             self.show_all()
 

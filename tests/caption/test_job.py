@@ -142,13 +142,40 @@ def test_an_engine_that_was_killed_before_it_wrote_has_nothing_to_look_at_again(
     assert caption_of(caption.project, "p4") == "ohwx, a picture called p4"
 
 
+def test_undo_counts_what_was_written_and_not_what_was_tried(caption: Caption, says: Put):
+    folder = next(caption.project.path.glob("img/*"))
+
+    def say(pictures: Any) -> list[str]:
+        write_caption(caption.project.path, folder / "p1.png", "by hand", ".txt")  # a person, meanwhile
+        return named(pictures)
+
+    says(say)
+    assert caption(existing="replace", batch_size=5)["written"] == 4
+    outcome = History(caption.project.path, ".txt").undo()
+    assert outcome is not None
+    assert "(4 captions)" in outcome.sentence
+    assert "5" not in outcome.sentence
+
+
+def test_lengths_that_cross_are_told_in_the_log(caption: Caption, says: Put, blip_folder: Path):
+    says(named)
+    run = caption.run(model=str(blip_folder), min_length=9, max_length=8)
+    caption.work(run)
+    (told,) = [e for e in read_all(run.events_path) if e["kind"] == "warning"]
+    assert told["code"] == "lengths-crossed"
+    assert "(min_length 9) is above the longest (max_length 8): 8 tokens" in told["message"]
+    run = caption.run(model="class", min_length=9, max_length=8, existing="replace")
+    caption.work(run)
+    assert warnings_of(run) == []
+
+
 def test_one_undo_takes_all_of_a_run_back(caption: Caption, says: Put):
     says(named)
     picture = next(caption.project.path.glob("img/*/p1.png"))
     picture.with_suffix(".txt").write_bytes(b"by hand\r\nsecond line\r\n")
     caption(existing="replace", model="class")
     history = History(caption.project.path, ".txt")
-    assert "5 captions by" in history.undo_label
+    assert history.undo_label == "captioning with trigger word and class"
     outcome = history.undo()
     assert outcome is not None
     assert len(outcome.pictures) == 5

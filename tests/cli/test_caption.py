@@ -129,6 +129,38 @@ def test_the_outlook_counts_what_will_be_written(folder):
     assert "1 replaced" in replace.sentence
 
 
+def test_pictures_and_captions_that_cannot_be_read_are_not_counted_and_said(folder):
+    project = Project.open(folder)
+    pictures = sorted(folder.glob("img/*/*.png"))
+    pictures[0].write_bytes(b"no picture")
+    pictures[1].with_suffix(".txt").write_bytes(b"caf\xe9")
+    found = outlook(project, options_of(project), ".txt")
+    assert (found.missing, found.there, found.to_write) == (2, 0, 2)
+    assert "2 captions will be written" in found.sentence
+    assert "1 picture cannot be read and gets none" in found.sentence
+    assert "1 caption is not UTF-8 and stays" in found.sentence
+    pictures[0].with_suffix(".txt").write_text("by hand")
+    assert "cannot be read" not in outlook(project, options_of(project), ".txt").sentence  # it is kept as it is
+    replaced = outlook(project, options_of(project, {"existing": "replace"}), ".txt")
+    assert (replaced.to_write, replaced.there) == (2, 0)
+    assert "1 picture cannot be read" in replaced.sentence
+
+
+def test_the_command_says_what_will_be_written_before_it_begins(lora_tui, folder):
+    sorted(folder.glob("img/*/*.png"))[0].write_bytes(b"no picture")
+    answer = lora_tui("caption", folder, "--model", "filename", "--json")
+    assert "3 captions will be written. 1 picture cannot be read and gets none." in answer.err
+    assert (answer.json["written"], answer.json["skipped"]) == (3, 1)
+
+
+@pytest.mark.parametrize(("model", "said"), [("micro", True), ("wd14", False), ("filename", False)])
+def test_lengths_that_cross_are_told_where_they_count(folder, model, said):
+    project = Project.open(folder)
+    options = options_of(project, {"model": model, "min_length": 30, "max_length": 20})
+    sentence = outlook(project, options, ".txt").sentence
+    assert ("(min_length 30) is above the longest (max_length 20): 20 tokens" in sentence) == said
+
+
 def test_the_example_is_what_the_job_would_write(folder):
     project = Project.open(folder)
     assert example(options_of(project), "ohwx", "man").startswith("ohwx, a man on a beach")

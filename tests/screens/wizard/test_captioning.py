@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine.plan.pictures import Measures
 from engine.plan.project import Project
+from engine.plan.wanted_captions import Counts, Folders
 from engine.runs import launch
 from engine.runs.folder import list_runs
 from engine.runs.lock import look
+from lora_tui import captioning
 from lora_tui.screens.captioning import CaptioningScreen
 from tests.screens.app_test import SIZES, text
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
@@ -102,6 +105,37 @@ def test_options_are_kept_in_the_project_checked_and_taken_back(bare: Path) -> N
         assert "suffix" in Project.open(bare).captioning
         await press(pilot, "m")
         assert "Beams" in text(pilot)
+
+    drive(bare, act)
+
+
+def test_captions_are_counted_once_and_not_at_each_option(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+    count = captioning.count_captions
+
+    def counting(project: Project, folders: Folders, extension: str, measures: Measures) -> Counts:
+        counted.append(folders)
+        return count(project, folders, extension, measures)
+
+    monkeypatch.setattr(captioning, "count_captions", counting)
+    file = sorted(bare.glob("img/*/*.png"))[0].with_suffix(".txt")
+    file.write_text("by hand\n", encoding="utf-8")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "5 captions will be written")
+        await press(pilot, "down", "down", "down", "right")
+        await until_it_says(pilot, "1 added to")
+        await press(pilot, "right")
+        await until_it_says(pilot, "1 replaced")
+        assert counted == ["train"]
+        file.unlink()
+        await press(pilot, "right")
+        await until_it_says(pilot, "6 captions will be written")
+        assert counted == ["train"] * 2
+        await press(pilot, "down", "right")
+        await settle(pilot)
+        assert counted[2:] == ["reg"]
 
     drive(bare, act)
 
