@@ -59,7 +59,7 @@ class Outlook:
     @property
     def sentence(self) -> str:
         """What will be written, and what will not although somebody may expect it."""
-        return " ".join(filter(None, (self._written, *self._not_written, self._lengths)))
+        return " ".join((self._written, *self._not_written))
 
     @property
     def _not_written(self) -> Iterator[str]:
@@ -71,8 +71,8 @@ class Outlook:
             yield f"{plural(odd, 'caption')} {'is' if one else 'are'} not UTF-8 and {'stays' if one else 'stay'}."
 
     @property
-    def _lengths(self) -> str:
-        """Only sentences are that long."""
+    def warning(self) -> str:
+        """A sentence on options that do not go together, "" for none; tags and names of files have no lengths."""
         return self.options.crossed_lengths if self.options.model not in (WD14, FILENAME, CLASS) else ""
 
     @property

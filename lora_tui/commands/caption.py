@@ -60,7 +60,10 @@ def command(
     project = Project.open(directory)
     options, settings = options_of(project, over), project.resolved()
     _bring(project, settings, options, yes, as_json)
-    output.tell(outlook(project, options, settings.caption_extension).sentence)
+    found = outlook(project, options, settings.caption_extension)
+    output.tell(found.sentence)
+    if found.warning:
+        output.tell(f"warning: {found.warning}")
     outcome = run_begun(lambda: begin(project, settings, options)[0], project.name)
     if outcome.exit_code:
         output.tell("What is written stays: the same command goes on from there.")

@@ -57,7 +57,10 @@ class Captioning:
     def _outlook(self) -> str:
         options, project = captioning.options_of(self._draft.project), self._draft.project
         found = captioning.outlook(project, options, str(self._draft.value("caption_extension")))
-        return f"{found.sentence} For example: {captioning.example(options, project.trigger, project.class_name)}"
+        warning = f" Warning: {found.warning}" if found.warning else ""
+        return (
+            f"{found.sentence}{warning} For example: {captioning.example(options, project.trigger, project.class_name)}"
+        )
 
     def _read(self, *, basic: bool) -> None:
         for number, option in enumerate(self._options, 1):

@@ -187,6 +187,8 @@ class CaptioningScreen(FormPage):
         options = self.options
         if not isinstance(options, UserError):
             project = self.draft.project
+            warning = Outlook(Counts(), options).warning  # first: there may be no room for all
+            rows[:0] = [line((f" {part}", WARN)) for part in textwrap.wrap(warning, width)]
             text = captioning.example(options, project.trigger, project.class_name)
             rows += [line((" For example: ", DIM), (part, GOOD)) for part in textwrap.wrap(inert(text), width - 14)[:1]]
         return rows

@@ -157,8 +157,13 @@ def test_the_command_says_what_will_be_written_before_it_begins(lora_tui, folder
 def test_lengths_that_cross_are_told_where_they_count(folder, model, said):
     project = Project.open(folder)
     options = options_of(project, {"model": model, "min_length": 30, "max_length": 20})
-    sentence = outlook(project, options, ".txt").sentence
-    assert ("(min_length 30) is above the longest (max_length 20): 20 tokens" in sentence) == said
+    warning = outlook(project, options, ".txt").warning
+    assert ("(min_length 30) is above the longest (max_length 20): 20 tokens" in warning) == said
+
+
+def test_the_command_says_that_lengths_cross(lora_tui, folder):
+    answer = lora_tui("caption", folder, "--num-beams", "1", "--min-length", "9", "--max-length", "8", "--json")
+    assert "warning: The shortest caption (min_length 9) is above the longest (max_length 8)" in answer.err
 
 
 def test_the_example_is_what_the_job_would_write(folder):

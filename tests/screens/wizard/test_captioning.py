@@ -109,6 +109,24 @@ def test_options_are_kept_in_the_project_checked_and_taken_back(bare: Path) -> N
     drive(bare, act)
 
 
+def test_lengths_that_cross_are_told(bare: Path) -> None:
+    project = Project.open(bare)
+    project.captioning = {"model": "micro", "min_length": 30, "max_length": 20}
+    project.save()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "6 captions will be written")
+        assert "(min_length 30) is above" in text(pilot)
+        pilot.app.screen.form.choose("model")  # type: ignore[attr-defined]
+        await press(pilot, "d", "m")
+        pilot.app.screen.form.choose("min_length")  # type: ignore[attr-defined]
+        await press(pilot, "d", "left")
+        assert "is above" not in text(pilot)
+
+    drive(bare, act)
+
+
 def test_captions_are_counted_once_and_not_at_each_option(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
     count = captioning.count_captions
