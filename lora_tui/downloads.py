@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Literal
 
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path, existing_path
@@ -16,10 +15,10 @@ from engine.runs.folder import RunFolder, create, list_runs
 from engine.runs.job import Job
 from engine.runs.lock import look
 from engine.runs.state import Observation
+from lora_tui import job_runs
 from lora_tui.outside import cached_runs_dir
 from lora_tui.readable import size
 
-Mark = Literal["ok", "!", "x"]
 SCHEMES: tuple[str, ...] = ("https",)
 
 
@@ -80,16 +79,10 @@ def _free(folder: Path) -> int | None:
         return None
 
 
-def how_it_ended(seen: Observation) -> tuple[Mark, str]:
-    """A download that is over, in a sentence."""
-    end = seen.snapshot.end
-    if seen.state == "finished":
-        return "ok", "Downloaded."
-    if seen.state == "stopped":
-        return "!", "Stopped. What has come is kept: asked for again, it goes on from there."
-    if end is not None:
-        return "x", f"{end.message} {end.hint}".strip()
-    return "x", "The download was killed without a last word; asked for again, it goes on."
+def how_it_ended(seen: Observation) -> tuple[str, str]:
+    """(mark, sentence) of a download that is over. Where it lies, which the engine says, does not fit into a line."""
+    mark, said = job_runs.how_it_ended(seen, "asked for again, it goes on.")
+    return mark, "Downloaded." if mark == "ok" else said
 
 
 def setting_for(what: str, run: RunFolder) -> str:

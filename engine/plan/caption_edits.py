@@ -1,7 +1,7 @@
 """What can be done to captions: each operation makes of one caption another, and nothing is written.
 
-An operation that has nothing to do gives back the very text it was given, and doing it twice does no more than once,
-except for those that people do to one caption (`moved_tag`, `removed_tag`). Find and replace is `find_replace`.
+An operation that has nothing to do gives back the very text it was given, and doing it twice does no more than once.
+Find and replace is `find_replace`; what people do to the tags of one caption is the app's `caption_chips`.
 """
 
 from __future__ import annotations
@@ -132,36 +132,6 @@ def trimmed(separator: str = ",") -> Operation:
         return re.sub(r" +,", ",", text)
 
     return operation
-
-
-def moved_tag(index: int, to: int, separator: str = ",") -> Operation:
-    """The tag at `index` stands at `to` afterwards, both from 0; beyond the ends means the end."""
-
-    def moved(there: list[str]) -> list[str]:
-        if not 0 <= index < len(there):
-            return there
-        rest = there[:index] + there[index + 1 :]
-        place = min(max(to, 0), len(rest))
-        return [*rest[:place], there[index], *rest[place:]]
-
-    return _on_tags(moved, separator)
-
-
-def added_tag(tag: str, at: int | None = None, separator: str = ",") -> Operation:
-    """`tag` at place `at`, or at the end; not where the caption has it. A text with separators is several tags."""
-
-    def added(there: list[str]) -> list[str]:
-        known = {folded(one) for one in there}
-        new = [one for one in tags.split(tag, separator) if folded(one) not in known]
-        place = len(there) if at is None else min(max(at, 0), len(there))
-        return [*there[:place], *new, *there[place:]] if new else there
-
-    return _on_tags(added, separator)
-
-
-def removed_tag(index: int, separator: str = ",") -> Operation:
-    """Without the tag at `index`, from 0."""
-    return _on_tags(lambda there: [tag for place, tag in enumerate(there) if place != index], separator)
 
 
 def _on_tags(operation: Callable[[list[str]], list[str]], separator: str) -> Operation:

@@ -14,10 +14,6 @@ from itertools import islice
 _LAST = "\U0010ffff"
 _NARROW = 2_000
 """So many tags of one beginning are compared one by one; of more, the most frequent are tried in their order."""
-_JUDGED = 500
-"""So many captions are enough to tell tags from sentences."""
-_FEW_WORDS = 2.5
-_PARTS = 3
 
 
 def split(text: str, separator: str = ",") -> list[str]:
@@ -131,17 +127,6 @@ class Frequencies:
                 insort(entries, (-after, tag))
             elif not entries and letters:
                 del self._frequent[letters]
-
-
-def looks_like_tags(captions: Iterable[str | None], separator: str = ",") -> bool:
-    """Whether most captions are lists of short tags, and not sentences; judged by the first 500 that are not empty."""
-    votes = [_is_list(text, separator) for text in islice((c for c in captions if c and c.strip()), _JUDGED)]
-    return sum(votes) * 2 > len(votes)
-
-
-def _is_list(text: str, separator: str) -> bool:
-    tags = split(text, separator)
-    return len(tags) >= _PARTS and sum(len(tag.split()) for tag in tags) / len(tags) <= _FEW_WORDS
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ class Lines(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: list[Text] = []
         self._strips: dict[int, Strip] = {}
-        self._title = Text()
 
     @property
     def plain(self) -> list[str]:
@@ -52,26 +51,12 @@ class Lines(Widget):
         if changed and width:
             self.refresh(*(Region(0, row, width, 1) for row in changed))
 
-    def entitle(self, title: Text) -> None:
-        """Set the words in the upper border; sends nothing while they stay the same."""
-        if title != self._title:
-            self._title = title
-            self._paint_title()
-
-    def _paint_title(self) -> None:
-        from textual.content import Content
-
-        spelt = text_in_ascii(self._title) if getattr(self.app, "ascii_only", False) else self._title
-        self.border_title = Content.from_rich_text(repaint(spelt, self.app.theme))
-
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines)
 
     def notify_style_update(self) -> None:
         """Also when another theme is chosen."""
         self._strips.clear()
-        if self._title:
-            self._paint_title()
         super().notify_style_update()
 
     def on_resize(self) -> None:

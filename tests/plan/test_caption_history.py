@@ -106,7 +106,6 @@ operations: st.SearchStrategy[Operation] = st.one_of(
     words.map(caption_edits.prefixed),
     words.map(caption_edits.suffixed),
     words.map(caption_edits.without_tag),
-    words.map(caption_edits.added_tag),
     st.tuples(words, words).map(lambda both: replaced(*both)),
     st.tuples(words, words).map(lambda both: caption_edits.renamed_tags([both[0]], both[1])),
     st.builds(caption_edits.sorted_tags),

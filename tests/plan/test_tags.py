@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.plan.tags import Frequencies, folded, join, looks_like_tags, split, synonyms
+from engine.plan.tags import Frequencies, folded, join, split, synonyms
 
 tags = st.sampled_from(["ohwx", "red hat", "Red hat", "red", "r", "hat", "Hut", "éa", "e\u0301a", "🙂", "\x1b[0m", "ß"])
 lists = st.lists(tags | st.text(max_size=3), max_size=5).map(", ".join)
@@ -68,20 +68,6 @@ def test_fifty_thousand_tags_of_ten_thousand_captions_are_completed_at_once() ->
     for n in range(20):
         frequencies.update(n, join(names[n : n + 20]))
     assert (time.thread_time() - began) / 20 < 0.02
-
-
-@pytest.mark.parametrize(
-    ("captions", "are"),
-    [
-        (["1girl, solo, red hair, smile", "1boy, hat, outdoors"], True),
-        (["ohwx, a man in a black suit, standing in front of a house", "ohwx, a man smiling at the camera"], False),
-        (["a man"], False),
-        ([None, "", " "], False),
-        ([], False),
-    ],
-)
-def test_sentences_are_told_from_tags(captions: list[str | None], are: bool) -> None:
-    assert looks_like_tags(captions) is are
 
 
 def test_spellings_to_merge() -> None:

@@ -67,6 +67,6 @@ def test_ctrl_c_stops_it_and_nothing_is_noted_down(
     monkeypatch.setattr("lora_tui.prompts.talk.in_ascii", press_once)
     said = converse(folder, "g 5", f"path {server.url('/xl.safetensors')}", "yes")
     assert "Stopping." in said
-    assert "What has come is kept" in said
+    assert "what has come is kept" in said
     assert Project.open(folder).settings.get(OPTION) == before
     assert any((tmp_path / "models").glob("*.part"))

@@ -78,7 +78,7 @@ def test_escape_stops_it_and_it_goes_on_later(folder: Path, server: Server, tmp_
         await press(pilot, "enter")
         await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
         await press(pilot, "escape")
-        await until_it_says(pilot, "What has come is kept")
+        await until_it_says(pilot, "what has come is kept")
         assert "5 of 9" in text(pilot)
         offer.breaks = []
         await give(pilot, server.url("/xl.safetensors"))
