@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.plan.base_model import BaseModel
 from engine.plan.captions import has_word
-from engine.plan.dataset import Dataset
+from engine.plan.dataset import Dataset, Picture
 from engine.plan.errors import Finding, few, plural
 from engine.plan.picture_checks import check_pictures
 from engine.plan.picture_remarks import is_small
@@ -32,24 +32,8 @@ def check_dataset(settings: Settings, dataset: Dataset, project: Project) -> Ite
 
 
 def _amount(dataset: Dataset) -> Iterator[Finding]:
-    count = len(dataset.used_of("train"))
-    if count < FEW_PICTURES:
-        yield Finding(
-            "few-pictures",
-            f"{plural(count, 'picture')} is little to learn from: the LoRA will tend to copy "
-            f"{'it' if count == 1 else 'them'}.",
-            "20 to 30 good pictures with different places, clothes and light work best.",
-            level="note",
-        )
-    if count > MANY_PICTURES and dataset.steps.num_train_images > count:
-        yield Finding(
-            "many-pictures",
-            f"{plural(count, 'picture')} are more than the likeness of one subject needs, and each is seen "
-            f"{dataset.steps.num_train_images / count:.0f} times an epoch: that takes long, and weak pictures among "
-            "them teach as much as good ones.",
-            "Keep the best 20 to 100 of one subject; for a style or several subjects take all, with few repeats.",
-            level="note",
-        )
+    yield from _few_pictures(dataset)
+    yield from _many_pictures(dataset)
     if dataset.steps.total < FEW_STEPS:
         yield Finding(
             "few-steps",
@@ -57,6 +41,58 @@ def _amount(dataset: Dataset) -> Iterator[Finding]:
             "Raise max_train_epochs, or the repeats of the folder.",
             level="note",
         )
+
+
+def _subjects(dataset: Dataset) -> dict[str, list[Picture]]:
+    """The pictures that are trained by subject, under the names of its folders: those with the same words behind the
+    number show the same."""
+    words = {folder.name: folder.class_words for folder in dataset.folders if folder.kind == "train"}
+    pictures: dict[str, list[Picture]] = {}
+    for picture in dataset.used_of("train"):
+        pictures.setdefault(words[picture.folder], []).append(picture)
+    return {" and ".join(dict.fromkeys(picture.folder for picture in of)): of for of in pictures.values()}
+
+
+def _few_pictures(dataset: Dataset) -> Iterator[Finding]:
+    subjects = _subjects(dataset)
+    scarce = {name: len(pictures) for name, pictures in subjects.items() if len(pictures) < FEW_PICTURES}
+    if not scarce:
+        return
+    (first, count), *others = scarce.items()
+    copied = f"the LoRA will tend to copy {'it' if count == 1 and not others else 'them'}."
+    if others:
+        said = f"Few pictures to learn from are in {few(f'{name} ({of})' for name, of in scarce.items())}: {copied}"
+    elif len(subjects) > 1:
+        said = f"{first} has only {plural(count, 'picture')}, which is little to learn from: {copied}"
+    else:
+        said = f"{plural(count, 'picture')} is little to learn from: {copied}"
+    more = "20 to 30 good pictures with different places, clothes and light work best"
+    each = " for each subject" if len(subjects) > 1 else ""
+    yield Finding("few-pictures", said, f"{more}{each}.", level="note")
+
+
+def _many_pictures(dataset: Dataset) -> Iterator[Finding]:
+    subjects = _subjects(dataset)
+    times = {name: sum(p.repeats for p in pictures) / len(pictures) for name, pictures in subjects.items()}
+    many = [name for name, pictures in subjects.items() if len(pictures) > MANY_PICTURES and times[name] > 1]
+    if not many:
+        return
+    count = min(len(subjects[name]) for name in many)
+    often = f"{min(times[name] for name in many):.0f}"
+    if len(many) > 1:
+        said = f"More than {MANY_PICTURES} pictures each in {few(many)} are more than the likeness of a subject needs"
+        often = f"at least {often}"
+    elif len(subjects) > 1:
+        said = f"{plural(count, 'picture')} in {many[0]} are more than the likeness of one subject needs"
+    else:
+        said = f"{plural(count, 'picture')} are more than the likeness of one subject needs"
+    yield Finding(
+        "many-pictures",
+        f"{said}, and each is seen {often} times an epoch: that takes long, and weak pictures among them teach as much "
+        "as good ones.",
+        "Keep the best 20 to 100 of one subject; for a style take all, with few repeats.",
+        level="note",
+    )
 
 
 def _small_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:

@@ -205,6 +205,44 @@ def test_very_many_pictures_are_a_note(project: Project, pictures_in: Add) -> No
     assert found["many-pictures"].level == "note"
 
 
+def amounts(project: Project) -> dict[str, Finding]:
+    settings = project.resolved({"resolution": "64,64"})
+    found = check_settings(settings, scan(project, settings), project)
+    return {finding.code: finding for finding in found if finding.code in ("few-pictures", "many-pictures")}
+
+
+def test_each_subject_is_judged_by_its_own_pictures_and_named(project: Project, pictures_in: Add) -> None:
+    pictures_in(project.image_dir / "10_ohwx man", [(64, 64)] * 12, caption="ohwx")
+    assert amounts(project) == {}
+    pictures_in(project.image_dir / "20_zibo woman", [(64, 64)] * 3, caption="zibo")
+    few = amounts(project)["few-pictures"]
+    assert few.message.startswith("20_zibo woman has only 3 pictures")
+    pictures_in(project.image_dir / "20_kaja dog", [(64, 64)], caption="kaja")
+    both = amounts(project)["few-pictures"].message
+    assert "20_kaja dog (1), 20_zibo woman (3)" in both
+    assert "ohwx" not in both
+
+
+def test_folders_of_one_subject_are_judged_together(project: Project, pictures_in: Add) -> None:
+    pictures_in(project.image_dir / "10_ohwx man", [(64, 64)] * 6, caption="ohwx")
+    pictures_in(project.image_dir / "5_ohwx man", [(64, 64)] * 6, caption="ohwx")
+    assert amounts(project) == {}
+    pictures_in(project.image_dir / "20_zibo woman", [(64, 64)] * 10, caption="zibo")
+    for path in (project.image_dir / "5_ohwx man").glob("*.png"):
+        path.unlink()
+    assert amounts(project)["few-pictures"].message.startswith("10_ohwx man has only 6 pictures")
+
+
+def test_many_pictures_of_several_subjects_are_not_many_of_one(project: Project, pictures_in: Add) -> None:
+    pictures_in(project.image_dir / "10_ohwx man", [(64, 64)] * 150, caption="ohwx")
+    pictures_in(project.image_dir / "2_zibo woman", [(64, 64)] * 150, caption="zibo")
+    assert amounts(project) == {}
+    pictures_in(project.image_dir / "2_zibo woman", [(64, 64)] * 201, caption="zibo")
+    many = amounts(project)["many-pictures"].message
+    assert many.startswith("201 pictures in 2_zibo woman are more than")
+    assert "2 times an epoch" in many
+
+
 def test_copies_are_compared_again_only_when_pictures_change(
     project: Project, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
