@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 from rich.text import Text
 
@@ -72,6 +73,28 @@ def said_of(found: tuple[Finding, ...], room: int, most: int) -> list[Text]:
             break
         rows += said
     return rows
+
+
+def longest_remarks(pictures: Iterable[Picture], report: PictureReport) -> list[Picture]:
+    """Of the pictures with the same kinds of remarks the one of which most is said."""
+    longest: dict[tuple[str, ...], tuple[int, Picture]] = {}
+    for picture in pictures:
+        found = report.of(picture)
+        letters = sum(len(finding.message) + len(finding.hint) for finding in found)
+        kinds = tuple(finding.code for finding in found)
+        if kinds not in longest or letters > longest[kinds][0]:
+            longest[kinds] = letters, picture
+    return [picture for _, picture in longest.values()]
+
+
+def within(rows: list[Text], height: int, room: int) -> list[Text]:
+    """So many lines of these; where some are left out, the last one ends in "…"."""
+    if len(rows) <= height:
+        return rows
+    last = rows[height - 1].copy()
+    last.truncate(max(1, room - 2))
+    last.append(" …")
+    return [*rows[: height - 1], last]
 
 
 def _wrapped(text: str, room: int) -> list[str]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SHAPES_SMALL, SHAPES_ROOMY, SHAPES_HUGE = 3, 5, 12  # rows of the chart
 SAID_SMALL, SAID_ROOMY = 5, 10  # lines about one picture
+LEAST_SAID, MOST_SMALL, MOST_ROOMY = 2, 7, 12  # with what becomes of its size, and the key for near-copies
 
 
 class PicturesPage(ListPage):
@@ -59,6 +60,8 @@ class PicturesPage(ListPage):
         super().__init__(pages)
         self._left_out: frozenset[str] = frozenset()  # as the project says now, which the survey may not know yet
         self._cancel: threading.Event | None = None
+        self._height = 0  # lines, of what is said of a picture
+        self._height_of: tuple[object, object, object] = (None, None, None)  # for what that was worked out
 
     def body(self) -> ComposeResult:
         yield Lines(id="summary")
@@ -77,7 +80,10 @@ class PicturesPage(ListPage):
         self._left_out = frozenset(self.draft.project.left_out)
         self.query_one("#summary", Lines).show(self.summary())
         self.show_list(dataset.of(self.KIND) if dataset is not None else ())
-        self.query_one("#about", Lines).show(self.remarks())
+        about = self.query_one("#about", Lines)
+        height = self._said_height()
+        about.styles.height = height + 1  # a blank line above
+        about.show(picture_rows.within(self.remarks(), height, self.room))
 
     @property
     def report(self) -> PictureReport:
@@ -105,6 +111,9 @@ class PicturesPage(ListPage):
             words = "20 to 30 good pictures are best: sharp, your subject alone, different places, clothes and light."
             how = line((f" {self.key('add')}", STRONG), (" takes them from a folder.", DIM))
             return [line((f" {words}", DIM)), how]
+        return self._said_of(entry)
+
+    def _said_of(self, entry: Entry) -> list[Text]:
         most = SAID_ROOMY if self.has_class("-roomy") else SAID_SMALL
         rows = picture_rows.said_of(self.report.of(entry), self.room, most)
         if not rows:
@@ -115,6 +124,20 @@ class PicturesPage(ListPage):
             rows.append(line((f" {self.key('leave_out_copies')}", STRONG), (what, DIM)))
         fate = picture_rows.fate(entry)
         return [line((f" {fate}", PLAIN)), *rows] if fate and len(rows) < most else rows
+
+    def _said_height(self) -> int:
+        """As many lines as any picture of the list needs, so that the list stays where it is when another is chosen.
+
+        Thousands that have the same kinds of remarks are judged by the one with the longest.
+        """
+        report, roomy = self.report, self.has_class("-roomy")
+        known, shown, room = self._height_of
+        if report is not known or shown is not self.shown or room != (self.room, roomy):
+            self._height_of = report, self.shown, (self.room, roomy)
+            longest = picture_rows.longest_remarks(self.shown, report)
+            needed = max((len(self._said_of(entry)) for entry in longest), default=LEAST_SAID)
+            self._height = max(LEAST_SAID, min(needed, MOST_ROOMY if roomy else MOST_SMALL))
+        return self._height
 
     def row_of(self, entry: Entry) -> Text:
         name = fitted(entry.path.name, NAME_CELLS - 1)

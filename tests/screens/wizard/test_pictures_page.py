@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
+from lora_tui.widgets.lines import Lines
 from tests.plan.drawn import drawing, texture
 from tests.screens.app_test import text
 from tests.screens.wizard.driving import drive, press, said, type_in
@@ -52,6 +53,28 @@ def test_the_page_counts_and_names_what_is_against_pictures(faces: Path, size: s
         await press(pilot, "end")
         await press(pilot, *("j",) * 4)
         assert "copies out" in text(pilot)
+
+    drive(faces, act, size)
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge", "narrow"])
+def test_the_list_stays_where_it_is_whatever_is_said_of_the_chosen_picture(faces: Path, size: str) -> None:
+    folder = faces / "img" / "10_ohwx man"
+    blurred = drawing(9).resize((600, 200)).filter(ImageFilter.GaussianBlur(4))
+    blurred.save(folder / f"wide_{'and_shaken_' * 16}.png")  # with a remark of many lines
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "2", "home")
+        heights, said = set(), set()
+        for _ in range(10):
+            heights.add(pilot.app.screen.query_one("#list").region)
+            about = pilot.app.screen.query_one("#about", Lines)
+            said.add(len(about.plain))
+            assert len(about.plain) <= about.content_size.height
+            await press(pilot, "down")
+        assert len(heights) == 1
+        assert len(said) > 1
+        assert about.plain[0].startswith(" 600") or "wide_and_shaken" in about.plain[0]
 
     drive(faces, act, size)
 
