@@ -11,6 +11,9 @@ from engine.plan.find_replace import replaced
 Way = Literal["text", "words", "pattern"]
 WAYS: dict[Way, str] = {"text": "a text", "words": "whole words", "pattern": "a regular expression"}
 
+FINDING_SECONDS = 0.5
+"""So long a pattern may look through all captions: the keys wait for it."""
+
 
 def replacing(find: str, by: str, way: Way) -> Callable[[str], str]:
     """What makes of a caption one in which `by` stands for `find`. Raises UserError as `replaced` does."""
@@ -30,8 +33,7 @@ def finding(find: str, way: Way) -> Callable[[str], bool]:
     if way == "words":
         alone = re.compile(_alone(find), re.IGNORECASE)
         return lambda text: alone.search(text) is not None
-    replaced(find, "", regex=True)  # says what is wrong with it
-    operation = replaced(f"(?:{find})", _MARK, regex=True, ignore_case=True)
+    operation = replaced(find, _MARK, regex=True, ignore_case=True, seconds=FINDING_SECONDS)
     return lambda text: _MARK in operation(text)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.plan.caption_joining import affixes, caption_for
 from engine.plan.captioners import KNOWN as KNOWN_CAPTIONERS
-from engine.plan.captioners import find, resolve_name, size_of
+from engine.plan.captioners import find, refuse_without_onnx, resolve_name, size_of
 from engine.plan.captioning import CLASS, FILENAME, KNOWN, WD14, CaptioningOptions
 from engine.plan.errors import UserError, plural
 from engine.plan.files import existing_path
@@ -82,8 +82,10 @@ class Outlook:
         have = f"{plural(self.missing + self.there, 'picture')}, {self.missing} without a caption"
         if not self.to_write:
             return f"{have}: there is nothing to write. Choose append or replace to change those that are there."
-        changed = {"keep": "", "append": f", {self.there} added to", "replace": f", {self.there} replaced"}
-        also = changed[self.options.existing] if self.there else ""
+        others = {"append": "added to", "replace": "replaced"}.get(self.options.existing, "")
+        if not self.missing:
+            return f"{have}: {plural(self.there, 'caption')} will be {others}."
+        also = f", {self.there} {others}" if others and self.there else ""
         return f"{have}: {plural(self.missing, 'caption')} will be written{also}."
 
 
@@ -151,14 +153,17 @@ def meant(model: str, base_model: str, project: Path) -> str:
 
 def download_for(options: CaptioningOptions, base_model: str, project: Path) -> tuple[str, str]:
     """(name on Hugging Face, what it weighs in words) of a captioner that is to be downloaded first; ("", "") where it
-    is here. Raises UserError where it is none at all.
+    is here. Raises UserError where it is none at all, and `needs-onnx` before a tagger comes that could not run.
     """
     try:
-        find(options.model, base_model, project)
+        if find(options.model, base_model, project).kind == "tagger":
+            refuse_without_onnx()
     except UserError as error:
         if error.code not in ("not-downloaded", "incomplete"):
             raise
         name = resolve_name(options.model, base_model, project)
+        if name == KNOWN_CAPTIONERS[WD14].hub:
+            refuse_without_onnx()
         return name, size_of(name)
     return "", ""
 

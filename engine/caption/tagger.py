@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from engine.caption.captioner import Shown
-from engine.plan.captioners import ONNX, TAGS
+from engine.plan.captioners import ONNX, TAGS, needs_onnx
 from engine.plan.captioning import CaptioningOptions
 from engine.plan.errors import UserError
 
@@ -44,8 +44,7 @@ class Tagger:
         try:
             import onnxruntime
         except ImportError:
-            missing = "Taggers need ONNX runtime, which is not installed."
-            raise UserError("needs-onnx", missing, 'Run: pip install "lora-tui[tagger]"') from None
+            raise needs_onnx() from None
         self._tags = read_tags(folder / TAGS)
         self._options = options
         wanted = (["CUDAExecutionProvider"] if cuda else []) + ["CPUExecutionProvider"]

@@ -179,7 +179,7 @@ class Attention:
             elif times > 1:
                 yield Reason("trigger-twice", f'The trigger word "{inert(self.trigger)}" is in it {times} times.')
         if again := repeated(text, self.separator):
-            yield Reason("repeated", f'"{inert(again, 60)}" is said twice.')
+            yield Reason("repeated", f'"{inert(again, 36)}" is said twice.')
         if _DOUBLED.search(text):
             yield Reason("spaces", "It has spaces or commas too many.")
 

@@ -121,6 +121,15 @@ class History:
         """What `redo` would do again, "" where there is nothing."""
         return self._entries.undone[-1].label if self._entries.undone else ""
 
+    @property
+    def behind(self) -> bool:
+        """Whether the list has lines that were not read yet: of another app, or of a captioning job."""
+        try:
+            about = os.stat(caption_log.file_of(self._project))
+        except OSError:
+            return False
+        return (about.st_dev, about.st_ino) != self._seen or about.st_size != self._read
+
     def refresh(self) -> None:
         """Read what another app has done meanwhile, and finish what a killed one has begun. Raises UserError."""
         with caption_log.opened(self._project) as log:

@@ -15,6 +15,7 @@ from engine.plan.captioning import AUTO, BLIP, CLASS, FILENAME, FLORENCE, MICRO,
 from engine.plan.errors import UserError
 from engine.plan.files import existing_path
 from engine.plan.hub_cache import cached_folder
+from engine.plan.packages import is_installed
 from engine.plan.sources import download_command, is_hub_name
 
 Kind = Literal["blip", "florence2", "tagger", "any", "filename", "class"]
@@ -87,6 +88,18 @@ def find(model: str, base_model: str = "", folder: Path | None = None) -> Captio
             "Give a folder that holds a config.json, or a name such as Salesforce/blip-image-captioning-large.",
         )
     return Captioner(kind_of(path, name), path, name)
+
+
+def refuse_without_onnx() -> None:
+    """Raises UserError `needs-onnx` where the library that taggers need is missing."""
+    if not is_installed("onnxruntime"):
+        raise needs_onnx()
+
+
+def needs_onnx() -> UserError:
+    """The refusal of a tagger where the library that runs it is missing."""
+    missing = "Taggers need ONNX runtime, which is not installed."
+    return UserError("needs-onnx", missing, 'Run: pip install "lora-tui[tagger]"')
 
 
 def not_downloaded(name: str) -> UserError:

@@ -27,12 +27,14 @@ _MOST_TIMES = 10_000
 _TIMES = re.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
 
 
-def replaced(find: str, by: str, regex: bool = False, ignore_case: bool = False) -> Callable[[str], str]:
+def replaced(
+    find: str, by: str, regex: bool = False, ignore_case: bool = False, seconds: float | None = None
+) -> Callable[[str], str]:
     """`find` becomes `by` wherever it stands; with `regex` both are a regular expression and its template (`\\1`).
 
     Raises UserError `nothing-to-find`, and `bad-pattern`, for what is too long as well. The operation raises
     `bad-pattern` for a template with a group that is not there, `slow-pattern` where the captions given to it took more
-    than SECONDS, and `caption-too-long` where they grow by more than MOST_GROWN.
+    than `seconds` together, by default SECONDS, and `caption-too-long` where they grow by more than MOST_GROWN.
     """
     if not find:
         raise UserError("nothing-to-find", "What is to be found is missing.", "Type a word or a part of one.")
@@ -41,7 +43,9 @@ def replaced(find: str, by: str, regex: bool = False, ignore_case: bool = False)
     if not regex and not ignore_case:
         return _bounded(lambda text: text.replace(find, by))
     pattern = _compiled(find if regex else re.escape(find), ignore_case)
-    return _bounded(_timed(pattern, find, by if regex else by.replace("\\", "\\\\")))
+    return _bounded(
+        _timed(pattern, find, by if regex else by.replace("\\", "\\\\"), SECONDS if seconds is None else seconds)
+    )
 
 
 def _bounded(operation: Callable[[str], str]) -> Callable[[str], str]:
@@ -61,7 +65,7 @@ def _bounded(operation: Callable[[str], str]) -> Callable[[str], str]:
     return bounded
 
 
-def _timed(pattern: regex_library.Pattern[str], find: str, template: str) -> Callable[[str], str]:
+def _timed(pattern: regex_library.Pattern[str], find: str, template: str, seconds: float) -> Callable[[str], str]:
     """The substitution, for as long as all captions together may take."""
     import regex as library
 
@@ -71,7 +75,7 @@ def _timed(pattern: regex_library.Pattern[str], find: str, template: str) -> Cal
         nonlocal spent
         began = time.monotonic()
         try:
-            return str(pattern.sub(template, text, timeout=max(SECONDS - spent, 0.001), concurrent=True))
+            return str(pattern.sub(template, text, timeout=max(seconds - spent, 0.001), concurrent=True))
         except TimeoutError:
             raise UserError(
                 "slow-pattern",

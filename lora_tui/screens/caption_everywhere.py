@@ -10,12 +10,50 @@ from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_many import ManyCaptions
 from lora_tui.screens.caption_tags import TagsPane
+from lora_tui.screens.sentences import Says
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.paint import ACCENT, DIM, STRONG, Part, line
+from lora_tui.widgets.pane import Pane
 
 
 class TagsEverywhere(ManyCaptions):
     """What is done to a tag is done in all captions, whatever is shown or marked; every change is shown first."""
 
     # ---------------------------------------------------------------------------------------------------------- tags
+    def show_pane(self, wanted: Pane | None) -> None:
+        super().show_pane(wanted)
+        self.show_summary()
+
+    def show_summary(self) -> None:
+        """How many tags there are, while they are shown."""
+        pane = self.pane
+        if self.asked is not None or not isinstance(pane, TagsPane):
+            super().show_summary()
+            return
+        parts: list[Part] = [
+            (f" {plural(len(pane.tags), 'tag')}", STRONG),
+            (f"  in {plural(len(self.desk.entries), 'caption')}", DIM),
+        ]
+        if pane.words:
+            parts.append((f'  with "{inert(pane.words, 40)}"', ACCENT))
+        if pane.marked:
+            parts.append((f"  {len(pane.marked):,} marked", ACCENT))
+        self.query_one("#summary", Lines).show([line(*parts)])
+
+    def tags_told(self, pane: TagsPane) -> Says:
+        """What can be done with the tags that are shown or marked."""
+        if not pane.tags:
+            which = "a tag in which this stands" if pane.words else "a tag yet"
+            return "ok", f"No caption has {which}. {self.key('pane_leave')} goes back."
+        if not pane.marked:
+            return "ok", "What is done to a tag here is done in all captions; every change is shown first."
+        if len(pane.marked) == 1:
+            return "ok", f"Mark those that mean the same as well; then {self._merge_key} makes them one."
+        return (
+            "ok",
+            f"{self._merge_key} makes one of the {len(pane.marked):,} marked tags; every change is shown first.",
+        )
+
     def action_tags(self) -> None:
         """All the tags, in place of the pictures."""
         self._news = None
@@ -23,10 +61,18 @@ class TagsEverywhere(ManyCaptions):
         pane.fill(self.desk.frequencies)
         self.show_pane(pane)
 
+    @property
+    def _merge_key(self) -> str:
+        return self.key("tag_merge")
+
     def tag_wanted(self, pane: TagsPane, what: str) -> None:
         tag = pane.chosen
         if what == "filter":
             self._ask_for_tags(pane)
+        elif what == "marked":
+            self._news = None
+            self.show_summary()
+            self.show_status()
         elif not tag:
             return
         elif what == "take":
@@ -41,7 +87,7 @@ class TagsEverywhere(ManyCaptions):
             if len(tags) < 2:
                 self.say("!", "Mark the tags that mean the same with Space first.")
             else:
-                self._ask_name(f"Make {plural(len(tags), 'tag')} one", tags[0], tags)
+                self._ask_name(f"Make {plural(len(tags), 'tag')} into", tags[0], tags)
 
     def _ask_for_tags(self, pane: TagsPane) -> None:
         def back(words: str) -> None:

@@ -64,6 +64,7 @@ class CaptionList(Asking):
         self._written: set[Path] = set()  # pictures whose captions were written here since the last survey began
         self._looking_soon: Timer | None = None
         self._stamps: dict[Path, Stamp | None] = {}  # of caption files in sight, to see what another program writes
+        self._away = False  # another screen was shown since they were looked at, and may have had captions written
 
     def body(self) -> ComposeResult:
         with Horizontal(id="top"):
@@ -269,7 +270,7 @@ class CaptionList(Asking):
 
     def look_at_files(self) -> None:
         """Have everything read again where a caption in sight was written by another program."""
-        if not self.is_current:
+        if not self.is_active:
             return
         top = max(0, self.listing.here - self.listing.page)
         seen: dict[Path, Stamp | None] = {}
@@ -279,9 +280,10 @@ class CaptionList(Asking):
             seen[path] = stamp_of(path)
             if path in self._stamps and self._stamps[path] != seen[path]:
                 changed.append(path)
-        self._stamps = seen
-        if changed:
+        self._stamps, away, self._away = seen, self._away, False
+        if changed and not away:
             self.say("!", f"{inert(changed[0].name, 40)} was written by another program; it is shown as it is now.")
+        if changed:
             self.wizard.look_again()
 
     def look_soon(self) -> None:
@@ -298,6 +300,7 @@ class CaptionList(Asking):
             self.wizard.look_again()
 
     def on_screen_suspend(self) -> None:
+        self._away = True
         self._look_now()
 
     def own_write(self, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import ClassVar
 
 from rich.text import Text
@@ -42,6 +43,7 @@ class TagsPane(Pane):
         self.marked: set[str] = set()
         self.words = ""
         self._alike: dict[str, Synonyms] = {}
+        self._counts: Counter[str] = Counter()
 
     def fill(self, frequencies: Frequencies, words: str = "") -> None:
         """Show the tags in which `words` stand."""
@@ -50,6 +52,7 @@ class TagsPane(Pane):
         known = frequencies.most_common()
         self.tags = [(tag, count) for tag, count in known if wanted in folded(tag)] if wanted else known
         self.marked = {tag for tag in self.marked if frequencies[tag]}
+        self._counts = Counter(dict(frequencies.counts))
         self.repaint()
         self.set_timer(ALIKE_AFTER_SECONDS, lambda: self._look_for_alike(dict(frequencies.counts)))
 
@@ -95,7 +98,7 @@ class TagsPane(Pane):
     def to_merge(self) -> list[str]:
         """The marked tags; where none is, the spellings of the chosen one. The chosen or most used one comes first."""
         if self.marked:
-            return sorted(self.marked, key=lambda tag: (tag != self.chosen, tag))
+            return sorted(self.marked, key=lambda tag: (tag != self.chosen, -self._counts[tag], tag))
         group = self._alike.get(self.chosen)
         return list(group.all) if group is not None else []
 
@@ -104,3 +107,4 @@ class TagsPane(Pane):
             self.marked ^= {self.chosen}
             self.move(1)
             self.repaint()
+            self.action_ask("marked")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from engine.plan.errors import plural
 from engine.plan.spelling import available
-from lora_tui.aside import aside
+from lora_tui.aside import aside, or_error
 from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_chips import CaptionChips
@@ -74,15 +76,29 @@ class CaptionsPage(CaptionChips):
             return [hint for hint in super().hints() if hint.action != "tab"]
         if not isinstance(focused, Pane) and focused is not self.chips:
             return super().hints()
-        own = [binding for binding in type(focused).BINDINGS if isinstance(binding, Binding) and binding.id]
-        return [self._hint(binding) for binding in own]
+        return [self._hint(binding) for binding in self._own_keys()]
+
+    def explained(self) -> list[tuple[str, str, str]]:
+        own = {binding.tooltip for binding in self._own_keys()}
+        return sorted(super().explained(), key=lambda row: row[2] not in own)
+
+    def _own_keys(self) -> list[Binding]:
+        """Those of the list that is shown in place of the pictures."""
+        focused = self.focused
+        if focused is None or not (isinstance(focused, Pane) or focused is self.chips):
+            return []
+        return [binding for binding in type(focused).BINDINGS if isinstance(binding, Binding) and binding.id]
 
     def sentence(self, standing: Standing) -> Says:
         if self.chips_shown:
             return "ok", "Space takes a tag up, the arrow keys carry it, Space puts it down; all is saved by itself."
         if isinstance(self.pane, TagsPane):
-            return "ok", "What is done to a tag here is done in all captions; every change is shown first."
+            return self.tags_told(self.pane)
         return super().sentence(standing)
+
+    def look_at_files(self) -> None:
+        if not self._making:  # what is being written just now is no other program's
+            super().look_at_files()
 
     # ------------------------------------------------------------------------------------------------------- filters
     @property
@@ -184,26 +200,44 @@ class CaptionsPage(CaptionChips):
             self.say("!", f"{missing.message} {missing.hint}")
         else:
             self.help.spell((self.trigger, self.draft.project.class_name))
-            aside(self.help.wait_for_spelling, lambda _: self._spelling_ready())
+            aside(self._misspelt, self._spelling_ready)
             self.say("ok", "The dictionary is being read…")
 
-    def _spelling_ready(self) -> None:
+    def _misspelt(self) -> int:
+        """How many captions have words that no dictionary knows; for a thread."""
+        self.help.wait_for_spelling()
+        return sum(bool(self.help.odd(text or "")) for text in self.desk.of(self.desk.entries).values())
+
+    def _spelling_ready(self, captions: int) -> None:
         self.show_all()
-        self.say("ok", "Words that no dictionary knows are underlined; in the editor Tab takes what may be meant.")
+        where = f"{plural(captions, 'caption')} {'has' if captions == 1 else 'have'}" if captions else "No caption has"
+        more = "; they are underlined, and in the editor Tab takes what may be meant." if captions else "."
+        self.say("ok", f"{where} words that no dictionary knows{more}")
 
     # ---------------------------------------------------------------------------------------------------- undo, redo
     def action_undo(self) -> None:
         """What was done to captions first, then the project as on every step."""
+        self._with_history(self._undo)
+
+    def action_redo(self) -> None:
+        self._with_history(self._redo)
+
+    def _with_history(self, then: Callable[[], None]) -> None:
+        """Once all is known that was done to captions: a captioning job writes them in a program of its own."""
         if not self.history_ready():
             return
+        if self.history.behind:
+            aside(lambda: or_error(self.history.refresh, "What was done before could not be read"), lambda _: then())
+        else:
+            then()
+
+    def _undo(self) -> None:
         if self.history.undo_label:
             self._work(self.history.undo, "Being taken back")
         else:
             super().action_undo()
 
-    def action_redo(self) -> None:
-        if not self.history_ready():
-            return
+    def _redo(self) -> None:
         if self.history.redo_label:
             self._work(self.history.redo, "Being done again")
         else:

@@ -122,8 +122,8 @@ class Download:
             self._view = None
         elif not self._stopping and not self._page.typing:
             far = how_far(seen)
-            done = f": {far}" if far else "…"
-            self._page.say("ok", f"Downloading {inert(self._title)}{done}. {self._stop_key} stops it.")
+            done = f": {far}." if far else "…"
+            self._page.say("ok", f"Downloading {inert(self._title)}{done} {self._stop_key} stops it.")
 
     def _over(self, mark: str, sentence: str) -> None:
         self._what = ""

@@ -127,6 +127,7 @@ class WizardPage(Page[None]):
             self.call_after_refresh(self.go_to_place, str(place))
 
     def on_screen_suspend(self) -> None:
+        self._news = None  # not on coming back: by then what was answered to a question may have told something
         self.keep_place()
 
     def keep_place(self) -> None:
@@ -137,7 +138,6 @@ class WizardPage(Page[None]):
                 self.draft.beside.remember(PLACES, {**places, self.STEP: self.place})
 
     def on_screen_resume(self) -> None:
-        self._news = None
         if self.draft.recovered:  # edits that waited for a broken file when the app was left
             changed = ", ".join(self.draft.recovered)
             self._news, self.draft.recovered = ("ok", f"Written now what waited since the last time: {changed}."), []

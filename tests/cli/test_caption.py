@@ -14,7 +14,7 @@ from engine.runs.captions import read_done
 from engine.runs.events import EventWriter
 from engine.runs.folder import create, list_runs
 from engine.runs.lock import RunLock
-from lora_tui.captioning import begin, example, job_for, options_of, outlook, unfinished
+from lora_tui.captioning import Outlook, begin, download_for, example, job_for, options_of, outlook, unfinished
 from tests.training import picture
 
 KILLED = """
@@ -127,6 +127,15 @@ def test_the_outlook_counts_what_will_be_written(folder):
     replace = outlook(project, options_of(project, {"existing": "replace"}), ".txt")
     assert replace.to_write == 4
     assert "1 replaced" in replace.sentence
+    assert Outlook(0, 1, replace.options).sentence == "1 picture, 0 without a caption: 1 caption will be replaced."
+
+
+def test_a_tagger_is_not_downloaded_where_it_could_not_run(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("engine.plan.captioners.is_installed", lambda package: False)
+    with pytest.raises(UserError) as error:
+        download_for(options_of(Project.open(folder), {"model": "wd14"}), "", folder)
+    assert error.value.code == "needs-onnx"
 
 
 def test_pictures_and_captions_that_cannot_be_read_are_not_counted_and_said(folder):

@@ -301,8 +301,9 @@ def test_two_apps_on_one_project_have_one_history(tmp_path: Path) -> None:
     assert (outcome.label, contents(pictures)) == ("of the other", [b"b\n"])
     other.undo()
     assert contents(pictures) == [b"a"]
+    assert (one.behind, one.redo_label) == (True, "of the other")
     one.refresh()
-    assert one.redo_label == "of one"
+    assert (one.behind, one.redo_label) == (False, "of one")
 
 
 def test_two_apps_at_the_same_time_lose_nothing(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from engine.runs.folder import list_runs
 from engine.runs.lock import look
 from lora_tui import captioning
 from lora_tui.screens.captioning import CaptioningScreen
+from lora_tui.screens.captions import CaptionsPage
 from tests.screens.app_test import SIZES, text
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
@@ -83,6 +84,42 @@ def test_captions_are_written_and_the_step_knows_of_them(bare: Path) -> None:
 
     drive(bare, act)
     assert len(list(bare.glob("img/*/*.txt"))) == 6
+
+
+def test_one_key_takes_back_what_a_job_wrote_while_the_step_was_open(folder: Path) -> None:
+    """And not the option that was chosen before it, which is the newest change that this screen has seen."""
+    before = {path: path.read_bytes() for path in folder.glob("img/*/*.txt")}
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "u")  # which has read what there is to take back: nothing
+        await press(pilot, "c")
+        await press(pilot, *["right"] * 5)  # the names of the files
+        await press(pilot, "down", "down", "down", "right", "right")
+        assert Project.open(folder).captioning == {"model": "filename", "existing": "replace"}
+        await until_it_says(pilot, "6 captions will be replaced")
+        await press(pilot, "s")
+        await until_it_says(pilot, "6 captions written")
+        await press(pilot, "escape")
+        page = pilot.app.screen
+        assert isinstance(page, CaptionsPage)
+        page.look_at_files()
+        assert "another program" not in said(pilot)[1]
+        await press(pilot, "u")
+        await until_taken_back(pilot, "6 captions")
+        assert {path: path.read_bytes() for path in before} == before
+        await press(pilot, "y")
+        await until_taken_back(pilot, "6 captions", "Done again")
+
+    drive(folder, act)
+    assert Project.open(folder).captioning["existing"] == "replace"
+
+
+async def until_taken_back(pilot: Pilot[None], what: str, begin: str = "Taken back") -> None:
+    for _ in range(300):
+        await settle(pilot)
+        if said(pilot)[1].startswith(begin) and what in said(pilot)[1]:
+            return
+    raise AssertionError(said(pilot))
 
 
 def test_options_are_kept_in_the_project_checked_and_taken_back(bare: Path) -> None:

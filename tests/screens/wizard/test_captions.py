@@ -335,7 +335,10 @@ def test_a_tag_is_shown_renamed_and_removed_everywhere(folder: Path) -> None:
 
     async def act(pilot: Pilot[None]) -> None:
         await open_captions(pilot)
-        await press(pilot, "l", "f", *"coat", "enter")
+        await press(pilot, "l")
+        assert "8 tags  in 6 captions" in text(pilot)
+        await press(pilot, "f", *"coat", "enter")
+        assert '2 tags  in 6 captions  with "coat"' in text(pilot)
         assert "also coats" in text(pilot)
         await press(pilot, "g", "enter")  # both spellings, under the first name
         assert "{+coat+}" in text(pilot)
@@ -350,6 +353,59 @@ def test_a_tag_is_shown_renamed_and_removed_everywhere(folder: Path) -> None:
 
     drive(folder, act)
     assert captions(folder)["00"] == "ohwx, coat"
+
+
+def test_of_marked_tags_the_most_used_name_is_offered_and_the_keys_are_told(folder: Path) -> None:
+    for name, tags in (("00", "ohwx, coats"), ("01", "ohwx, coats"), ("02", "ohwx, coat"), ("03", "ohwx, a dog")):
+        caption(folder, name).write_text(tags)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "l", "question_mark")
+        lines = [row.split() for row in text(pilot).splitlines()]
+        places = [next(n for n, row in enumerate(lines) if row[1:2] == [label]) for label in ("merge", "automatic")]
+        assert places == sorted(places)  # of the list one is in the keys come first
+        await press(pilot, "escape", "f", *"coat", "enter", "space")
+        assert "Mark those that mean the same as well; then g makes them one." in said(pilot)[1]
+        await press(pilot, "space")
+        assert "2 marked" in text(pilot)
+        assert said(pilot)[1].startswith("g makes one of the 2 marked tags")
+        await press(pilot, "escape", "l", "g")  # the chosen one is another now
+        assert "Make 2 tags into: coats" in text(pilot)
+
+    drive(folder, act)
+
+
+def test_a_list_without_tags_says_so(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "l", "f", *"zebra", "enter")
+        assert said(pilot)[1] == "No caption has a tag in which this stands. Esc goes back."
+
+    drive(folder, act)
+
+
+def test_captions_that_are_being_written_here_are_no_other_programs(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        page(pilot)._making = True  # as while thousands are written, in a thread
+        caption(folder, "00").write_text("ohwx, written")
+        page(pilot).look_at_files()
+        assert "another program" not in said(pilot)[1]
+
+    drive(folder, act)
+
+
+def test_how_many_captions_have_odd_words_is_told(folder: Path) -> None:
+    caption(folder, "00").write_text("ohwx, a man befroe a hous")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "s")
+        await until(pilot, lambda: "1 caption has words that no dictionary knows" in said(pilot)[1])
+
+    drive(folder, act)
 
 
 # ------------------------------------------------------------------------------------------------------- many at once

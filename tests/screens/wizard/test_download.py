@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from textual.pilot import Pilot
 from engine.plan.project import Project
 from engine.runs import launch
 from lora_tui import downloads
+from lora_tui.aside import aside
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.widgets.line_input import LineInput
 from tests.download.conftest import SDXL, safetensors
@@ -53,15 +55,22 @@ async def until_it_says(pilot: Pilot[None], words: str) -> None:
     raise AssertionError(f"{words!r} was never said, but {said(pilot)}")
 
 
-def test_a_url_is_offered_downloaded_and_taken(folder: Path, server: Server, tmp_path: Path) -> None:
+def test_a_url_is_offered_downloaded_and_taken(
+    folder: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.offer("/xl.safetensors", MODEL)
+    begun: list[Callable[[], None]] = []
 
     async def act(pilot: Pilot[None]) -> None:
         await give(pilot, server.url("/xl.safetensors"))
         assert "Download it" in text(pilot)
         assert "about 7 GB" in text(pilot)
         assert not server.seen
-        await press(pilot, "enter")
+        with monkeypatch.context() as held:
+            held.setattr("lora_tui.screens.download.aside", lambda *work: begun.append(partial(aside, *work)))
+            await press(pilot, "enter")
+            assert said(pilot)[1].startswith("Beginning to download")
+        begun[0]()
         await until_it_says(pilot, "it fits this model")
 
     drive(folder, act)
@@ -69,7 +78,9 @@ def test_a_url_is_offered_downloaded_and_taken(folder: Path, server: Server, tmp
     assert Project.open(folder).settings[OPTION] == str(tmp_path / "models" / "xl.safetensors")
 
 
-def test_escape_stops_it_and_it_goes_on_later(folder: Path, server: Server, tmp_path: Path) -> None:
+def test_escape_stops_it_and_it_goes_on_later(
+    folder: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     offer = server.offer("/xl.safetensors", MODEL)
     offer.breaks = [1_500_000, *[0] * 50]
 
@@ -77,6 +88,9 @@ def test_escape_stops_it_and_it_goes_on_later(folder: Path, server: Server, tmp_
         await give(pilot, server.url("/xl.safetensors"))
         await press(pilot, "enter")
         await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
+        with monkeypatch.context() as unknown:
+            unknown.setattr("lora_tui.screens.download.how_far", lambda seen: "")  # as before the first byte
+            await until_it_says(pilot, "Downloading xl.safetensors… Esc stops it.")
         await press(pilot, "escape")
         await until_it_says(pilot, "what has come is kept")
         assert "5 of 9" in text(pilot)
