@@ -124,11 +124,7 @@ class History:
     @property
     def behind(self) -> bool:
         """Whether the list has lines that were not read yet: of another app, or of a captioning job."""
-        try:
-            about = os.stat(caption_log.file_of(self._project))
-        except OSError:
-            return False
-        return (about.st_dev, about.st_ino) != self._seen or about.st_size != self._read
+        return caption_log.stands(self._project) not in (None, (self._seen, self._read))
 
     def refresh(self) -> None:
         """Read what another app has done meanwhile, and finish what a killed one has begun. Raises UserError."""
@@ -216,13 +212,12 @@ class History:
             stack = self._entries.done if kind == "undo" else self._entries.undone
             while stack:
                 entry, name = stack[-1], secrets.token_hex(8)
-                record = {"v": 2, kind: name, "of": entry.id}
                 try:
                     files = self._towards(kind, entry, log)
                 except ValueError:  # its line is damaged: what it was nobody knows, and the one before can be undone
                     stack.pop()
                     continue
-                written, conflicts = self._carry_out(log, record, name, files, progress)
+                written, conflicts = self._carry_out(log, {"v": 2, kind: name, "of": entry.id}, name, files, progress)
                 return Outcome("undone" if kind == "undo" else "redone", entry.label, tuple(written), tuple(conflicts))
         return None
 

@@ -28,6 +28,15 @@ def file_of(project_path: Path) -> Path:
     return project_path / OWN_FOLDER / "undo.jsonl"
 
 
+def stands(project_path: Path) -> tuple[tuple[int, int], int] | None:
+    """(identity, size in bytes) of the list, without waiting for whoever writes it; None where there is none."""
+    try:
+        about = os.stat(file_of(project_path))
+    except OSError:
+        return None
+    return (about.st_dev, about.st_ino), about.st_size
+
+
 class Log:
     """The open list, which nobody else writes meanwhile."""
 
