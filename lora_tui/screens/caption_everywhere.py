@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.plan import caption_edits
+from engine.plan.caption_edits import Change
 from engine.plan.errors import inert, plural
 from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
@@ -118,6 +119,10 @@ class TagsEverywhere(ManyCaptions):
         says = "In all captions; Enter shows every change before it is made."
         left = lambda: self.set_focus(pane)  # noqa: E731
         self.ask(Asked(label, done, left, says=says, takes="show changes", value=value))
+
+    def write_many(self, label: str, changes: Sequence[Change]) -> None:
+        self.query_one(TagsPane).marked.clear()  # else what is merged next would take these along
+        super().write_many(label, changes)
 
     def _everywhere(self, what: str, operation: caption_edits.Operation) -> None:
         """Tags are changed in all captions, whatever is shown or marked."""

@@ -25,6 +25,10 @@ class Help(Page[None]):
         Binding("q", "back", "back", show=False),
         Binding("up", "scroll(-1)", "up", id="up", tooltip="Scroll up."),
         Binding("down", "scroll(1)", "down", id="down", tooltip="Scroll down."),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
+        Binding("home", "end(-1)", "first", show=False),
+        Binding("end", "end(1)", "last", show=False),
     ]
 
     def __init__(self, rows: list[tuple[str, str, str]]) -> None:
@@ -60,6 +64,14 @@ class Help(Page[None]):
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#keys", VerticalScroll).scroll_relative(y=by * 3, animate=False)
+
+    def action_page(self, by: int) -> None:
+        keys = self.query_one("#keys", VerticalScroll)
+        keys.scroll_relative(y=by * max(1, keys.size.height - 1), animate=False)
+
+    def action_end(self, by: int) -> None:
+        keys = self.query_one("#keys", VerticalScroll)
+        keys.scroll_to(y=keys.max_scroll_y if by > 0 else 0, animate=False)
 
     def action_back(self) -> None:
         self.dismiss(None)

@@ -18,7 +18,7 @@ def _rows(sentence: str, width: int) -> list[str]:
     """The sentence in at most so many rows: long paths lose their middle first, so that the reason stays in sight."""
     for longest in (len(sentence), *WORD_CELLS):
         words = (word if len(word) <= longest else f"{word[:8]}…{word[9 - longest :]}" for word in sentence.split())
-        rows = textwrap.wrap(" ".join(words), width)
+        rows = textwrap.wrap(" ".join(words), width, break_on_hyphens=False)  # a command is copied from here
         if len(rows) <= MOST_ROWS:
             return rows or [""]
     return [*rows[: MOST_ROWS - 1], " ".join(rows[MOST_ROWS - 1 :])]  # `Lines` cuts it with "…"

@@ -30,6 +30,14 @@ def codes(attention: Attention, picture: Path = A) -> list[str]:
     return [reason.code for reason in attention.reasons(picture)]
 
 
+def test_what_is_said_of_a_long_phrase_fits_beside_the_tokens_on_a_small_terminal() -> None:
+    phrase = "a man in a red coat stands before a long brick wall with green windows"
+    attention = look_at({A: f"ohwx, {phrase} and {phrase}"}, Attention("ohwx", 150, Words()))
+    (reason,) = attention.reasons(A)
+    assert reason.words.endswith("is said twice.")
+    assert len(f" 132 of 150 tokens  {reason.words}") <= 80
+
+
 @pytest.mark.parametrize(
     ("caption", "expected"),
     [

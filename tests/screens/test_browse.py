@@ -198,6 +198,13 @@ def test_letters_are_commands_and_search_for_nothing(folder):
         await press(pilot, "question_mark")
         assert isinstance(pilot.app.screen, Help)
         assert "Go to a path that you type or paste." in text(pilot)
+        keys = pilot.app.screen.query_one("#keys")
+        await press(pilot, "end")
+        assert keys.scroll_y == keys.max_scroll_y > 0
+        await press(pilot, "home", "pagedown")
+        assert keys.scroll_y == keys.max_scroll_y
+        await press(pilot, "pageup")
+        assert keys.scroll_y == 0
         await press(pilot, "escape")
         assert isinstance(pilot.app.screen, Browse)
 

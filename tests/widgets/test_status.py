@@ -22,6 +22,18 @@ def drawn(widget: Lines) -> list[str]:
     return [widget.render_line(y).text.rstrip() for y in range(len(widget.plain))]
 
 
+def test_a_command_is_not_torn_at_its_hyphens() -> None:
+    async def run() -> None:
+        app = Shown()
+        async with app.run_test(size=(80, 24)) as pilot:
+            status = app.query_one(Status)
+            status.say("x", 'Taggers need ONNX runtime, which is not installed. Run: pip install "lora-tui[tagger]"')
+            await pilot.pause()
+            assert drawn(status)[1].strip() == '"lora-tui[tagger]"'
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("length", [30, 70, 300])
 def test_a_long_path_does_not_cut_off_what_is_wrong_with_it(length: int) -> None:
     path = f"/data/{'x' * length}/end"

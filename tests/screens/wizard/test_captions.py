@@ -372,6 +372,9 @@ def test_of_marked_tags_the_most_used_name_is_offered_and_the_keys_are_told(fold
         assert said(pilot)[1].startswith("g makes one of the 2 marked tags")
         await press(pilot, "escape", "l", "g")  # the chosen one is another now
         assert "Make 2 tags into: coats" in text(pilot)
+        await press(pilot, "enter", "enter")
+        await until(pilot, lambda: said(pilot)[1] == 'Done: Make 2 tags into "coats".')
+        assert "1 marked" not in text(pilot)  # else the next to be merged would take these along
 
     drive(folder, act)
 
