@@ -93,12 +93,12 @@ class CaptioningOptions(OptionGroup):
         usual="1 to 1.2", guide="1", limits=(1.0, 3.0), step=0.1, words="loop",
     )
     general_threshold: float = option(
-        0.35, "Least certainty of tags", "Tags",
+        0.35, "Least certainty, tags", "Tags",
         "Tags that the tagger is less sure of are left out. Lower gives more tags and more wrong ones.",
         usual="0.35", guide="0.35", limits=(0.0, 1.0), step=0.05, words="wd14 threshold",
     )
     character_threshold: float = option(
-        0.35, "Least certainty of characters", "Tags",
+        0.35, "Least certainty, characters", "Tags",
         "The same for names of known characters. 0.85 names hardly a wrong one.",
         usual="0.35 to 0.85", guide="0.35", limits=(0.0, 1.0), step=0.05, words="wd14 threshold",
     )

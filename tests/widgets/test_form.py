@@ -17,6 +17,8 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from engine.plan.job_options import job_options
+from engine.plan.options import options
 from lora_tui.key_order import KeysInOrder
 from lora_tui.widgets.form import LABEL_CELLS, Form, Row, RowInput, RowPath
 from lora_tui.widgets.lines import Lines
@@ -564,3 +566,8 @@ def test_values_stand_in_their_column_whatever_the_label(label: str) -> None:
         assert cell_len(row[: row.index("VALUE")]) == 3 + LABEL_CELLS
 
     in_app(act, [Row("a", label, "VALUE")])
+
+
+def test_no_name_of_an_option_is_cut_off() -> None:
+    named = [*options(), *job_options("captioning").values(), *job_options("regularising").values()]
+    assert [option.title for option in named if cell_len(option.title) >= LABEL_CELLS] == []
