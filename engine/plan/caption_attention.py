@@ -193,7 +193,7 @@ class Attention:
         if count:
             self._count(picture, known)
         if known.tokens is not None and known.tokens > self.max_tokens:
-            yield Reason("too-long", f"It has {known.tokens} tokens; what comes after {self.max_tokens} is not read.")
+            yield Reason("too-long", f"It has {known.tokens:,} tokens; what comes after {self.max_tokens} is not read.")
 
 
 def _more_equal(alike: int) -> int:

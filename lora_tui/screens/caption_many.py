@@ -170,6 +170,8 @@ class ManyCaptions(CaptionEditor):
             ways: list[Way] = list(WAYS)
             self._way = ways[(ways.index(self._way) + 1) % len(ways)]
             self.relabel(self._find_label)
+            if self.asked is not None:
+                self.asked.says = self._find_says
             live(self.ask_row.value)
             self.show_status()
 
@@ -194,7 +196,7 @@ class ManyCaptions(CaptionEditor):
                 self._find_label,
                 done,
                 lambda: self.show_pane(None),
-                says=f"In {self.desk.scope.told}. {self._tab_says}",
+                says=self._find_says,
                 takes="next",
                 value=text,
                 live=live,
@@ -212,6 +214,10 @@ class ManyCaptions(CaptionEditor):
     @property
     def _find_label(self) -> str:
         return f"Find {WAYS[self._way]}"
+
+    @property
+    def _find_says(self) -> str:
+        return f"In {self.desk.scope.told}. {self._tab_says}"
 
     @property
     def _tab_says(self) -> str:

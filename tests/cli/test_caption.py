@@ -128,7 +128,10 @@ def test_the_outlook_counts_what_will_be_written(folder):
     replace = outlook(project, options_of(project, {"existing": "replace"}), ".txt")
     assert replace.to_write == 4
     assert "1 replaced" in replace.sentence
-    assert Outlook(Counts(missing=0, there=1), replace.options).sentence == "1 picture, 0 without a caption: 1 caption will be replaced."
+    assert (
+        Outlook(Counts(missing=0, there=1), replace.options).sentence
+        == "1 picture, 0 without a caption: 1 caption will be replaced."
+    )
 
 
 def test_a_tagger_is_not_downloaded_where_it_could_not_run(folder, monkeypatch, tmp_path):

@@ -543,3 +543,14 @@ def test_no_key_while_typing_leaves_the_editor_by_accident(folder: Path) -> None
         assert isinstance(pilot.app.focused, CaptionInput)
 
     drive(folder, act)
+
+
+def test_the_other_way_to_look_is_said_with_the_next_one(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r")
+        assert "Tab looks for whole words" in text(pilot)
+        await press(pilot, "tab")
+        assert "Tab looks for a regular expression" in text(pilot)
+
+    drive(folder, act)
