@@ -14,6 +14,8 @@ from typing import NamedTuple
 from engine.plan import presets
 from engine.plan.errors import UserError, inert
 from engine.plan.options import by_name
+from engine.plan.preset_changes import start_from
+from engine.plan.presets import OF_THE_PROJECT, Preset
 from engine.plan.project import Project
 from engine.plan.settings import Settings, parse_text, resolve
 from lora_tui import patch
@@ -21,7 +23,7 @@ from lora_tui.beside import Beside
 from lora_tui.patch import Patch
 
 Change = Callable[[Project], None]
-DEFAULT_PRESET = "guide"
+DEFAULT_PRESET = presets.DEFAULT
 MOST_UNDONE = 100  # edits
 LONGEST_TYPED = 20_000  # characters of a value that is kept although it is none
 
@@ -140,17 +142,16 @@ class Draft:
 
         return self.edit(change)
 
-    def choose_preset(self, name: str) -> UserError | None:
-        """Start from a preset; what was set by hand for this project's own sake (its base model, names) stays."""
-
-        def change(project: Project) -> None:
-            project.preset = name
-            kept = {"pretrained_model_name_or_path", "output_name", "training_comment", "sample_prompts"}
-            project.settings = {key: value for key, value in project.settings.items() if key in kept}
-
+    def take_preset(self, preset: Preset) -> UserError | None:
+        """Start from a preset; what belongs to this project (its base model, names, captions' form) stays."""
         for option in list(self.typed):
-            self._keep_typed(option, None)
-        return self.edit(change)
+            if option not in OF_THE_PROJECT:
+                self._keep_typed(option, None)
+        return self.edit(lambda project: start_from(project, preset))
+
+    def choose_preset(self, name: str) -> UserError | None:
+        """Start from one that comes with the program. Raises UserError `unknown-preset`."""
+        return self.take_preset(presets.load(name))
 
     def look(self) -> bool:
         """Whether somebody else has changed the file since; takes over what they wrote, and writes what waits."""

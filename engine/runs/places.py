@@ -21,6 +21,11 @@ def config_dir() -> Path:
     return Path(platformdirs.user_config_dir(_NAME))
 
 
+def presets_dir() -> Path:
+    """The user's own presets, a TOML file each. It may not exist."""
+    return config_dir() / "presets"
+
+
 def cache_dir() -> Path:
     """What may be deleted at any time."""
     import platformdirs

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
-from engine.plan import presets
+from engine.plan.errors import UserError
 from engine.plan.option import Option
+from engine.plan.preset_changes import changes
+from engine.plan.presets import Preset
+from lora_tui import preset_shelf
 from lora_tui.option_texts import PAGES, complaint, finding_of, shown_value
 from lora_tui.option_texts import listed as options_of
+from lora_tui.preset_shelf import counted, title_of, told
 from lora_tui.prompts.step import PlainStep
 from lora_tui.prompts.talk import number_in
 from lora_tui.steps import StepName
@@ -27,11 +32,12 @@ class SettingsStep(PlainStep):
         "advanced": "read the advanced options",
         "samples": "read the options of the sample pictures",
         "changed": "read those that differ from the preset",
+        "save": "save these settings as a preset of your own, such as: save my faces",
     }
 
     def tell(self) -> None:
         self.talk.say("Preset and basic options. What you do not change is as the preset says.")
-        self.talk.say(f"1. Start from: {self._preset()}")
+        self.talk.say(f"1. Start from: {title_of(self.draft.project.preset)}")
         self._read("basic")
         for number, option in enumerate(listed(), FIRST):
             if (found := finding_of(option, self.survey)) is not None:
@@ -64,10 +70,6 @@ class SettingsStep(PlainStep):
         kept = f". You typed {typed}, which cannot be used" if typed is not None else ""
         return f"{number}. {option.title}: {value}{usual}{kept}"
 
-    def _preset(self) -> str:
-        name = self.draft.project.preset
-        return presets.load(str(name)).title if name in presets.names() else "none: each option's own default"
-
     def choose(self, number: int) -> None:
         found = listed()
         if number == 1:
@@ -77,20 +79,54 @@ class SettingsStep(PlainStep):
         else:
             self.talk.say(f"There is no row {number}. They go from 1 to {FIRST + len(found) - 1}.")
 
+    def do_save(self, rest: str) -> None:
+        name = rest or self.talk.ask("The name of your preset")
+        if not name:
+            return
+        try:
+            path = self._saved(name)
+        except UserError as error:
+            self.talk.say(f"Error: {error}")
+            return
+        if path is not None:
+            self.talk.say(f"Saved as {path.stem}: {path}. Base model, names, paths and words are not part of it.")
+
+    def _saved(self, name: str) -> Path | None:
+        """The file; None where somebody would rather keep the older one."""
+        try:
+            return preset_shelf.save(name, self.draft.settings())
+        except UserError as error:
+            if error.code != "exists":
+                raise
+        if not self.talk.sure(f"You have a preset {name} already. Replace it?"):
+            return None
+        return preset_shelf.save(name, self.draft.settings(), force=True)
+
     def _choose_preset(self) -> None:
-        names = presets.names()
-        for place, name in enumerate(names, 1):
-            preset = presets.load(name)
-            self.talk.say(f"{place}. {preset.title}. {preset.when}")
-        self.talk.say("With another preset what you set by hand is forgotten, but for the base model and names.")
+        found, broken = preset_shelf.shelf()
+        for place, preset in enumerate(found, 1):
+            own = " (your own)" if preset.own else ""
+            self.talk.say(f"{place}. {preset.title}{own}. {preset.when}")
+        for file in broken:
+            self.talk.say(f"{file.name} cannot be used: {file.why}")
         while text := self.talk.ask("Its number", "keeps it as it is"):
-            if (number := number_in(text)) is not None and 1 <= number <= len(names):
-                name = names[number - 1]
-                self.edited(self.draft.choose_preset(name), f"The settings start from {presets.load(name).title} now.")
-                for note in presets.load(name).notes:
-                    self.explain(note)
+            if (number := number_in(text)) is not None and 1 <= number <= len(found):
+                self._take_preset(found[number - 1])
                 return
-            self.talk.say(f"Error: a number from 1 to {len(names)}, please.")
+            self.talk.say(f"Error: a number from 1 to {len(found)}, please.")
+
+    def _take_preset(self, preset: Preset) -> None:
+        """Say what it changes, and take it if that is wanted."""
+        what = changes(self.draft.project, preset)
+        self.talk.say(f"{preset.title} {counted(what)}{':' if what else ' here.'}")
+        for change in what:
+            title, before, after = told(change)
+            self.talk.say(f"{title}: {before}, then {after}")
+        self.talk.say("Base model, names, paths and words of this project stay as they are.")
+        for note in preset.notes:
+            self.explain(note)
+        if self.talk.sure("Take it?"):
+            self.edited(self.draft.take_preset(preset), f"The settings start from {preset.title} now.")
 
     def _edit(self, option: Option) -> None:
         self.explain(option.help)

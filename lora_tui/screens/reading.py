@@ -31,6 +31,10 @@ class Reading(Page[None]):
         """What is to be read, wrapped to `width` cells."""
         raise NotImplementedError
 
+    def heading(self) -> tuple[str, str]:
+        """The title, and the line below it."""
+        return self.TITLE_WORDS, self.BELOW
+
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
         with VerticalScroll(id="whole", can_focus=False):
@@ -38,7 +42,8 @@ class Reading(Page[None]):
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
-        self.query_one("#header", Lines).show([line((f" {self.TITLE_WORDS}", STRONG)), line((f" {self.BELOW}", DIM))])
+        title, below = self.heading()
+        self.query_one("#header", Lines).show([line((f" {title}", STRONG)), line((f" {below}", DIM))])
         self.lay_out()
         self.show_hints()
 

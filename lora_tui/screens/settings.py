@@ -13,8 +13,9 @@ from engine.plan import presets
 from engine.plan.errors import Finding
 from engine.plan.option import Option, Page
 from engine.plan.options import by_name
-from lora_tui.draft import DEFAULT_PRESET
+from engine.plan.presets import Preset
 from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
+from lora_tui.preset_shelf import title_of
 from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
 from lora_tui.steps import StepName
 from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Row, RowPath
@@ -31,6 +32,13 @@ class SettingsPage(FormPage):
         Binding("tab", "page(1)", "next part", id="page", tooltip="Basic, Advanced, Samples: the next part."),
         Binding("shift+tab", "page(-1)", "", show=False),
         Binding("d", "usual", "default", id="usual", tooltip="Back to what the preset says."),
+        Binding(
+            "p",
+            "presets",
+            "presets",
+            id="presets",
+            tooltip="Sets of settings to start from, and what each changes.",
+        ),
         Binding("m", "mend", "mend", id="mend", tooltip="Take the value that mends what was found here."),
         *FORM_KEYS,
     ]
@@ -74,9 +82,7 @@ class SettingsPage(FormPage):
         return rows
 
     def _preset_row(self) -> Row:
-        name = self.draft.project.preset
-        shown = presets.load(name).title if name in presets.names() else "none: each option's own default"
-        return Row("preset", "Start from", shown, kind="choice")
+        return Row("preset", "Start from", title_of(self.draft.project.preset), kind="choice")
 
     def _row(self, option: Option) -> Row:
         typed = self.draft.typed.get(option.name)
@@ -120,7 +126,7 @@ class SettingsPage(FormPage):
     def _about_preset(self, width: int) -> list[Text]:
         name = self.draft.project.preset
         if name not in presets.names():
-            return [line((" Left and right choose a preset. What you set by hand is then forgotten.", DIM))]
+            return [line((" Enter shows the presets, and what each would change here.", DIM))]
         preset = presets.load(str(name))
         rows = [line((f" {part}", PLAIN)) for part in textwrap.wrap(preset.when, width)]
         for note in preset.notes:
@@ -201,17 +207,25 @@ class SettingsPage(FormPage):
             self.say("x" if said else "ok", said or f"Enter takes it. {option.usual} is usual.")
 
     def on_form_done(self, event: Form.Done) -> None:
-        self.on_form_stepped(Form.Stepped(event.key, 1))
+        if event.key == "preset":
+            self.action_presets()
+        else:
+            self.on_form_stepped(Form.Stepped(event.key, 1))
 
     def on_form_stepped(self, event: Form.Stepped) -> None:
         if event.key == "preset":
-            self._next_preset(event.by)
+            self.action_presets(event.by)
             return
         option = by_name()[event.key]
         self.done(self.draft.set_value(option.name, stepped(option, self.draft.value(option.name), event.by)))
 
-    def _next_preset(self, by: int) -> None:
-        names = presets.names()
-        now = self.draft.project.preset
-        at = names.index(now) if now in names else names.index(DEFAULT_PRESET) - by
-        self.done(self.draft.choose_preset(names[(at + by) % len(names)]))
+    def action_presets(self, by: int = 0) -> None:
+        """The list of presets, from the one in use or `by` rows beside it."""
+        from lora_tui.screens.presets import PresetsScreen
+
+        self.app.push_screen(PresetsScreen(self.draft, by), self._take_preset)
+
+    def _take_preset(self, preset: Preset | None) -> None:
+        if preset is not None:
+            trouble = self.draft.take_preset(preset)
+            self.done(trouble, f"The settings start from {preset.title} now; {self.key('undo')} takes that back.")
