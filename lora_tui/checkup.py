@@ -17,11 +17,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.plan.errors import UserError, inert, plural
+from engine.plan import own_presets
+from engine.plan.errors import UserError, few, inert, plural
 from engine.runs import on_end, queue
 from engine.runs.detached import PYTHON_MODULE
 from engine.runs.launch import environment
-from engine.runs.places import cache_dir, state_dir
+from engine.runs.places import cache_dir, presets_dir, state_dir
 from lora_tui import recent, terminal, themes
 from lora_tui.output import size
 
@@ -68,6 +69,7 @@ def machine_checks() -> Iterator[Check]:
         ("on_end", _on_end),
         ("queue", _queue),
         ("recent projects", _recent),
+        ("own presets", _own_presets),
     ]
     yield from _done(parts)
 
@@ -229,6 +231,14 @@ def _queue() -> list[Check]:
 
 def _recent() -> list[Check]:
     return [Check("recent projects", "ok", f"{recent.list_path()}, {plural(len(recent.projects()), 'project')}")]
+
+
+def _own_presets() -> list[Check]:
+    own, broken = own_presets.found(presets_dir())
+    value = f"{presets_dir()}, {plural(len(own), 'preset')}"
+    if not broken:
+        return [Check("own presets", "ok", value)]
+    return [Check("own presets", "warning", value, f"Cannot be used: {few(file.name for file in broken)}.")]
 
 
 def _terminal() -> list[Check]:

@@ -6,6 +6,8 @@ import pytest
 
 from engine.plan.project import Project
 from engine.runs.places import presets_dir
+from lora_tui import checkup
+from lora_tui.checkup import Check
 
 
 def test_show_with_a_project_says_what_would_change_and_changes_nothing(lora_tui, project, tree):
@@ -80,3 +82,11 @@ def test_a_broken_file_is_one_sentence_in_the_list(lora_tui, project):
     assert lora_tui("presets", "show", "odd\x1b").code == 1
     (presets_dir() / "bad.toml").write_text("x = [")
     assert lora_tui("presets", "remove", "bad", "--yes").code == 0
+
+
+def test_doctor_names_the_folder_of_ones_own_and_what_cannot_be_used():
+    assert checkup._own_presets() == [Check("own presets", "ok", f"{presets_dir()}, 0 presets")]
+    presets_dir().mkdir(parents=True)
+    (presets_dir() / "odd.toml").write_text("x = [")
+    (check,) = checkup._own_presets()
+    assert (check.status, check.advice) == ("warning", "Cannot be used: odd.")

@@ -213,6 +213,24 @@ def test_another_preset_is_chosen(folder: Path) -> None:
     assert f"1. Start from: {presets.load('demo').title}" in said
 
 
+def test_a_preset_is_left_alone_after_reading_what_it_changes(folder: Path) -> None:
+    before = (folder / "project.toml").read_bytes()
+    said = converse(folder, "g 6", "1", str(presets.names().index("character") + 1), "no")
+    assert "Limit of the weights: 5.0, then 1.0" in said
+    assert "Base model, names, paths and words of this project stay as they are." in said
+    assert (folder / "project.toml").read_bytes() == before
+
+
+def test_ones_own_preset_is_saved_and_listed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    said = converse(folder, "g 6", "save my faces", "save my faces", "no", "save ../x", "save guide", "1", "")
+    assert said.count("Saved as my faces: ") == 1
+    assert "You have a preset my faces already. Replace it?" in said
+    assert 'Error: "../x" cannot be the name of a preset.' in said
+    assert 'Error: The preset "guide" comes with the program' in said
+    assert f"{len(presets.names()) + 1}. my faces (your own). One of your own." in said
+
+
 # -------------------------------------------------------------------------------------------- review, training, results
 def test_what_cannot_start_says_why(folder: Path) -> None:
     converse(folder, "g 5", "path /nowhere/model.safetensors")
