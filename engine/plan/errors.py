@@ -44,7 +44,7 @@ class UserError(Exception):
 class Finding:
     """Something worth saying about a project; work can go on.
 
-    option and value: the setting that would mend it, where one would.
+    option and value: the setting that would mend it, where one would; also: those that change with it.
     blocks_training: `train` refuses until it is mended or accepted; an "error" always does.
     overridable: `--accept-warnings` may overrule that; False where training could not run at all.
     """
@@ -57,6 +57,7 @@ class Finding:
     value: object = None
     blocks_training: bool = False
     overridable: bool = True
+    also: tuple[tuple[str, object], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", inert(self.message))
@@ -64,6 +65,11 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """Every option that mends it, with its value; empty where none does."""
+        return {self.option: self.value, **dict(self.also)} if self.option and self.value is not None else {}
 
     def stops_training(self, *, accept_warnings: bool = False) -> bool:
         """Whether `train` has to refuse because of this finding."""
@@ -85,6 +91,8 @@ class Finding:
         }
         if self.option is not None:
             answer |= {"option": self.option, "value": self.value}
+        if self.also:
+            answer["also"] = dict(self.also)
         return answer
 
 

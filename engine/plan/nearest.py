@@ -15,3 +15,9 @@ def nearest(name: str, known: Iterable[str], other_names: Mapping[str, str] | No
     if plain not in names and plain in aliases:
         return aliases[plain]
     return aliases.get(close[0], close[0]) if close else ""
+
+
+def nearest_few(name: str, known: Mapping[str, str], count: int = 3) -> list[str]:
+    """The names (values of `known`) whose keys a mistyped one is most like, the likest first."""
+    close = difflib.get_close_matches(name[:80], list(known), n=count, cutoff=0.5)
+    return list(dict.fromkeys(known[key] for key in close))

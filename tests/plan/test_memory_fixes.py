@@ -1,0 +1,143 @@
+"""What brings a training down to the memory there is: least harm first, and no more than is needed."""
+
+from __future__ import annotations
+
+import pytest
+
+import engine.plan.packages as packages_module
+from engine.plan.disk import lora_sizes
+from engine.plan.memory_fixes import Fix, all_applied, fixes
+from engine.plan.optimizers import state_elements
+from engine.plan.settings import Settings, resolve
+from engine.plan.trained_parts import encodes_ahead
+
+GIB = 2**30
+
+
+def needed(settings: Settings) -> int:
+    """A peak in bytes that is about right: weights, LoRA with gradients, states, activations, context."""
+    unet = {"full": 5.13e9, "fp8": 2.58e9, "nf4": 1.5e9}[settings.base_weights]
+    lora = lora_sizes(settings, "sdxl")
+    states = 4 * state_elements(settings.optimizer_type, settings.optimizer_kwargs, lora)
+    width, height = settings.size
+    picture = (0.7e9 if settings.gradient_checkpointing else 6e9) * width * height / 1024**2
+    others = (0 if encodes_ahead(settings) else 1.64e9) + (0 if settings.cache_latents else 0.33e9)
+    return int(unet + 8 * lora.whole + states + picture * settings.train_batch_size + others + 0.9e9)
+
+
+@pytest.fixture(autouse=True)
+def everything_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages_module, "find_spec", lambda name: name)
+
+
+def options(found: list[Fix]) -> list[str]:
+    return [fix.option for fix in found]
+
+
+def test_nothing_is_changed_where_it_fits() -> None:
+    assert fixes(resolve(), 24 * GIB, needed) == []
+
+
+@pytest.mark.parametrize("gibibytes", [5.5, 6, 7.5, 8, 9, 10, 11.5, 12, 16])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"gradient_checkpointing": False, "cache_text_encoder_outputs": False, "cache_latents": False},
+        {"optimizer_type": "AdamW", "learning_rate": 1e-4, "train_batch_size": 6},
+        {"train_text_encoder_1": True, "train_text_encoder_2": True, "cache_text_encoder_outputs": False},
+    ],
+)
+def test_what_is_named_is_enough_and_none_of_it_is_needless(gibibytes: float, values: dict[str, object]) -> None:
+    settings, room = resolve(values), int(gibibytes * GIB)
+    found = fixes(settings, room, needed)
+    after = needed(all_applied(settings, found))
+    assert after <= room
+    assert needed(settings) - sum(fix.saves_bytes for fix in found) == after
+    for fix in found:
+        assert needed(all_applied(settings, [other for other in found if other is not fix])) > room
+        assert fix.why.endswith(".")
+    assert fixes(all_applied(settings, found), room, needed) == []
+
+
+def test_what_harms_nothing_comes_first() -> None:
+    settings = resolve({"gradient_checkpointing": False, "cache_text_encoder_outputs": False})
+    peak = needed(settings)
+    assert options(fixes(settings, peak - GIB, needed)) == ["cache_text_encoder_outputs"]
+    assert options(fixes(settings, peak - 6 * GIB, needed)) == ["gradient_checkpointing"]
+
+
+def test_captions_that_change_cannot_be_encoded_once() -> None:
+    settings = resolve({"cache_text_encoder_outputs": False, "shuffle_caption": True})
+    assert "cache_text_encoder_outputs" not in options(fixes(settings, 6 * GIB, needed))
+
+
+def test_a_smaller_batch_keeps_the_effective_one() -> None:
+    settings = resolve({"train_batch_size": 6, "gradient_accumulation_steps": 2})
+    (fix,) = fixes(settings, needed(settings) - GIB, needed)
+    assert fix.changes == {"train_batch_size": 3, "gradient_accumulation_steps": 4}
+    one = fixes(settings, int(needed(settings) - 3.3e9), needed)[0]
+    assert one.changes == {"train_batch_size": 1, "gradient_accumulation_steps": 12}
+
+
+def test_another_optimizer_brings_a_learning_rate_that_fits_it() -> None:
+    settings = resolve({"train_batch_size": 1, "text_encoder_lr": "", "unet_lr": "0.9"})
+    (fix,) = fixes(settings, needed(settings) - 2 * GIB, needed)
+    assert fix.changes == {
+        "optimizer_type": "AdamW8bit", "optimizer_args": [], "learning_rate": 1e-4, "unet_lr": ""
+    }  # fmt: skip
+    assert "learning_rate 0.0001" in fix.why
+    adamw = resolve({"optimizer_type": "AdamW", "learning_rate": 3e-4, "train_batch_size": 1})
+    (kept,) = fixes(adamw, needed(adamw) - GIB, needed)
+    assert kept.changes == {"optimizer_type": "AdamW8bit", "optimizer_args": []}
+
+
+@pytest.mark.parametrize("kind", ["rocm", "mps", "cuda"])
+def test_adafactor_as_the_guide_gives_it_where_8_bits_cannot_be_had(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(packages_module, "find_spec", lambda name: None)
+    settings = resolve({"train_batch_size": 1})
+    found = fixes(settings, needed(settings) - 2 * GIB, needed, kind)  # type: ignore[arg-type]
+    (fix,) = found
+    assert fix.changes == {
+        "optimizer_type": "Adafactor",
+        "optimizer_args": ["scale_parameter=False", "relative_step=False", "warmup_init=False"],
+        "learning_rate": 1e-4,
+        "max_grad_norm": 0.0,
+    }
+    assert not all_applied(settings, found).finds_its_own_rate
+
+
+def test_a_rented_gpu_is_thought_of_with_every_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages_module, "find_spec", lambda name: None)
+    settings = resolve({"train_batch_size": 1})
+    (fix,) = fixes(settings, needed(settings) - 2 * GIB, needed, here=False)
+    assert fix.value == "AdamW8bit"
+
+
+def test_apples_gpu_keeps_the_base_model_whole() -> None:
+    assert "base_weights" not in options(fixes(resolve(), 5 * GIB, needed, "mps"))
+
+
+def test_where_nothing_is_enough_all_that_helps_is_named() -> None:
+    settings = resolve()
+    found = fixes(settings, GIB, needed)
+    assert {"base_weights", "network_dim", "resolution", "train_batch_size"} <= set(options(found))
+    assert needed(all_applied(settings, found)) > GIB
+    assert all(fix.saves_bytes > 0 for fix in found)
+
+
+def test_the_rank_keeps_its_alpha_in_proportion() -> None:
+    found = {fix.option: fix for fix in fixes(resolve(), GIB, needed)}
+    assert found["network_dim"].changes == {"network_dim": 24, "network_alpha": 12.0}
+
+
+def test_as_json_as_the_contract_has_it() -> None:
+    settings = resolve({"train_batch_size": 2})
+    (fix,) = fixes(settings, needed(settings) - 1, needed)
+    assert fix.as_json() == {
+        "option": "train_batch_size",
+        "value": 1,
+        "also": {"gradient_accumulation_steps": 2},
+        "saves_bytes": fix.saves_bytes,
+        "why": fix.why,
+    }
