@@ -122,14 +122,20 @@ class Draft:
 
     def set_value(self, name: str, value: object) -> UserError | None:
         """Give an option a value that fits it. What kept it from being saved, or None."""
-        self._keep_typed(name, None)
-        plain = list(value) if isinstance(value, tuple) else value
+        return self.set_values({name: value})
+
+    def set_values(self, values: Mapping[str, object]) -> UserError | None:
+        """Give options values that fit them, as one edit: one undo takes all back. Answers as `set_value` does."""
+        for name in values:
+            self._keep_typed(name, None)
 
         def change(project: Project) -> None:
-            if plain == self.usual_of(project, name):
-                project.settings.pop(name, None)  # what the preset says anyway need not be said again
-            else:
-                project.settings[name] = plain
+            for name, value in values.items():
+                plain = list(value) if isinstance(value, tuple) else value
+                if plain == self.usual_of(project, name):
+                    project.settings.pop(name, None)  # what the preset says anyway need not be said again
+                else:
+                    project.settings[name] = plain
 
         return self.edit(change)
 

@@ -29,17 +29,16 @@ KNOWN_SECONDS = 20.0
 """For how long an answer is taken for what is so: free memory changes, and an app asks at every edit."""
 
 _mutex = threading.Lock()
-_last: tuple[float, Found] | None = None
+_answers: list[tuple[float, Found]] = []  # the newest, with the moment it was given
 
 
 def gpus_here(*, anew: bool = False) -> Found:
     """The GPUs of this machine, as CUDA counts them. Never raises, never takes longer than `ASK_SECONDS`."""
-    global _last
     with _mutex:
-        if not anew and _last is not None and time.monotonic() - _last[0] < KNOWN_SECONDS:
-            return _last[1]
+        if not anew and _answers and time.monotonic() - _answers[0][0] < KNOWN_SECONDS:
+            return _answers[0][1]
         found = _look()
-        _last = (time.monotonic(), found)
+        _answers[:] = [(time.monotonic(), found)]
         return found
 
 

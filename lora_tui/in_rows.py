@@ -28,8 +28,9 @@ def finding_in_rows(finding: Finding) -> Finding:
     hint = in_rows(finding.hint)
     if finding.code in _REMEDIES:
         hint = _REMEDIES[finding.code]
-    elif finding.option is not None and finding.value is not None:
-        hint = f"Set {by_name()[finding.option].title} to {_shown(finding.value)} at step {_place('settings')}."
+    elif finding.changes:
+        set_to = [f"{by_name()[name].title} to {_shown(value)}" for name, value in finding.changes.items()]
+        hint = f"Set {', '.join(set_to)} at step {_place('settings')}."
     return replace(finding, message=in_rows(finding.message), hint=hint)
 
 
@@ -39,9 +40,10 @@ def error_in_rows(error: UserError) -> UserError:
 
 
 def _shown(value: object) -> str:
+    """A value as a person writes it; "nothing" for an empty one."""
     if isinstance(value, list | tuple):
-        return " ".join(str(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return " ".join(str(item) for item in value) or "nothing"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "nothing"
 
 
 def _place(step: str) -> str:

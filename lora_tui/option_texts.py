@@ -82,6 +82,12 @@ def finding_of(option: Option, survey: Survey | None) -> Finding | None:
     return next((finding for finding in found if finding.option == option.name and finding.level != "note"), None)
 
 
+def mended_in_words(finding: Finding) -> str:
+    """What its remedy sets: the value, and the options that change with it."""
+    also = [f"{by_name()[name].title} {shown_value(by_name()[name], value)}" for name, value in finding.also]
+    return ", ".join([str(finding.value), *also])
+
+
 def typed_findings(typed: Mapping[str, str]) -> list[Finding]:
     """What was typed for options and is no value for them."""
     found = []

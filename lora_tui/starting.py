@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.plan.disk import DiskUse
 from engine.plan.errors import inert, plural
+from engine.plan.hardware_checks import CODES as HARDWARE
 from engine.plan.lora_names import free_name
 from engine.plan.option_values import plain_name
 from engine.runs.folder import RunFolder
@@ -84,7 +85,9 @@ def hindrance(draft: Draft, survey: Survey) -> Hindrance | None:
     if hard:
         return Hindrance("", str(hard[0]), final=True)
     if survey.blocking:
-        return Hindrance("This will not come out well.", str(survey.blocking[0]))
+        fails = survey.blocking[0].code in HARDWARE
+        title = "This is known to fail on this machine." if fails else "This will not come out well."
+        return Hindrance(title, str(survey.blocking[0]))
     if typed := typed_findings(draft.typed):
         return Hindrance("What you typed is not used.", str(typed[0]))
     return None

@@ -8,6 +8,7 @@ from typing import Literal
 
 from engine.plan.captions import has_word
 from engine.plan.errors import Finding, few, plural
+from engine.plan.hardware_checks import CODES
 from lora_tui.survey import Survey
 
 StepName = Literal[
@@ -92,7 +93,7 @@ def _home(finding: Finding) -> StepName:
         return "project"
     if code in _PICTURES:
         return "pictures"
-    return "settings" if finding.option is not None else "pictures"
+    return "settings" if finding.option is not None or code in CODES else "pictures"
 
 
 def _project(progress: Progress) -> Standing:

@@ -81,6 +81,7 @@ def survey(
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from engine.plan.disk import disk_use
+    from lora_tui.hardware import hardware_findings
     from lora_tui.in_rows import error_in_rows, finding_in_rows
 
     try:
@@ -96,7 +97,7 @@ def survey(
         dataset = scan(project, settings, progress, measures, read_caption or captions.read_caption)
     except UserError as error:
         pictures_error = error_in_rows(error)
-    findings = check_settings(settings, dataset, project)
+    findings = [*check_settings(settings, dataset, project), *hardware_findings(settings, base)]
     use = report = None
     if dataset is not None:
         if looks is not None and reporter is not None:

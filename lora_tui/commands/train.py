@@ -79,7 +79,7 @@ def command(
         total_steps = 0
     else:
         project, settings = open_project(directory, sets)
-        total_steps = refuse_or_tell(project, settings, accept_warnings)
+        total_steps = refuse_or_tell(project, settings, accept_warnings, device or "auto")
         _tell_what_could_go_on(project.path)
         _tell_of_the_queue(project.path)
         recent.remember(project.path)
@@ -113,7 +113,7 @@ def _dry_run(
     from lora_tui.follow import run_job
 
     project, settings = open_project(directory, sets)
-    refuse_or_tell(project, settings, accept_warnings)
+    refuse_or_tell(project, settings, accept_warnings, device or "auto")
     recent.remember(project.path)
     run = new_run(project, settings, device or "auto", dry_run=DRY_RUN_STEPS)
     output.tell(f"Dry run {run.name}: {DRY_RUN_STEPS} steps, of which nothing is saved. Ctrl-C stops it.")
@@ -194,19 +194,22 @@ def _tell_of_the_queue(project: Path) -> None:
         output.tell(f"The queue is at work as well; two trainings may need more memory than there is. In turn: {how}")
 
 
-def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool) -> int:
-    """Check before anything is started; the number of steps to come.
+def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, device: str = "auto") -> int:
+    """Check before anything is started on `device`; the number of steps to come.
 
     Says on stderr what is worth saying. Raises UserError with the line that mends it where training would be in vain.
     """
     from engine.plan.base_model import recognise
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
+    from lora_tui.hardware import hardware_findings
 
+    base = None
     if settings.pretrained_model_name_or_path:
-        recognise(settings.pretrained_model_name_or_path, project.path)  # before hundreds of pictures are read
+        base = recognise(settings.pretrained_model_name_or_path, project.path)  # before hundreds of pictures are read
     dataset = scan(project, settings)
     found = [*dataset.findings, *check_settings(settings, dataset, project)]
+    found += hardware_findings(settings, base, device)
     for finding in found:
         if finding.stops_training(accept_warnings=accept_warnings):
             error = finding.as_error()

@@ -11,7 +11,7 @@ from engine.plan.option import Option
 from engine.plan.preset_changes import changes
 from engine.plan.presets import Preset
 from lora_tui import preset_shelf
-from lora_tui.option_texts import PAGES, complaint, finding_of, shown_value
+from lora_tui.option_texts import PAGES, complaint, finding_of, mended_in_words, shown_value
 from lora_tui.option_texts import listed as options_of
 from lora_tui.preset_shelf import counted, title_of, told
 from lora_tui.prompts.step import PlainStep
@@ -136,7 +136,7 @@ class SettingsStep(PlainStep):
         found = finding_of(option, self.survey)
         if found is not None:
             self.talk.say(f"Warning: {found}")
-        mends = f", m for {found.value}" if found is not None and found.value is not None else ""
+        mends = f", m for {mended_in_words(found)}" if found is not None and found.value is not None else ""
         now = shown_value(option, self.draft.value(option.name))
         known = [*option.choices, option.otherwise] if option.kind == "open" else option.choices
         choices = f" ({', '.join(known)})" if known else ""
@@ -146,7 +146,7 @@ class SettingsStep(PlainStep):
                 self.edited(self.draft.reset(option.name), f"{option.title} is {usual}, as the preset says.")
                 return
             if text.casefold() == "m" and mends and found is not None:
-                self.edited(self.draft.set_value(found.option or option.name, found.value), f"Now {found.value}.")
+                self.edited(self.draft.set_values(found.changes), f"Now {mended_in_words(found)}.")
                 return
             word = {"on": "true", "off": "false"}.get(text.casefold(), text) if option.kind == "switch" else text
             trouble = self.draft.set(option.name, word)

@@ -14,7 +14,16 @@ from engine.plan.errors import Finding
 from engine.plan.option import Option, Page
 from engine.plan.options import by_name
 from engine.plan.presets import Preset
-from lora_tui.option_texts import PAGES, complaint, finding_of, listed, shown_value, stepped, typed_value
+from lora_tui.option_texts import (
+    PAGES,
+    complaint,
+    finding_of,
+    listed,
+    mended_in_words,
+    shown_value,
+    stepped,
+    typed_value,
+)
 from lora_tui.preset_shelf import title_of
 from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
 from lora_tui.steps import StepName
@@ -120,7 +129,7 @@ class SettingsPage(FormPage):
         elif (found := self._finding(option)) is not None:
             rows += [line((f" {part}", WARN)) for part in textwrap.wrap(found.message, width)]
             if found.value is not None:
-                rows.append(line((f" {self.key('mend')}", ACCENT), (f" sets it to {found.value}", DIM)))
+                rows.append(line((f" {self.key('mend')}", ACCENT), (f" sets it to {mended_in_words(found)}", DIM)))
         return rows
 
     def _about_preset(self, width: int) -> list[Text]:
@@ -185,7 +194,7 @@ class SettingsPage(FormPage):
         option = by_name().get(self.form.here)
         found = self._finding(option) if option is not None else None
         if found is not None and found.option and found.value is not None:
-            self.done(self.draft.set_value(found.option, found.value), f"{found.option} is {found.value} now.")
+            self.done(self.draft.set_values(found.changes), f"{found.option} is {mended_in_words(found)} now.")
 
     def offered(self, action: str) -> bool:
         option = by_name().get(self.form.here) if self.is_mounted else None
