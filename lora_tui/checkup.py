@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
 
 from engine.plan import own_presets
 from engine.plan.errors import UserError, few, inert, plural
 from engine.runs import on_end, queue
-from engine.runs.detached import PYTHON_MODULE
-from engine.runs.launch import environment
 from engine.runs.places import cache_dir, presets_dir, state_dir
-from lora_tui import recent, terminal, themes
+from lora_tui import hardware, hardware_checkup, recent, terminal, themes, torch_checkup
+from lora_tui.check_line import Check, Status
 from lora_tui.output import size
+
+__all__ = ["Check", "all_checks", "machine_checks"]
 
 OLDEST_PYTHON = (3, 11)
 TORCH_SECONDS = 60.0  # importing it takes 2 to 3 s, on a cold network disk half a minute
@@ -38,18 +34,7 @@ EXTRAS = {
 }  # and what of the options needs them
 FULL_BYTES, TIGHT_BYTES = 10**9, 15 * 10**9  # one LoRA of rank 96 is half a GB, two checkpoints about 10
 
-Status = Literal["ok", "warning", "error"]
-_Part = tuple[str, Callable[[], list["Check"]]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the report. "error": no training can run; "warning": some cannot. advice: what to do, or ""."""
-
-    name: str
-    status: Status
-    value: str
-    advice: str = ""
+_Part = tuple[str, Callable[[], list[Check]]]
 
 
 def all_checks() -> Iterator[Check]:
@@ -62,10 +47,13 @@ def machine_checks() -> Iterator[Check]:
     """All but those of the terminal. They take some seconds, most of them torch's. Never raises."""
     parts: list[_Part] = [
         ("Python", _python),
+        ("GPU", hardware_checkup.gpu_checks),
         ("torch", _torch),
         ("packages", _packages),
-        ("memory", _memory),
+        ("processor", hardware_checkup.processor_check),
+        ("memory", hardware_checkup.memory_check),
         ("disk", _disks),
+        ("hub", hardware_checkup.hub_checks),
         ("on_end", _on_end),
         ("queue", _queue),
         ("recent projects", _recent),
@@ -90,51 +78,12 @@ def _python() -> list[Check]:
 
 
 def _torch() -> list[Check]:
-    try:
-        done = subprocess.run(
-            [*PYTHON_MODULE, "engine.probe"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TORCH_SECONDS,
-            check=False,
-            cwd="/",
-            env=environment(os.environ),
-        )
-    except subprocess.TimeoutExpired:
-        advice = "Try again; if it stays so, the driver of the graphics card may hang: restart the machine."
-        return [Check("torch", "error", f"does not answer within {TORCH_SECONDS:.0f} s", advice)]
-    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    try:
-        found = json.loads(done.stdout.splitlines()[-1])  # libraries may chat before it
-        return [Check("torch", "ok", _built_for(found)), *_devices(found)]
-    except (ValueError, LookupError, TypeError):
-        value = f"cannot be loaded: {lines[-1] if lines else f'exit code {done.returncode}'}"
-        return [Check("torch", "error", value, "Install it again: see https://pytorch.org/get-started/locally/")]
-
-
-def _built_for(found: dict[str, Any]) -> str:
-    cuda = f", built for CUDA {found['cuda']}" if found["cuda"] else ""
-    return f"{found['torch']}{cuda}"
-
-
-def _devices(found: dict[str, Any]) -> list[Check]:
-    checks = []
-    for number, gpu in enumerate(found["gpus"]):
-        name = "device" if len(found["gpus"]) == 1 else f"device cuda:{number}"
-        if gpu["problem"]:
-            value = f"{gpu['name']} does not calculate: {gpu['problem']}"
-            checks.append(Check(name, "error", value, "Install the build of torch that fits this card and its driver."))
-        else:
-            value = f"{gpu['name']}, {size(gpu['total_bytes'])}, {size(gpu['free_bytes'])} of it free"
-            checks.append(Check(name, "ok", value))
-    if not checks and found["mps"]:
-        checks.append(Check("device", "ok", "Apple GPU (mps)"))
-    if not checks:
-        advice = "Full-size SDXL needs an NVIDIA card or an Apple one. The demo runs without."
-        if not found["cuda"] and shutil.which("nvidia-smi"):
-            advice = "There is an NVIDIA driver: install the CUDA build of torch, see https://pytorch.org/get-started/"
-        checks.append(Check("device", "warning", f"the processor only: {found['why']}", advice))
-    return checks
+    """Torch and what it can do, and whether the driver is new enough for it."""
+    found = torch_checkup.ask(TORCH_SECONDS)
+    lines = torch_checkup.checks(found, TORCH_SECONDS)
+    if found.base is not None:
+        lines[1:1] = hardware_checkup.cuda_check(hardware.gpus_here(), found.base.get("cuda"))
+    return lines
 
 
 def _packages() -> list[Check]:
@@ -173,13 +122,6 @@ def _lower_bounds() -> dict[str, str]:
 def _numbers(version: str) -> tuple[int, ...]:
     """`2.13.0+cpu` as (2, 13, 0)."""
     return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])
-
-
-def _memory() -> list[Check]:
-    import psutil
-
-    memory = psutil.virtual_memory()
-    return [Check("memory", "ok", f"{size(memory.total)}, {size(memory.available)} of it free")]
 
 
 def _disks() -> list[Check]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.plan.gpus import Found, Gpu, MemoryUser
 from engine.runs import on_end
-from lora_tui import checkup
+from lora_tui import checkup, hardware, hardware_checkup, torch_checkup
 
 
 @pytest.fixture
@@ -29,6 +30,9 @@ def test_the_real_torch_of_this_machine(lora_tui):
     assert checks["torch"]["status"] == "ok"
     assert checks["torch"]["value"].startswith(metadata.version("torch").split("+")[0])
     assert any(name.startswith("device") for name in checks)
+    assert "sdpa with" in checks["attention"]["value"]
+    assert checks["fp8"]["value"] == "base_weights fp8 works"
+    assert {"nf4", "AdamW8bit", "xformers"} <= set(checks)
     assert answer.code == 0
 
 
@@ -37,7 +41,10 @@ def test_every_part_has_its_line(lora_tui, quick, tmp_path, monkeypatch):
     answer = lora_tui("doctor", "--json")
     checks = by_name(answer)
     assert set(answer.json["checks"][0]) == {"name", "status", "value", "advice"}
-    for name in ("Python", "torch", "textual", "pillow", "memory", "this folder", "cache", "state", "config", "queue"):
+    for name in (
+        "Python", "driver", "torch", "textual", "pillow", "processor", "memory", "this folder", "cache", "state",
+        "hub", "hub token", "config", "queue",
+    ):  # fmt: skip
         assert checks[name]["status"] in ("ok", "warning"), name
     assert str(tmp_path) in checks["this folder"]["value"]
     assert str(on_end.config_path()) in checks["config"]["value"]
@@ -73,11 +80,154 @@ def test_a_card_that_torch_lists_and_cannot_use():
     card = {"name": "RTX 9090", "problem": "CUDA error: no kernel image", "free_bytes": 1, "total_bytes": 2}
     good = {"name": "RTX 4090", "problem": "", "free_bytes": 20 * 10**9, "total_bytes": 24 * 10**9}
     found = {"torch": "2.13.0", "cuda": "12.6", "gpus": [card, good], "mps": False, "why": ""}
-    bad, well = checkup._devices(found)
+    bad, well = torch_checkup.devices(found)
     assert (bad.name, bad.status) == ("device cuda:0", "error")
     assert "no kernel image" in bad.value
     assert "build of torch" in bad.advice
     assert (well.status, well.value) == ("ok", "RTX 4090, 24 GB, 20 GB of it free")
+
+
+def told(*lines: str) -> bytes:
+    return "\n".join(lines).encode()
+
+
+BASE = '{"torch": "2.13.0", "cuda": null, "gpus": [], "mps": false, "why": "no NVIDIA driver answers"}'
+
+
+def test_what_ends_the_probe_is_named_and_the_rest_is_still_told():
+    said = told(BASE, '{"ability": "sdpa math", "works": true, "missing": "", "why": ""}', '{"trying": "xformers"}')
+    lines = torch_checkup.checks(torch_checkup.read(said, b"Segmentation fault", -11, False), 60)
+    found = {line.name: line for line in lines}
+    assert found["torch"].status == "ok"
+    assert found["attention"].status == "warning"
+    assert "slow" in found["attention"].advice
+    assert "ends the program that tries it (exit code -11)" in found["xformers"].value
+    hung = torch_checkup.checks(torch_checkup.read(told(BASE, '{"trying": "nf4"}'), b"", -9, True), 60)
+    assert "base_weights nf4 does not answer" in hung[-1].value
+
+
+@pytest.mark.parametrize("line", ["[" * 50_000, "[]", '{"torch": 3}', '{"torch": "x", "gpus": 1}', "\x1b[2J", "nan"])
+def test_a_probe_that_says_nonsense_is_a_torch_that_cannot_be_loaded(line):
+    (check,) = torch_checkup.checks(torch_checkup.read(told(line), b"", 0, False), 60)
+    assert (check.name, check.status) == ("torch", "error")
+    assert check.advice
+
+
+def test_packages_that_do_not_work_here():
+    said = told(
+        BASE,
+        '{"ability": "sdpa flash", "works": true, "missing": "", "why": ""}',
+        '{"ability": "sdpa cudnn", "works": false, "missing": "", "why": "no"}',
+        '{"ability": "xformers", "works": false, "missing": "xformers", "why": ""}',
+        '{"ability": "AdamW8bit", "works": false, "missing": "", "why": "built for CUDA 11"}',
+    )
+    found = {line.name: line for line in torch_checkup.checks(torch_checkup.read(said, b"", 0, False), 60)}
+    assert found["attention"].value == "sdpa with flash; not here: cudnn"
+    assert found["xformers"].status == "ok"
+    assert "pip install xformers" in found["xformers"].value
+    assert (found["AdamW8bit"].status, "Adafactor" in found["AdamW8bit"].advice) == ("warning", True)
+
+
+def test_gpus_with_what_takes_their_memory():
+    users = (MemoryUser(7, "ollama", 9 * 2**30), MemoryUser(8, "Xorg"))
+    card = Gpu(
+        "RTX 3090", "cuda", 24 * 2**30, 14 * 2**30, (8, 6), True, users=users, remarks=("A slice (MIG) of a card.",)
+    )
+    old = Gpu("Tesla T4", "cuda", 15 * 2**30, 15 * 2**30, (7, 5), False)
+    driver, first, second = hardware_checkup.gpu_checks(Found("cuda", (card, old), "570.86", "12.8"))
+    assert driver.value == "NVIDIA 570.86, runs programs made for CUDA 12.8 and older"
+    assert first.value == ("RTX 3090, NVIDIA GPU (CUDA), 24.0 GiB, 14.0 GiB of it free, compute capability 8.6, bf16")
+    assert first.advice == (
+        "A slice (MIG) of a card. Its memory is used by ollama (9.0 GiB), Xorg; close what is not needed."
+    )
+    assert "no bf16, so fp16" in second.value
+
+
+def test_a_driver_that_does_not_answer_is_said_with_what_to_do():
+    (check,) = hardware_checkup.gpu_checks(Found("cuda", problem="It hangs.", advice="Restart.", unsure=True))
+    assert (check.name, check.status, check.value, check.advice) == ("driver", "warning", "It hangs.", "Restart.")
+    (none,) = hardware_checkup.gpu_checks(Found())
+    assert (none.status, none.value) == ("ok", "the processor only: no GPU driver is installed")
+
+
+@pytest.mark.parametrize(
+    ("driver", "built", "status"),
+    [("12.8", "12.6", "ok"), ("12.4", "12.8", "ok"), ("12.8", "13.0", "error"), ("13.0", "12.8", "ok")],
+)
+def test_a_driver_that_is_too_old_for_torch(driver, built, status):
+    (check,) = hardware_checkup.cuda_check(Found("cuda", cuda=driver), built)
+    assert check.status == status
+    assert bool(check.advice) == (status == "error")
+    assert not hardware_checkup.cuda_check(Found(), built)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import time; time.sleep(60)", "does not answer within"),
+        ("import os; os.abort()", "made the program that asked it fail"),
+        ("raise SystemExit", "made the program that asked it fail"),
+        ("x = 1", "does not answer: "),
+    ],
+)
+def test_a_driver_that_hangs_or_crashes_is_left_alone(tmp_path, monkeypatch, code, said):
+    from engine.plan import nvidia
+
+    (tmp_path / "pynvml.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(hardware, "ASK_SECONDS", 1.0)
+    monkeypatch.setattr(nvidia, "may_be_there", lambda: True)
+    monkeypatch.setattr(hardware, "_answers", [])
+    found = hardware.gpus_here()
+    assert said in found.problem
+    assert (found.gpus, found.unsure) == ((), True)
+    assert hardware.gpus_here() is found  # an answer counts for a while
+
+
+def test_the_hub_that_cannot_be_reached(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://user:secret@127.0.0.1:9/")
+    hub, _ = hardware_checkup.hub_checks()
+    assert hub.status == "warning"
+    assert hub.value.startswith("http://127.0.0.1 does not answer")
+    assert "secret" not in str(hub)
+    monkeypatch.setenv("HF_ENDPOINT", "gopher://[x")
+    assert hardware_checkup.hub_checks()[0].value == "HF_ENDPOINT is no address"
+
+
+def test_the_hub_that_answers(monkeypatch):
+    import http.server
+    import threading
+
+    asked = []
+
+    class Hub(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            asked.append(self.headers.get("Authorization"))
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    assert hardware_checkup.hub_checks()[0].value == "http://127.0.0.1 answers"
+    server.server_close()
+    assert asked == [None]
+
+
+def test_a_token_is_said_to_be_there_and_never_shown(tmp_path, monkeypatch):
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert hardware_checkup.hub_checks()[1].value.startswith("there is none")
+    (tmp_path / "token").write_text("hf_notreal")
+    assert hardware_checkup.hub_checks()[1].value == f"there is one, in {tmp_path / 'token'}"
+    monkeypatch.setenv("HF_TOKEN", "hf_notreal")
+    check = hardware_checkup.hub_checks()[1]
+    assert (check.value, "notreal" in str(check)) == ("there is one, in HF_TOKEN", False)
 
 
 def test_packages_that_are_missing_or_too_old(lora_tui, quick, monkeypatch):
@@ -121,7 +271,7 @@ def test_a_check_that_breaks_does_not_hide_the_others(lora_tui, quick, monkeypat
     def broken() -> list[checkup.Check]:
         raise RuntimeError("who would have thought")
 
-    monkeypatch.setattr(checkup, "_memory", broken)
+    monkeypatch.setattr(hardware_checkup, "memory_check", broken)
     checks = by_name(lora_tui("doctor", "--json"))
     assert (checks["memory"]["status"], "thought" in checks["memory"]["value"]) == ("warning", True)
     assert "queue" in checks

@@ -34,7 +34,9 @@ USUAL: list[object] = [30.0, 3.0, 2.5, 2.0, 2.2, 2.1, 9.0, None, "x", -1.0]
 
 def test_the_median_of_the_first_steps_but_those_that_warm_up(tmp_path: Path) -> None:
     run = run_of(tmp_path, resolve(), USUAL)
-    assert measured([run], resolve({"seed": 7, "learning_rate": 0.9}), GPU) == Pace(pytest.approx(2.15), "measured", run.name)
+    assert measured([run], resolve({"seed": 7, "learning_rate": 0.9}), GPU) == Pace(
+        pytest.approx(2.15), "measured", run.name
+    )
     assert measured([run], resolve()) is not None
 
 
