@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from engine.plan.errors import UserError, inert
-from engine.plan.gpus import BF16_CAPABILITY, Gpu, Kind
+from engine.plan.gpus import BF16_CAPABILITY, Gpu, Kind, gib
 from engine.plan.nearest import nearest_few
 
 _PATH = Path(__file__).with_suffix(".toml")
@@ -42,6 +42,24 @@ class Card:
     @property
     def bf16(self) -> bool:
         return self.capability is None or self.capability >= BF16_CAPABILITY
+
+    @property
+    def facts(self) -> str:
+        """In a few words: what counts for a training."""
+        precision = "bf16" if self.bf16 else "no bf16"
+        return f"{gib(self.bytes)}, {precision}, {self.tflops:g} TFLOPS, {self.bandwidth_gbps:g} GB/s"
+
+    def as_json(self) -> dict[str, object]:
+        """As the `--json` commands print it."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "total_bytes": self.bytes,
+            "capability": f"{self.capability[0]}.{self.capability[1]}" if self.capability else None,
+            "bf16": self.bf16,
+            "tflops": self.tflops,
+            "bandwidth_gbps": self.bandwidth_gbps,
+        }
 
     def as_gpu(self) -> Gpu:
         """As a GPU that is elsewhere and idle."""

@@ -14,15 +14,21 @@ MARKS = {"ok": ("ok", "green"), "warning": ("! ", "yellow"), "error": ("x ", "re
 
 
 @click.command("doctor")
+@click.option("--gpus", "list_gpus", is_flag=True, help="Only list the GPUs that can be planned for.")
 @json_option
 @click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
-    """Look at this machine: Python, torch and its device, packages, disk, terminal; and say what to do.
+def command(context: click.Context, list_gpus: bool, as_json: bool) -> None:
+    """Look at this machine: its GPUs, Python, torch and what it can do, packages, disk, the way to the hub, terminal;
+    and say what to do.
 
     ok is well, ! keeps some things from working, x keeps everything from training (exit code 1 then).
     """
     from lora_tui.checkup import all_checks
+    from lora_tui.hardware import gpus_here
 
+    if list_gpus:
+        _list_gpus(as_json)
+        return
     checks = []
     for check in all_checks():  # each is shown as soon as it is known: torch takes seconds
         checks.append(check)
@@ -34,7 +40,10 @@ def command(context: click.Context, as_json: bool) -> None:
     errors = sum(check.status == "error" for check in checks)
     warnings = sum(check.status == "warning" for check in checks)
     if as_json:
-        output.answer({"checks": [asdict(check) for check in checks]})
+        found = gpus_here()
+        gpus = [gpu.as_json() for gpu in found.gpus]
+        answer = {"checks": [asdict(check) for check in checks], "gpus": gpus}
+        output.answer(answer | {"driver": found.driver or None, "cuda": found.cuda or None})
     elif errors:
         output.say(f"{plural(errors, 'thing stops', 'things stop')} every training.")
     elif warnings:
@@ -42,3 +51,13 @@ def command(context: click.Context, as_json: bool) -> None:
     else:
         output.say("All is well.")
     context.exit(1 if errors else 0)
+
+
+def _list_gpus(as_json: bool) -> None:
+    from engine.plan.gpu_catalogue import cards
+
+    if as_json:
+        output.answer({"gpus": [card.as_json() for card in cards()]})
+        return
+    for card in cards():
+        output.say(f"{card.name:<24}{card.facts}")

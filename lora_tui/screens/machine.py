@@ -9,10 +9,13 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from engine.plan.errors import inert
+from engine.plan.errors import UserError, inert
+from engine.plan.gpu_catalogue import Card
 from lora_tui import themes
 from lora_tui.aside import aside
-from lora_tui.checkup import Check, machine_checks
+from lora_tui.check_line import Check
+from lora_tui.checkup import machine_checks
+from lora_tui.hardware import plan_for, planned
 from lora_tui.screens.reading import Reading
 from lora_tui.terminal import Terminal, examine, remarks
 from lora_tui.widgets.paint import ACCENT, DIM, MARKS, PLAIN, STRONG, line
@@ -36,9 +39,10 @@ class MachineScreen(Reading):
     """The terminal is known at once; the checks of the machine take some seconds and are done aside."""
 
     TITLE_WORDS = "This machine"
-    BELOW = "What lora-tui doctor says, with what to do; t changes the theme."
+    BELOW = "What lora-tui doctor says; t changes the theme, g the GPU to plan for."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "theme", "theme", id="theme", tooltip="Dark, light, high contrast, or no colours at all."),
+        Binding("g", "gpu", "plan for a GPU", id="gpu", tooltip="Plan for a GPU elsewhere, or for this machine's own."),
         Binding("exclamation_mark", "back", "back", show=False),
     ]
 
@@ -46,6 +50,7 @@ class MachineScreen(Reading):
         super().__init__()
         self._terminal: Terminal | None = None
         self._checks: list[Check] | None = None
+        self._trouble = ""  # what kept the GPU to plan for from being remembered
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -66,8 +71,35 @@ class MachineScreen(Reading):
         self.app.choose_theme(themes.following(self.app.theme_name))  # type: ignore[attr-defined]
         self.lay_out()
 
+    def action_gpu(self) -> None:
+        from lora_tui.screens.gpus import GpusScreen
+
+        self.app.push_screen(GpusScreen(), self._plan_for)
+
+    def _plan_for(self, chosen: Card | str | None) -> None:
+        """Remember it; the project that is open is judged anew by it."""
+        if chosen is None:
+            return
+        try:
+            plan_for(chosen if isinstance(chosen, Card) else None)
+        except UserError as error:
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+            pages = getattr(self.app, "pages", None)
+            if pages is not None:
+                pages.wizard.look_again()
+        self.lay_out()
+
+    def _plan(self) -> list[Fact]:
+        """The GPU elsewhere that is planned for, where one is."""
+        facts = [Fact("!", "planned for", f"It could not be remembered: {self._trouble}")] if self._trouble else []
+        if (card := planned()) is not None:
+            facts.append(Fact("i", "planned for", f"{card.name}: {card.facts}. g changes it."))
+        return facts
+
     def lines(self, width: int) -> list[Text]:
-        terminal, machine = self._of_the_terminal(), self._of_the_machine()
+        terminal, machine = self._of_the_terminal(), self._plan() + self._of_the_machine()
         parts = {
             "Look at this": [fact for fact in terminal + machine if fact.mark != "ok"],
             "The terminal": [fact for fact in terminal if fact.mark == "ok"],
@@ -94,7 +126,8 @@ class MachineScreen(Reading):
         return facts
 
     def _of_the_machine(self) -> list[Fact]:
-        return [Fact(_MARKS[one.status], one.name, one.value, one.advice) for one in self._checks or ()]
+        found = [one for one in self._checks or () if one.name != "planned for"]  # which may have changed since
+        return [Fact(_MARKS[one.status], one.name, one.value, one.advice) for one in found]
 
 
 def _told(fact: Fact, width: int) -> list[Text]:

@@ -32,7 +32,8 @@ def test_the_real_torch_of_this_machine(lora_tui):
     assert any(name.startswith("device") for name in checks)
     assert "sdpa with" in checks["attention"]["value"]
     assert checks["fp8"]["value"] == "base_weights fp8 works"
-    assert {"nf4", "AdamW8bit", "xformers"} <= set(checks)
+    assert "xformers" in checks
+    assert answer.json["gpus"] == [] or answer.json["driver"]
     assert answer.code == 0
 
 
@@ -294,3 +295,14 @@ def test_nothing_heavy_is_imported_to_ask():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout == "[]\n"
+
+
+def test_the_gpus_that_can_be_planned_for(lora_tui):
+    from engine.plan.gpu_catalogue import cards
+
+    listed = lora_tui("doctor", "--gpus")
+    assert listed.code == 0
+    assert len(listed.out.splitlines()) == len(cards())
+    assert "RTX 3060 12 GB          12.0 GiB, bf16, 25.5 TFLOPS, 360 GB/s" in listed.out
+    (t4,) = (gpu for gpu in lora_tui("doctor", "--gpus", "--json").json["gpus"] if gpu["name"] == "T4 16 GB")
+    assert (t4["bf16"], t4["capability"], t4["total_bytes"]) == (False, "7.5", 15360 * 2**20)
