@@ -122,7 +122,7 @@ def _asked(endpoint: str) -> str | None:
         except urllib.error.HTTPError as error:
             answer[0] = None if error.code < 500 else f"it says {error.code}"
         except urllib.error.URLError as error:
-            answer[0] = inert(error.reason, 120)
+            answer[0] = inert(getattr(error.reason, "strerror", None) or error.reason, 120)
         except Exception as error:  # an address that urllib cannot take, and the like
             answer[0] = inert(error, 120) or type(error).__name__
 

@@ -134,7 +134,7 @@ def _abilities(found: Probed) -> list[Check]:
         what = _MADE_FOR.get(found.ended_at, (f"attention {found.ended_at}", "another one"))
         end = "does not answer" if found.hangs else f"ends the program that tries it (exit code {found.code})"
         advice = f"Use {what[1]}. What comes after it was not tried."
-        lines.append(Check(_short(found.ended_at), "warning", f"{what[0]} {end}", advice))
+        lines.append(Check(_line_name(found.ended_at), "warning", f"{what[0]} {end}", advice))
     return lines
 
 
@@ -145,27 +145,28 @@ def _attention(found: Probed) -> Check:
     }
     good, not_here = [name for name, does in works.items() if does], [name for name, does in works.items() if not does]
     if not good:
-        return Check("attention", "error", "sdpa works with none of its kernels", INSTALL)
+        return Check("attention sdpa", "error", "sdpa works with none of its kernels", INSTALL)
     value = f"sdpa with {', '.join(good)}" + (f"; not here: {', '.join(not_here)}" if not_here else "")
     if good == ["math"]:
         advice = "It is the slow one, and takes more memory. Newer cards and builds of torch have faster ones."
-        return Check("attention", "warning", value, advice)
-    return Check("attention", "ok", value)
+        return Check("attention sdpa", "warning", value, advice)
+    return Check("attention sdpa", "ok", value)
 
 
 def _ability(name: str, told: dict[str, Any]) -> Check:
     use, instead = _MADE_FOR[name]
     if told["works"]:
-        return Check(_short(name), "ok", f"{use} works")
+        return Check(_line_name(name), "ok", f"{use} works")
     if told["missing"]:
         package = told["missing"]
         how = 'pip install "lora-tui[cuda]"' if package == "bitsandbytes" else f"pip install {package}"
-        return Check(_short(name), "ok", f"{use} would need {package}, which is not installed: {how}")
-    return Check(_short(name), "warning", f"{use} does not work here: {told['why']}", f"Use {instead}.")
+        return Check(_line_name(name), "ok", f"{use} would need {package}, which is not installed: {how}")
+    return Check(_line_name(name), "warning", f"{use} does not work here: {told['why']}", f"Use {instead}.")
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else name[:20]
+def _line_name(ability: str) -> str:
+    """What its line is called: packages have lines of their own."""
+    return {"xformers": "attention xformers", "fp8": "weights fp8", "nf4": "weights nf4"}.get(ability, ability)
 
 
 def _torchao() -> list[Check]:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from engine.plan.errors import UserError
 from engine.runs.job import DRY_RUN_STEPS
 from lora_tui.aside import or_error
+from lora_tui.expected_time import expected_pace, expected_words
 from lora_tui.option_texts import typed_findings
 from lora_tui.prompts.step import PlainStep
 from lora_tui.prompts.watching import watch
@@ -43,6 +44,10 @@ class ReviewStep(PlainStep):
         steps = survey.dataset.steps.total if survey.dataset is not None else None
         if survey.settings is not None and (tried := last_try(self.draft.project, survey.settings, steps)):
             self.talk.say(tried)
+        elif survey.settings is not None and steps:
+            pace = expected_pace(self.draft.path, survey.settings, survey.base)
+            if pace is not None:
+                self.talk.say(expected_words(pace, steps))
         for finding in [*survey.blocking, *typed_findings(self.draft.typed)]:
             self.talk.say(f"Error: {finding}")
         for finding in survey.warnings:

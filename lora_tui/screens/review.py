@@ -17,6 +17,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.job import DRY_RUN_STEPS
 from engine.runs.lock import look
 from lora_tui.aside import aside, or_error
+from lora_tui.expected_time import expected_pace, expected_words
 from lora_tui.option_texts import typed_findings
 from lora_tui.screens.found import finding_lines
 from lora_tui.screens.sentences import Says
@@ -50,6 +51,7 @@ class ReviewPage(WizardPage):
         super().__init__(pages)  # type: ignore[arg-type]
         self._starting = False
         self._tried = ""  # what a dry run has shown
+        self._expected = ""  # how long it will take, as far as anything tells; where no dry run does
         self._tried_of: object = None  # and of what: it is shown for that alone
 
     def body(self) -> ComposeResult:
@@ -75,7 +77,7 @@ class ReviewPage(WizardPage):
             return
         rows = self._checklist()
         if survey is not None and survey.dataset is not None:
-            rows += [line(), *_arithmetic(survey.dataset.steps, self.tried, width)]
+            rows += [line(), *_arithmetic(survey.dataset.steps, self.tried, self.expected, width)]
         if survey is not None:
             rows += [line(), *self._files(survey)]
             for finding in [*survey.blocking, *typed_findings(self.draft.typed), *survey.warnings]:
@@ -87,6 +89,11 @@ class ReviewPage(WizardPage):
     def tried(self) -> str:
         """What a dry run has shown of just this training; "" where none has."""
         return self._tried if self._tried_of == self._to_be_tried() else ""
+
+    @property
+    def expected(self) -> str:
+        """How long it will take, roughly or as earlier runs did; "" where a dry run tells it better."""
+        return self._expected if self._tried_of == self._to_be_tried() and not self._tried else ""
 
     @property
     def _training_on(self) -> bool:
@@ -114,16 +121,24 @@ class ReviewPage(WizardPage):
         survey, project, of = self.wizard.survey, self.draft.project, self._to_be_tried()
         if not self.is_current or of == self._tried_of or survey is None or self.wizard.looking:
             return
-        self._tried, self._tried_of, settings = "", of, survey.settings
+        self._tried, self._expected, self._tried_of, settings = "", "", of, survey.settings
         steps = survey.dataset.steps.total if survey.dataset is not None else None
 
-        def found(tried: str) -> None:
-            if tried and of == self._tried_of and self.is_attached:
-                self._tried = tried
+        base = survey.base
+
+        def look() -> tuple[str, str]:
+            assert settings is not None
+            tried = last_try(project, settings, steps)
+            pace = expected_pace(project.path, settings, base) if steps and not tried else None
+            return tried, expected_words(pace, steps) if pace is not None and steps else ""
+
+        def found(told: tuple[str, str]) -> None:
+            if any(told) and of == self._tried_of and self.is_attached:
+                self._tried, self._expected = told
                 self.show_all()
 
         if settings is not None:
-            aside(lambda: last_try(project, settings, steps), found)
+            aside(look, found)
 
     def _checklist(self) -> list[Text]:
         rows = []
@@ -237,10 +252,11 @@ class ReviewPage(WizardPage):
             page.open(run)
 
 
-def _arithmetic(steps: Steps, tried: str, width: int) -> list[Text]:
+def _arithmetic(steps: Steps, tried: str, expected: str, width: int) -> list[Text]:
     """The length of the training, how long that takes as far as it was tried, and its reasons."""
     rows = [line((f" {steps.total:,} steps", STRONG))]
     rows += [line((f" {part}", GOOD)) for part in textwrap.wrap(tried, width)]
+    rows += [line((f" {part}", PLAIN)) for part in textwrap.wrap(expected, width)]
     for sentence in steps.explanation.splitlines():
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(sentence, width)]
     return rows

@@ -30,9 +30,9 @@ def test_the_real_torch_of_this_machine(lora_tui):
     assert checks["torch"]["status"] == "ok"
     assert checks["torch"]["value"].startswith(metadata.version("torch").split("+")[0])
     assert any(name.startswith("device") for name in checks)
-    assert "sdpa with" in checks["attention"]["value"]
-    assert checks["fp8"]["value"] == "base_weights fp8 works"
-    assert "xformers" in checks
+    assert "sdpa with" in checks["attention sdpa"]["value"]
+    assert checks["weights fp8"]["value"] == "base_weights fp8 works"
+    assert "attention xformers" in checks
     assert answer.json["gpus"] == [] or answer.json["driver"]
     assert answer.code == 0
 
@@ -100,9 +100,9 @@ def test_what_ends_the_probe_is_named_and_the_rest_is_still_told():
     lines = torch_checkup.checks(torch_checkup.read(said, b"Segmentation fault", -11, False), 60)
     found = {line.name: line for line in lines}
     assert found["torch"].status == "ok"
-    assert found["attention"].status == "warning"
-    assert "slow" in found["attention"].advice
-    assert "ends the program that tries it (exit code -11)" in found["xformers"].value
+    assert found["attention sdpa"].status == "warning"
+    assert "slow" in found["attention sdpa"].advice
+    assert "ends the program that tries it (exit code -11)" in found["attention xformers"].value
     hung = torch_checkup.checks(torch_checkup.read(told(BASE, '{"trying": "nf4"}'), b"", -9, True), 60)
     assert "base_weights nf4 does not answer" in hung[-1].value
 
@@ -123,9 +123,9 @@ def test_packages_that_do_not_work_here():
         '{"ability": "AdamW8bit", "works": false, "missing": "", "why": "built for CUDA 11"}',
     )
     found = {line.name: line for line in torch_checkup.checks(torch_checkup.read(said, b"", 0, False), 60)}
-    assert found["attention"].value == "sdpa with flash; not here: cudnn"
-    assert found["xformers"].status == "ok"
-    assert "pip install xformers" in found["xformers"].value
+    assert found["attention sdpa"].value == "sdpa with flash; not here: cudnn"
+    assert found["attention xformers"].status == "ok"
+    assert "pip install xformers" in found["attention xformers"].value
     assert (found["AdamW8bit"].status, "Adafactor" in found["AdamW8bit"].advice) == ("warning", True)
 
 

@@ -1,0 +1,107 @@
+"""What the commands say and refuse of the machine's GPUs, with GPUs that are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.plan.gpu_catalogue import named
+from engine.plan.gpus import Found, Gpu
+from lora_tui import hardware
+from tests.cli.conftest import safetensors
+
+GIB = 2**30
+T4 = Gpu("Tesla T4", "cuda", 15 * GIB, 14 * GIB, (7, 5), False)
+RTX_3090 = Gpu("NVIDIA GeForce RTX 3090", "cuda", 24 * GIB, 23 * GIB, (8, 6), True)
+
+
+@pytest.fixture
+def full_size(project: Path, tmp_path: Path) -> Path:
+    """The project with a base model that passes for full-size SDXL, as long as nobody loads it."""
+    base = safetensors(
+        tmp_path / "sdxl.safetensors",
+        {
+            "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
+            "model.diffusion_model.input_blocks.8.1.transformer_blocks.9.norm1.weight": [4],
+            "first_stage_model.decoder.conv_in.weight": [4],
+            "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": [4],
+            "conditioner.embedders.1.model.token_embedding.weight": [4],
+        },
+    )
+    text = (
+        (project / "project.toml").read_text().replace("base.safetensors", base.name).replace('preset = "demo"\n', "")
+    )
+    (project / "project.toml").write_text(text)
+    return project
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu) -> None:
+    monkeypatch.setattr(hardware, "_look", lambda: Found("cuda" if gpus else "cpu", gpus))
+    monkeypatch.setattr(hardware, "_answers", [])
+
+
+def codes(answer) -> set[str]:
+    return {finding["code"] for finding in answer.json["warnings"]}
+
+
+def test_check_says_what_does_not_fit_this_machine(lora_tui, full_size, monkeypatch):
+    machine(monkeypatch, T4)
+    answer = lora_tui("check", full_size, "--json")
+    assert answer.code == 0
+    (found,) = (finding for finding in answer.json["warnings"] if finding["code"] == "no-bf16")
+    assert (found["option"], found["value"]) == ("mixed_precision", "fp16")
+    machine(monkeypatch, RTX_3090)
+    assert not codes(lora_tui("check", full_size, "--json")) & {"no-bf16", "no-gpu"}
+    machine(monkeypatch)
+    assert "no-gpu" in codes(lora_tui("check", full_size, "--json"))
+
+
+def test_train_refuses_what_is_known_to_fail_here_until_it_is_accepted(lora_tui, full_size, monkeypatch, fake_engine):
+    fake_engine(steps=2)
+    machine(monkeypatch, T4)
+    refused = lora_tui("train", full_size)
+    assert refused.code == 1
+    assert "Tesla T4 does not calculate in bf16" in refused.err
+    assert "--accept-warnings" in refused.err
+    assert len(refused.err.strip().splitlines()) <= 2
+    assert lora_tui("train", full_size, "--accept-warnings").code == 0
+    assert lora_tui("train", full_size, "--set", "mixed_precision=fp16").code == 0
+
+
+def test_another_device_is_judged_by_itself(lora_tui, full_size, monkeypatch, fake_engine):
+    fake_engine(steps=2)
+    machine(monkeypatch, RTX_3090, T4)
+    assert lora_tui("train", full_size).code == 0
+    assert "Tesla T4" in lora_tui("train", full_size, "--device", "cuda:1").err
+    machine(monkeypatch)
+    assert "needs a GPU" in lora_tui("train", full_size).err
+    assert "needs a GPU" in lora_tui("queue", "add", full_size).err
+    assert lora_tui("train", full_size, "--device", "cpu").code == 0
+
+
+def test_the_practice_model_runs_anywhere(lora_tui, project, monkeypatch):
+    machine(monkeypatch, T4)
+    assert not codes(lora_tui("check", project, "--json")) & {"no-bf16", "no-gpu", "old-gpu"}
+
+
+def test_a_planned_gpu_is_judged_and_this_machine_only_where_nothing_could_start(lora_tui, full_size, monkeypatch):
+    hardware.plan_for(named("V100 16"))
+    machine(monkeypatch, RTX_3090)
+    answer = lora_tui("check", full_size, "--json")
+    assert {"no-bf16", "old-gpu"} <= codes(answer)
+    assert not [f for f in answer.json["warnings"] if "RTX 3090" in f["message"]]
+    machine(monkeypatch)
+    assert {"no-bf16", "no-gpu"} <= codes(lora_tui("check", full_size, "--json"))
+    hardware.plan_for(None)
+    machine(monkeypatch, RTX_3090)
+    assert "no-bf16" not in codes(lora_tui("check", full_size, "--json"))
+
+
+def test_a_look_that_breaks_keeps_nobody_from_training(lora_tui, full_size, monkeypatch):
+    def broken() -> Found:
+        raise OSError("who would have thought")
+
+    monkeypatch.setattr(hardware, "_look", broken)
+    monkeypatch.setattr(hardware, "_answers", [])
+    assert lora_tui("check", full_size, "--json").code == 0
