@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,20 +43,43 @@ def memory(root: Path = Path("/")) -> Memory:
 
 
 def _limit(root: Path) -> tuple[int | None, int | None]:
-    """A container's limit, and what it uses of it that cannot be given back; None where there is none."""
-    cgroup = root / "sys/fs/cgroup"
-    for limit_path, used_path, stat_path, cached in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+    """The least of a container's or job's limits, and what it uses of it that cannot be given back; None for none."""
+    found: list[tuple[int, int | None]] = []
+    for folder, limit_name, used_name, cached in _cgroups(root):
+        limit = _number(folder / limit_name)
+        if limit is not None and limit < _NO_LIMIT:
+            used = _number(folder / used_name)
+            given_back = _line(folder / "memory.stat", cached)
+            found.append((limit, None if used is None else max(0, used - given_back)))
+    return min(found, key=lambda pair: pair[0]) if found else (None, None)
+
+
+def _cgroups(root: Path) -> Iterator[tuple[Path, str, str, str]]:
+    """Where limits may stand, of both versions: in a container at the top, in a batch job in its own group or above.
+    With the names of the limit, of what is used, and of what of that is only cached."""
+    top = root / "sys/fs/cgroup"
+    for parent, controller, names in (
+        (top, "", ("memory.max", "memory.current", "inactive_file")),
+        (top / "memory", "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
     ):
-        limit = _number(cgroup / limit_path)
-        if limit is not None:
-            used = _number(cgroup / used_path)
-            return (
-                (limit if limit < _NO_LIMIT else None),
-                None if used is None else max(0, used - _line(cgroup / stat_path, cached)),
-            )
-    return None, None
+        yield parent, *names
+        own = _own_group(root, controller)
+        for group in (own, *own.parents):
+            if group != Path("."):
+                yield parent / group, *names
+
+
+def _own_group(root: Path, controller: str) -> Path:
+    """Our own group's path below the top, "." where it is that itself or cannot be told."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return Path(".")
+    for line in lines:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controller in controllers.split(",") and ".." not in path:
+            return Path(path.lstrip("/") or ".")
+    return Path(".")
 
 
 def processor(root: Path = Path("/")) -> Processor:

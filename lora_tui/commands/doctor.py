@@ -15,9 +15,15 @@ MARKS = {"ok": ("ok", "green"), "warning": ("! ", "yellow"), "error": ("x ", "re
 
 @click.command("doctor")
 @click.option("--gpus", "list_gpus", is_flag=True, help="Only list the GPUs that can be planned for.")
+@click.option(
+    "--plan-for",
+    metavar="GPU",
+    default=None,
+    help='Plan for this GPU in every project, e.g. "RTX 3060 12GB"; "here" for this machine\'s own.',
+)
 @json_option
 @click.pass_context
-def command(context: click.Context, list_gpus: bool, as_json: bool) -> None:
+def command(context: click.Context, list_gpus: bool, plan_for: str | None, as_json: bool) -> None:
     """Look at this machine: its GPUs, Python, torch and what it can do, packages, disk, the way to the hub, terminal;
     and say what to do.
 
@@ -28,6 +34,9 @@ def command(context: click.Context, list_gpus: bool, as_json: bool) -> None:
 
     if list_gpus:
         _list_gpus(as_json)
+        return
+    if plan_for is not None:
+        _plan_for(plan_for, as_json)
         return
     checks = []
     for check in all_checks():  # each is shown as soon as it is known: torch takes seconds
@@ -61,3 +70,17 @@ def _list_gpus(as_json: bool) -> None:
         return
     for card in cards():
         output.say(f"{card.name:<24}{card.facts}")
+
+
+def _plan_for(name: str, as_json: bool) -> None:
+    from engine.plan.gpu_catalogue import named
+    from lora_tui import hardware
+
+    card = None if name.strip().lower() == "here" else named(name)
+    hardware.plan_for(card)
+    if as_json:
+        output.answer({"planned_for": card.as_json() if card is not None else None})
+    elif card is not None:
+        output.say(f"Every project is planned for {card.name} now: {card.facts}.")
+    else:
+        output.say("Every project is planned for this machine's own GPU now.")

@@ -306,3 +306,14 @@ def test_the_gpus_that_can_be_planned_for(lora_tui):
     assert "RTX 3060 12 GB          12.0 GiB, bf16, 25.5 TFLOPS, 360 GB/s" in listed.out
     (t4,) = (gpu for gpu in lora_tui("doctor", "--gpus", "--json").json["gpus"] if gpu["name"] == "T4 16 GB")
     assert (t4["bf16"], t4["capability"], t4["total_bytes"]) == (False, "7.5", 15360 * 2**20)
+
+
+def test_a_gpu_is_planned_for_and_no_more(lora_tui):
+    assert "RTX 3060 12 GB now" in lora_tui("doctor", "--plan-for", "rtx3060").out
+    assert hardware.planned().name == "RTX 3060 12 GB"
+    assert lora_tui("doctor", "--plan-for", "T4", "--json").json["planned_for"]["name"] == "T4 16 GB"
+    wrong = lora_tui("doctor", "--plan-for", "V100")
+    assert (wrong.code, "V100 16 GB or V100 32 GB" in wrong.err) == (1, True)
+    assert hardware.planned().name == "T4 16 GB"
+    lora_tui("doctor", "--plan-for", "here")
+    assert hardware.planned() is None

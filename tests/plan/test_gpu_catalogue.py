@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.plan.errors import UserError
 from engine.plan.gpu_catalogue import cards, like, named
-from engine.plan.gpus import Gpu
+from engine.plan.gpus import Gpu, gib
+from engine.plan.hardware_checks import CODES
 
 GIB = 2**30
 
@@ -84,3 +87,23 @@ def test_a_card_of_this_machine_is_found_by_name_and_memory() -> None:
 def test_a_card_of_the_catalogue_is_elsewhere_and_idle() -> None:
     gpu = named("T4").as_gpu()
     assert (gpu.here, gpu.free_bytes, gpu.bf16, gpu.total_bytes) == (False, None, False, 15360 * 2**20)
+
+
+def test_the_manual_has_every_card() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "machines.md").read_text("utf-8")
+    listed = [line for line in manual.partition("## GPUs that can be planned for")[2].splitlines() if "|" in line]
+    expected = []
+    for card in cards():
+        of = (
+            f"{card.capability[0]}.{card.capability[1]}"
+            if card.capability
+            else {"rocm": "ROCm", "mps": "MPS"}[card.kind]
+        )
+        facts = ("yes" if card.bf16 else "no", f"{card.tflops:g}", f"{card.bandwidth_gbps:g}")
+        expected.append(f"| {' | '.join((card.name, gib(card.bytes), of, *facts))} |")
+    assert listed[2:] == expected
+
+
+def test_the_manual_has_every_warning() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "machines.md").read_text("utf-8")
+    assert [code for code in CODES if f"`{code}`" not in manual and f"`{code}`es" not in manual] == []

@@ -45,6 +45,23 @@ def test_the_older_kind_of_cgroup(root: Path) -> None:
     assert (found.total_bytes, found.available_bytes, found.limited) == (10**8, 0, True)
 
 
+@pytest.mark.parametrize(
+    ("says", "folder", "name"),
+    [
+        ("0::/slurm/job_7/step_0\n", "sys/fs/cgroup/slurm/job_7", "memory.max"),
+        ("3:cpu:/x\n9:memory:/slurm/job_7\n", "sys/fs/cgroup/memory/slurm/job_7", "memory.limit_in_bytes"),
+    ],
+)
+def test_the_limit_of_a_batch_job_counts(root: Path, says: str, folder: str, name: str) -> None:
+    (root / "proc/self").mkdir()
+    (root / "proc/self/cgroup").write_text(says)
+    (root / folder).mkdir(parents=True)
+    (root / folder / name).write_text(f"{10**8}\n")
+    assert memory(root).total_bytes == 10**8
+    (root / "proc/self/cgroup").write_text("0::/../../escape\n nonsense\n")
+    assert not memory(root).limited
+
+
 def test_the_processors_name_and_a_containers_share_of_it(root: Path) -> None:
     (root / "proc/cpuinfo").write_text("processor : 0\nmodel name\t: AMD  EPYC\x1b[2J 7763\n")
     whole = processor(root)
