@@ -20,6 +20,7 @@ def practice(project):
     """The project on the practice model that is shipped."""
     file = project / "project.toml"
     lines = [line for line in file.read_text().splitlines() if not line.startswith("pretrained_model")]
+    lines.append('pretrained_model_name_or_path = "micro"')
     file.write_text("\n".join([*lines, "sample_every_n_steps = 4", 'sample_prompts = ["zibo --s 2"]', ""]))
     return project
 
