@@ -1,0 +1,163 @@
+"""What the LoRA is made of: its type, its ranks, and sd-scripts' network_args."""
+
+from __future__ import annotations
+
+from engine.plan.errors import inert
+from engine.plan.kohya.keys import OF_BLOCKS, OF_OTHER_LORAS
+from engine.plan.kohya.outcome import Outcome
+from engine.plan.kohya.plain import is_empty, is_unset, number_of, whole_of, words_of
+from engine.plan.kohya.said import Arguments, Said
+
+MODULES = {
+    "networks.lora": "",
+    "networks.lora_fa": "LoRA-FA",
+    "networks.dylora": "DyLoRA",
+    "networks.loha": "LoHa",
+    "networks.lokr": "LoKr",
+    "networks.oft": "OFT",
+    "networks.lora_flux": "a LoRA for Flux",
+    "networks.lora_sd3": "a LoRA for SD3",
+    "lycoris.kohya": "LyCORIS",
+    "locon.locon_kohya": "LyCORIS/LoCon",
+}
+"""sd-scripts' network modules, and what they make; "" for an ordinary LoRA, LoCon included."""
+
+ALGORITHMS = {
+    "lora": "LyCORIS/LoCon",
+    "locon": "LyCORIS/LoCon",
+    "loha": "LyCORIS/LoHa",
+    "lokr": "LyCORIS/LoKr",
+    "dylora": "LyCORIS/DyLoRA",
+    "ia3": "LyCORIS/iA3",
+    "glora": "LyCORIS/GLoRA",
+    "diag-oft": "LyCORIS/Diag-OFT",
+    "boft": "LyCORIS/BOFT",
+    "full": "LyCORIS/Native Fine-Tuning",
+}
+"""LyCORIS' algo, and what it makes."""
+
+_RANKS = ("network_dim", "network_alpha", "network_dropout", "scale_weight_norms")
+_SAME_RANK = ("LyCORIS/LoCon", "LoRA-FA", "DyLoRA", "LyCORIS/DyLoRA")
+"""Types whose rank means the same as an ordinary LoRA's."""
+
+_OF_ARGS = {
+    "conv_dim": "conv_dim", "conv_alpha": "conv_alpha", "dropout": "network_dropout", "rank_dropout": "rank_dropout",
+    "module_dropout": "module_dropout",
+}  # fmt: skip
+
+
+def carry(arguments: Arguments, outcome: Outcome) -> None:
+    """The network's arguments. What another type than LoRA and LoCon has is left out by name."""
+    inner, unread = _network_args(arguments.take("network_args"))
+    module = arguments.take("network_module")
+    kind = _kind(module, inner)
+    if kind is None and module is not None:
+        outcome.leave(module.key, module.given, "unsupported", "only networks.lora is there", _RANKS)
+    elif kind and module is not None:
+        _other_type(kind, module, outcome)
+    elif module is not None and not is_empty(module.value):
+        outcome.leave(module.key, module.given, "always", "a LoRA of kohya's kind is what is trained")
+    elif module is not None:
+        outcome.leave(module.key, module.given, "unset", "it is empty")
+    foreign = kind != "" and kind not in _SAME_RANK
+    for name in _RANKS[:3]:
+        said = arguments.take(name)
+        if said is not None:
+            _rank(name, said, kind or "" if foreign else "", outcome)
+    for name, said in inner.items():
+        if said.key == "LoRA_type":
+            continue  # told already
+        _argument(name, said, kind if foreign else "", outcome)
+    for text in unread:
+        outcome.leave(f"network_args: {text}", text, "bad-value", "must read name=value")
+
+
+def _network_args(said: Said | None) -> tuple[dict[str, Said], list[str]]:
+    """The single arguments, and words that are none."""
+    found: dict[str, Said] = {}
+    unread: list[str] = []
+    if said is not None and isinstance(said.value, dict):  # the window's own fields, or metadata
+        return {name: inner for name, inner in said.value.items() if isinstance(inner, Said)}, unread
+    for word in words_of(said.value) if said is not None else []:
+        name, equals, value = word.partition("=")
+        if equals and name:
+            found[name.strip()] = Said(value, f"network_args: {name.strip()}", value)
+        else:
+            unread.append(inert(word, 60))
+    return found, unread
+
+
+def _kind(module: Said | None, inner: dict[str, Said]) -> str | None:
+    """What kind of network it is: "" for an ordinary one, None for one that nobody knows."""
+    if module is None or is_empty(module.value):
+        return ""
+    kind = MODULES.get(str(module.value).strip())
+    if kind != "LyCORIS":
+        return kind
+    algo = str(inner["algo"].value).strip().lower() if "algo" in inner else "lora"
+    return ALGORITHMS.get(algo, f"LyCORIS/{algo[:30]}")
+
+
+def _other_type(kind: str, module: Said, outcome: Outcome) -> None:
+    if kind == "LyCORIS/LoCon":
+        outcome.leave(module.key, module.given, "differs", "kohya's own LoCon is trained, without the package LyCORIS")
+        outcome.note(
+            "kohya-lycoris-locon",
+            "LyCORIS/LoCon becomes kohya's own LoCon: the same mathematics with the same ranks, but LyCORIS' preset "
+            "full also trains a few small layers outside the blocks.",
+        )
+        return
+    keeps = kind in _SAME_RANK
+    rest = "its ranks mean the same" if keeps else "its ranks mean something else, and are left out with it"
+    outcome.leave(
+        module.key, module.given, "unsupported", f"{kind} is not there here; {rest}", () if keeps else _RANKS[:2]
+    )
+    outcome.find(
+        "kohya-lora-type",
+        f"The file trains {kind}, which is not there here: an ordinary LoRA would be trained, and {rest}.",
+        "A LoCon (conv_dim) is there for styles.",
+    )
+
+
+def _rank(name: str, said: Said, kind: str, outcome: Outcome) -> None:
+    number = whole_of(said.value) if name == "network_dim" else number_of(said.value)
+    if kind and name != "network_dropout":
+        outcome.leave(said.key, said.given, "unsupported", f"is meant for {kind}")
+    elif is_empty(said.value):
+        outcome.leave(said.key, said.given, "unset", "it is empty", [name])
+    elif name == "network_alpha" and number == 0:
+        outcome.leave(said.key, said.given, "differs", "0 means the rank there: set network_alpha to it", [name])
+    else:
+        outcome.carry(said.key, said.given, name, said.value if number is None else number, said.note)
+
+
+def _argument(name: str, said: Said, kind: str | None, outcome: Outcome) -> None:
+    if kind:
+        outcome.leave(said.key, said.given, "unsupported", f"is meant for {kind}")
+    elif name in _OF_ARGS:
+        option = _OF_ARGS[name]
+        read = whole_of if name == "conv_dim" else number_of
+        number = read(said.value)
+        if number is None and str(said.value).strip().lower() in ("none", "null", ""):
+            outcome.leave(said.key, said.given, "unset", "it is empty")
+        elif name == "conv_alpha" and number == 0:
+            outcome.leave(said.key, said.given, "unset", "0 means not set", ["conv_alpha"])
+        else:
+            outcome.carry(said.key, said.given, option, said.value if number is None else number)
+    elif name == "algo":
+        outcome.leave(said.key, said.given, "differs", "kohya's own LoCon is trained")
+    elif (name in OF_OTHER_LORAS and is_unset(said.value)) or str(said.value).strip().lower() in ("false", "none"):
+        outcome.leave(said.key, said.given, "unset", "it is off")
+    elif name in OF_OTHER_LORAS:
+        outcome.leave(said.key, said.given, "unsupported", "only LyCORIS has it")
+    elif name in OF_BLOCKS:
+        outcome.leave(said.key, said.given, "unsupported", _blocks(name))
+        outcome.find("kohya-blocks", f"{name} of that file is not there here: {_blocks(name)}.")
+    else:
+        outcome.leave(said.key, said.given, "unknown", "neither sd-scripts' LoRA nor this program knows it")
+
+
+def _blocks(name: str) -> str:
+    if name.startswith("loraplus"):
+        return "LoRA+ gives the two halves of a LoRA rates of their own; here they share one"
+    return "all blocks of the model have one rank and one rate"
