@@ -18,6 +18,8 @@ from engine.plan.nearest import nearest
 from engine.plan.option_values import parse_resolution
 from engine.plan.options import by_name
 
+_OFF = ("no", "none", "default")  # words of a choice that chooses nothing
+
 
 def interpret(arguments: Arguments, outcome: Outcome) -> None:
     """Carry over into `outcome` what can be, and say of all else why not."""
@@ -40,7 +42,7 @@ def _by_table(name: str, said: Said, arguments: Arguments, outcome: Outcome) -> 
         same(name, said, outcome)
     elif is_empty(said.value):
         outcome.leave(said.key, said.given, "unset", "it is empty", [name])
-    elif why is not None and why[0] != "inert" and is_unset(said.value):
+    elif why is not None and why[0] != "inert" and (is_unset(said.value) or str(said.value).lower() in _OFF):
         outcome.leave(said.key, said.given, "unset", "it is off", [name])
     elif why is not None:
         outcome.leave(said.key, said.given, *why)

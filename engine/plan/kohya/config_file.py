@@ -54,7 +54,9 @@ def read(
         steps_per_epoch=steps_per_epoch,
     )
     for key, value in flat.items():
-        arguments.said[OLD_NAMES.get(key, key)] = Said(value, key, value)
+        lost = arguments.add(OLD_NAMES.get(key, key), Said(value, key, value))
+        if lost is not None:
+            outcome.leave(lost.key, lost.given, "inert", "stands there twice, in an old and a new spelling")
     if dataset is not None:
         outcome.leave(
             "dataset_config", flat["dataset_config"], "project", "lies beside this file, and was read as well"

@@ -56,13 +56,14 @@ DEFAULTS: dict[str, object] = {
     "max_token_length": 75,
     "weighted_captions": False,
     "validation_split": 0.0,
+    "validate_every_n_epochs": 1,
+    "validate_every_n_steps": 0,
     "sample_every_n_steps": 0,
     "sample_every_n_epochs": 0,
 }
 """Of the configuration."""
 
 DATASET_DEFAULTS: dict[str, object] = {
-    "caption_extension": ".caption",
     "caption_prefix": "",
     "caption_suffix": "",
     "caption_dropout_rate": 0.0,
@@ -82,7 +83,8 @@ DATASET_DEFAULTS: dict[str, object] = {
     "flip_aug": False,
     "alpha_mask": False,
 }
-"""Of what a dataset file may say as well; they hold only where there is none, or where it is known."""
+"""Of what a dataset file may say as well; they hold only where there is none, or where it is known.
+Not caption_extension (.caption there): it tells how the files of this project are called."""
 
 OF_ZERO: dict[str, object] = {
     "prior_loss_weight": 1.0,
@@ -101,6 +103,5 @@ OF_ZERO: dict[str, object] = {
     "train_batch_size": 1,
     "gradient_accumulation_steps": 1,
     "max_token_length": 75,
-    "caption_extension": ".caption",
 }
 """Options of which kohya_ss' 0 or "" is no 0: it passes nothing, and sd-scripts takes this."""

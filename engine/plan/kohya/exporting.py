@@ -157,6 +157,9 @@ def _one(name: str, settings: Settings, writer: _Writer) -> None:
         writer.values[name] = settings.schedule
     elif name in ("unet_lr", "text_encoder_lr"):
         _rate(name, str(value), writer)
+    elif name == "validate_every_n_epochs" and value == 0:
+        why = "without it sd-scripts measures after every epoch, and it cannot be told not to"
+        writer.leave(name, value, why, quiet=not settings.validation_split)
     elif name == "max_token_length":
         if value != 75:  # sd-scripts wants nothing for it
             writer.values[name] = value

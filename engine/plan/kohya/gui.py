@@ -30,7 +30,9 @@ _OTHER_MODELS = {
 def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Outcome:
     """What a save becomes. steps_per_epoch: of the project that it is for; None where that is not known."""
     outcome = Outcome(KIND)
-    left = dict(table)
+    left = {key: value for key, value in table.items() if value is not None}
+    for key in [key for key in table if key not in left]:
+        outcome.leave(key, None, "unset", "it is empty")
     arguments = Arguments({}, from_gui=True, steps_per_epoch=steps_per_epoch)
     _what_it_is_for(left, outcome)
     for part in (_noise, _length, _warm_up, _attention, _rates):
@@ -43,7 +45,9 @@ def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Out
             note = "0 and empty mean 'not set' there: sd-scripts' own" if not _same(value, OF_ZERO[name]) else ""
             arguments.said[name] = Said(OF_ZERO[name], key, value, note)
         else:
-            arguments.said.setdefault(name, Said(value, key, value))
+            lost = arguments.add(name, Said(value, key, value))
+            if lost is not None and lost.key:
+                outcome.leave(lost.key, lost.given, "inert", f"{name} stands there twice, in an old and a new spelling")
     _additional(extra, arguments, outcome)
     interpret(arguments, outcome)
     _text_cache(outcome)
@@ -167,15 +171,9 @@ def _warm_up(left: dict[str, object], arguments: Arguments, outcome: Outcome) ->
 
 
 def _attention(left: dict[str, object], arguments: Arguments, outcome: Outcome) -> None:
-    if "xformers" not in left:
-        return
-    value = left.pop("xformers")
-    word = "xformers" if value is True else str(value).strip().lower()
-    if word in ("xformers", "sdpa", "true"):
-        name = "xformers" if word == "true" else word
-        arguments.said[name] = Said(True, "xformers", value)
-    else:
-        outcome.leave("xformers", value, "always", "an attention that saves memory is always used")
+    """Which one changes nothing that is learnt, and the window's usual xformers is a package of its own."""
+    if "xformers" in left:
+        outcome.leave("xformers", left.pop("xformers"), "always", "PyTorch's own attention does the same here")
 
 
 def _rates(left: dict[str, object], arguments: Arguments, outcome: Outcome) -> None:
@@ -228,7 +226,9 @@ def _additional(extra: object, arguments: Arguments, outcome: Outcome) -> None:
     for argument, values in given.items():
         worth: object = True if not values else values[0] if len(values) == 1 else values
         key = f"additional_parameters: --{argument}"
-        arguments.said[OLD_NAMES.get(argument, argument)] = Said(worth, key, " ".join(values) or "true")
+        lost = arguments.add(OLD_NAMES.get(argument, argument), Said(worth, key, " ".join(values) or "true"))
+        if lost is not None and lost.key:
+            outcome.leave(lost.key, lost.given, "inert", "additional_parameters says another value, which counts")
 
 
 def _text_cache(outcome: Outcome) -> None:

@@ -156,7 +156,10 @@ def _parts(arguments: Arguments, outcome: Outcome, *, with_rates: bool) -> None:
             _own_rate(name, said, outcome)
     if trained is None:
         return
-    sources = {"train_unet": text_only or unet, "train_text_encoder_1": unet_only or text}
+    sources = {
+        "train_unet": text_only or (unet if _is_zero(unet) else None),
+        "train_text_encoder_1": unet_only or (text if _is_zero(text) else None),
+    }
     sources["train_text_encoder_2"] = sources["train_text_encoder_1"]
     for part, on in zip(_PARTS, (trained[0], trained[1], trained[1]), strict=True):
         if own[part] is None:

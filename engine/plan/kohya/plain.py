@@ -50,11 +50,10 @@ def whole_of(value: object) -> int | None:
 
 
 def words_of(value: object) -> list[str]:
-    """The words of a text or of a list of texts, as the GUI splits them; quotes are dropped as there."""
-    parts = value if isinstance(value, list | tuple) else [value]
-    return [
-        word for part in parts if isinstance(part, str | int | float) for word in str(part).replace('"', "").split()
-    ]
+    """The words of a text, as the window splits it, which drops quotes; the items of a list as they are."""
+    if isinstance(value, list | tuple):
+        return [str(part).strip() for part in value if isinstance(part, str | int | float) and str(part).strip()]
+    return str(value).replace('"', "").split() if isinstance(value, str | int | float) else []
 
 
 def names(text: str) -> frozenset[str]:

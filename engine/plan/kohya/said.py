@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.plan.kohya.plain import is_empty
+
 
 @dataclass(frozen=True)
 class Said:
@@ -47,3 +49,11 @@ class Arguments:
     def value(self, name: str) -> object:
         """Its value, without taking it."""
         return self.said[name].value if name in self.said else None
+
+    def add(self, name: str, said: Said) -> Said | None:
+        """Say `name`; where two spellings of it stand in the file, the one that says something. What lost, or None."""
+        there = self.said.get(name)
+        if there is not None and is_empty(said.value):
+            return said
+        self.said[name] = said
+        return there
