@@ -175,7 +175,8 @@ def test_files_beside_a_configuration_are_read_with_it(read, tmp_path):
     (tmp_path / "p.txt").write_text("# one\nohwx, a man --w 1024 --h 768\n")
     found = read(
         "c.toml",
-        'network_dim = 8\ndataset_config = "D:\\\\kohya\\\\data.toml"\nsample_prompts = "/y/p.txt"\nmax_train_epochs = 3',
+        'network_dim = 8\ndataset_config = "D:\\\\kohya\\\\data.toml"\n'
+        'sample_prompts = "/y/p.txt"\nmax_train_epochs = 3',
     )
     assert found.settings["train_batch_size"] == 4
     assert found.settings["sample_prompts"] == ["ohwx, a man --w 1024 --h 768"]
