@@ -155,6 +155,14 @@ class Draft:
                 self._keep_typed(option, None)
         return self.edit(lambda project: start_from(project, preset))
 
+    def take_values(self, values: Mapping[str, object]) -> UserError | None:
+        """Give several options values that fit them, as one edit."""
+        from engine.plan.kohya.applying import apply
+
+        for option in values:
+            self._keep_typed(option, None)
+        return self.edit(lambda project: apply(project, values))
+
     def choose_preset(self, name: str) -> UserError | None:
         """Start from one that comes with the program. Raises UserError `unknown-preset`."""
         return self.take_preset(presets.load(name))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lora_tui import output
+from lora_tui.commands.kohya import export_command, import_command
 from lora_tui.options import json_option, open_project, set_option
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ def command(context: click.Context, as_json: bool) -> None:
     """List the presets, show what one sets or changes, take one, save your own."""
     if context.invoked_subcommand is None:
         _list(as_json)
+
+
+command.add_command(import_command)
+command.add_command(export_command)
 
 
 @command.command("list")

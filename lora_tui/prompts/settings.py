@@ -14,6 +14,7 @@ from lora_tui import preset_shelf
 from lora_tui.option_texts import PAGES, complaint, finding_of, mended_in_words, shown_value
 from lora_tui.option_texts import listed as options_of
 from lora_tui.preset_shelf import counted, title_of, told
+from lora_tui.prompts.importing import take_file
 from lora_tui.prompts.step import PlainStep
 from lora_tui.prompts.talk import number_in
 from lora_tui.steps import StepName
@@ -32,6 +33,7 @@ class SettingsStep(PlainStep):
         "advanced": "read the advanced options",
         "samples": "read the options of the sample pictures",
         "changed": "read those that differ from the preset",
+        "import": "take settings from a file of kohya's programs or from a LoRA, such as: import lora.json",
         "save": "save these settings as a preset of your own, such as: save my faces",
     }
 
@@ -78,6 +80,9 @@ class SettingsStep(PlainStep):
             self._edit(found[number - FIRST])
         else:
             self.talk.say(f"There is no row {number}. They go from 1 to {FIRST + len(found) - 1}.")
+
+    def do_import(self, rest: str) -> None:
+        take_file(self, rest or self.talk.ask("The path of the file"))
 
     def do_save(self, rest: str) -> None:
         name = rest or self.talk.ask("The name of your preset")

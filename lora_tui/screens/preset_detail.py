@@ -38,7 +38,7 @@ class PresetDetail(Reading):
         rows = [line((f" {part}", PLAIN)) for part in textwrap.wrap(self.preset.when, width)]
         rows += [line(), line((f" It {counted(self.changes)}{':' if self.changes else ' here.'}", STRONG))]
         for change in self.changes:
-            rows += _rows(change, width)
+            rows += change_rows(change, width)
         rows.append(line((f" {_STAYS}", DIM)))
         if self.preset.notes:
             rows.append(line())
@@ -52,7 +52,7 @@ class PresetDetail(Reading):
         self._taken()
 
 
-def _rows(change: Change, width: int) -> list[Text]:
+def change_rows(change: Change, width: int) -> list[Text]:
     """An option in one row, `old → new`; long values each from a row of its own on."""
     title, before, after = told(change)
     room = max(20, width - LABEL_CELLS - 2)

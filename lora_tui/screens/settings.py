@@ -48,6 +48,13 @@ class SettingsPage(FormPage):
             id="presets",
             tooltip="Sets of settings to start from, and what each changes.",
         ),
+        Binding(
+            "i",
+            "import",
+            "import",
+            id="import",
+            tooltip="Take settings from a file of kohya's programs or from a LoRA; what changes is shown first.",
+        ),
         Binding("m", "mend", "mend", id="mend", tooltip="Take the value that mends what was found here."),
         *FORM_KEYS,
     ]
@@ -235,6 +242,11 @@ class SettingsPage(FormPage):
         from lora_tui.screens.presets import PresetsScreen
 
         self.app.push_screen(PresetsScreen(self.draft, by), self._take_preset)
+
+    def action_import(self) -> None:
+        from lora_tui.screens.importing import choose_file
+
+        choose_file(self)
 
     def _take_preset(self, preset: Preset | None) -> None:
         if preset is not None:

@@ -17,19 +17,19 @@ Why = Literal[
 """Why a key is not carried over: see WHY."""
 
 WHY: dict[Why, str] = {
-    "project": "belongs to the project",
-    "inert": "has no effect there either",
-    "always": "is so here anyway",
-    "unsupported": "is not there here",
-    "program": "is about the program, not the training",
-    "model": "is for another kind of model",
-    "unset": "means 'not set' there",
-    "differs": "cannot be taken over as it is",
-    "bad-value": "has a value that cannot be used",
-    "unknown": "is not known",
-    "fact": "tells what was trained, and sets nothing",
+    "project": "Left to the project",
+    "inert": "Without effect there too",
+    "always": "Not needed here",
+    "unsupported": "Not there here",
+    "program": "About that program, not the training",
+    "model": "For other kinds of models",
+    "unset": "Not set there",
+    "differs": "Not as it is there",
+    "bad-value": "With a value that cannot be used",
+    "unknown": "Not known",
+    "fact": "Facts of that training, which set nothing",
 }
-"""In the words of a heading: "3 keys: belongs to the project". """
+"""As headings of their keys."""
 
 OF_THE_PROJECT = frozenset(
     {"pretrained_model_name_or_path", "vae", "output_name", "training_comment", "network_weights"}
