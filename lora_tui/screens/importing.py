@@ -52,7 +52,7 @@ def _show(page: SettingsPage, path: Path, found: Outcome | UserError) -> None:
 
     def taken() -> None:
         trouble, undo = page.draft.take_values(found.settings), page.key("undo")
-        page.done(trouble, f"{plural(len(what), 'setting')} as in {inert(path.name, 60)} now; {undo} takes that back.")
+        told = f"{plural(len(what), 'setting')} as in {inert(path.name, 60)} now; {undo} takes that back."
+        page.call_later(page.done, trouble, told)  # coming back to the page would wipe it
 
-    page.say("ok", "Nothing of the file was taken.")
     page.app.push_screen(ImportedScreen(path.name, found, what, taken))

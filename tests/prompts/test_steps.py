@@ -20,6 +20,7 @@ from lora_tui import wish as wishes
 from lora_tui.prompts import welcome
 from lora_tui.prompts.settings import FIRST, listed
 from lora_tui.prompts.talk import LeaveError
+from tests.plan.kohya.asked import AI_NOW
 from tests.prompts.conversation import Answer, Answers, converse, talk
 
 
@@ -229,6 +230,19 @@ def test_ones_own_preset_is_saved_and_listed(folder: Path, tmp_path: Path, monke
     assert 'Error: "../x" cannot be the name of a preset.' in said
     assert 'Error: The preset "guide" comes with the program' in said
     assert f"{len(presets.names()) + 1}. my faces (your own). One of your own." in said
+
+
+def test_settings_of_a_file_are_said_and_taken_when_that_is_wanted(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(AI_NOW, tmp_path / "ai now.json")
+    before = Project.open(folder).settings
+    said = converse(folder, "g 6", f"import {tmp_path / 'ai now.json'}", "no")
+    assert "It is a save of kohya_ss' window" in said
+    assert "Epochs: " in said
+    assert "Not carried over. Left to the project: training_comment" in said
+    assert Project.open(folder).settings == before
+    said = converse(folder, "g 6", "import", f"'{tmp_path / 'ai now.json'}'", "yes", "import /nowhere.json")
+    assert Project.open(folder).settings["max_train_epochs"] == 160
+    assert "Error: /nowhere.json does not exist" in said
 
 
 # -------------------------------------------------------------------------------------------- review, training, results

@@ -1,0 +1,89 @@
+"""Settings from a file of kohya's programs: chosen from the settings' screen, shown first, taken and taken back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.plan.project import Project
+from lora_tui.screens.imported import ImportedScreen
+from lora_tui.screens.settings import SettingsPage
+from tests.plan.kohya.asked import AI_NOW
+from tests.screens.app_test import text
+from tests.screens.wizard.driving import drive, press, said, settle
+
+
+async def choose(pilot: Pilot[None], name: str) -> None:
+    """The file `name` beside the project, by typing its path into the walk through folders."""
+    await press(pilot, "6", "i")
+    await press(pilot, "slash")
+    editor = pilot.app.focused
+    assert editor is not None
+    editor.value += name  # type: ignore[attr-defined]
+    await press(pilot, "enter")
+    await press(pilot, "enter")
+    for _ in range(100):
+        await settle(pilot)
+        if isinstance(pilot.app.screen, ImportedScreen | SettingsPage) and said_or_shown(pilot):
+            return
+
+
+def said_or_shown(pilot: Pilot[None]) -> bool:
+    return isinstance(pilot.app.screen, ImportedScreen) or "Reading" not in said(pilot)[1]
+
+
+@pytest.mark.parametrize("size", ["wide", "small"])
+def test_what_changes_is_shown_then_taken_and_taken_back(folder: Path, size: str) -> None:
+    shutil.copy(AI_NOW, folder.parent / "ai.json")
+    before = Project.open(folder).settings
+
+    async def act(pilot: Pilot[None]) -> None:
+        await choose(pilot, "ai.json")
+        screen = pilot.app.screen
+        assert isinstance(screen, ImportedScreen)
+        shown = "\n".join(str(row) for row in screen.lines(200))
+        assert "a save of kohya_ss' window" in shown
+        assert "1,600" in shown
+        assert "160" in shown
+        assert "Left to the project: training_comment" in shown
+        assert Project.open(folder).settings == before
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, SettingsPage)
+        assert "as in ai.json now" in said(pilot)[1]
+        now = Project.open(folder)
+        assert now.settings["max_train_epochs"] == 160
+        assert now.settings.get("pretrained_model_name_or_path") == before.get("pretrained_model_name_or_path")
+        await press(pilot, "u")
+        assert Project.open(folder).settings == before
+
+    drive(folder, act, size)
+
+
+def test_esc_leaves_everything_as_it_is(folder: Path) -> None:
+    shutil.copy(AI_NOW, folder.parent / "ai.json")
+    before = (folder / "project.toml").read_bytes()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await choose(pilot, "ai.json")
+        assert "Enter takes it" in text(pilot.app)
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, SettingsPage)
+        assert "Reading" not in said(pilot)[1]
+
+    drive(folder, act)
+    assert (folder / "project.toml").read_bytes() == before
+
+
+def test_what_is_no_file_of_settings_is_said_in_the_line_at_the_bottom(folder: Path) -> None:
+    (folder.parent / "x.json").write_text(json.dumps({"a\x1b[31m": 1}))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await choose(pilot, "x.json")
+        assert said(pilot)[0] == "x"
+        assert "no settings of kohya's programs" in said(pilot)[1]
+
+    drive(folder, act)
