@@ -83,8 +83,9 @@ def export_command(what: str, directory: str, name: str, sets: tuple[tuple[str, 
     if name and not is_plain_name(name):
         raise UserError("bad-name", f'Files cannot be called "{name}".', "Use letters, digits and spaces.")
     stem = name or plain_name(own)
-    written = export(settings, subsets, name=stem, title=title)
-    files = write(written, absolute_path(directory), stem)
+    folder = absolute_path(directory)
+    written = export(settings, subsets, name=stem, title=title, folder=folder)
+    files = write(written, folder, stem)
     findings = [*findings, *written.findings]
     if as_json or _asked_of_the_group():
         output.answer({"files": files, "findings": [finding.as_json() for finding in findings]})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.plan.kohya.outcome import Outcome
     from lora_tui.screens.settings import SettingsPage
 
-TITLE = "Settings of kohya_ss (.json), of sd-scripts (.toml, .txt), or of a LoRA (.safetensors)"
+TITLE = "Settings of kohya's programs (.json, .toml, .txt) or of a LoRA (.safetensors)"
 
 
 def choose_file(page: SettingsPage) -> None:

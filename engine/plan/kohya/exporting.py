@@ -59,6 +59,15 @@ _OWN_ONLY = {
 _QUIET = frozenset({"checkpoint_every_n_steps", "keep_last_n_checkpoints", "ema_decay"})  # changes nothing learnt
 
 
+SAMPLERS = frozenset(
+    {
+        "ddim", "pndm", "lms", "euler", "euler_a", "heun", "dpm_2", "dpm_2_a", "dpmsolver", "dpmsolver++", "dpmsingle",
+        "k_lms", "k_euler", "k_euler_a", "k_dpm_2", "k_dpm_2_a",
+    }
+)  # fmt: skip
+"""sd-scripts' names of samplers (`train_util.add_training_arguments`)."""
+
+
 @dataclass(frozen=True)
 class Subset:
     """A folder of pictures as sd-scripts wants it."""
@@ -91,9 +100,12 @@ class _Writer:
             self.findings.append(Finding("not-in-sd-scripts", f"{option} = {inert(value, 80)} is not exported: {why}."))
 
 
-def export(settings: Settings, subsets: Iterable[Subset] = (), *, name: str = "lora", title: str = "") -> Exported:
+def export(
+    settings: Settings, subsets: Iterable[Subset] = (), *, name: str = "lora", title: str = "", folder: Path = Path()
+) -> Exported:
     """The files of these settings. subsets: the folders of a project; without any there is no dataset file, and what
     would stand in it stands in the configuration. name: that of the files, as in `NAME.toml`. title: what it is.
+    folder: where the files will lie; sd-scripts looks for them from where it is started.
     """
     folders = list(subsets)
     writer = _Writer()
@@ -107,11 +119,11 @@ def export(settings: Settings, subsets: Iterable[Subset] = (), *, name: str = "l
     of_dataset = {key: values.pop(key) for key in (*_DATASET, *_SUBSETS, "alpha_mask") if key in values}
     prompts = "".join(f"{line}\n" for line in settings.sample_prompts)
     if folders:
-        values["dataset_config"] = f"{name}-dataset.toml"
+        values["dataset_config"] = inert(folder / f"{name}-dataset.toml")
     else:
         values |= of_dataset
     if prompts:
-        values["sample_prompts"] = f"{name}-prompts.txt"
+        values["sample_prompts"] = inert(folder / f"{name}-prompts.txt")
     batch = {"batch_size": settings.train_batch_size}
     return Exported(
         config=_config(values, writer.unsaid, title),
@@ -122,7 +134,7 @@ def export(settings: Settings, subsets: Iterable[Subset] = (), *, name: str = "l
 
 
 def write(exported: Exported, folder: Path, name: str) -> list[Path]:
-    """Write the files into `folder`; none is overwritten. Raises UserError `exists`, `disk-full`, `not-writable`."""
+    """Write the files into `folder`; none is replaced. Raises UserError `exists`, `disk-full`, `not-writable`."""
     texts = {f"{name}.toml": exported.config}
     texts |= {f"{name}-dataset.toml": exported.dataset} if exported.dataset else {}
     texts |= {f"{name}-prompts.txt": exported.prompts} if exported.prompts else {}
@@ -160,6 +172,10 @@ def _one(name: str, settings: Settings, writer: _Writer) -> None:
     elif name == "validate_every_n_epochs" and value == 0:
         why = "without it sd-scripts measures after every epoch, and it cannot be told not to"
         writer.leave(name, value, why, quiet=not settings.validation_split)
+    elif name == "pretrained_model_name_or_path" and value == "micro":
+        writer.leave(name, value, "the small practice model comes with lora-tui alone")
+    elif name == "sample_sampler" and value not in SAMPLERS:
+        writer.leave(name, value, "sd-scripts does not know it and would take ddim")
     elif name == "max_token_length":
         if value != 75:  # sd-scripts wants nothing for it
             writer.values[name] = value
@@ -235,7 +251,7 @@ def _caches(settings: Settings, writer: _Writer) -> None:
 def _config(values: Mapping[str, object], unsaid: Mapping[str, str], title: str) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment(f"{inert(title, 200) or 'Settings'}, for sdxl_train_network.py --config_file"))
-    document.add(tomlkit.comment("Written by lora-tui. Paths of files beside this one may have to be written out."))
+    document.add(tomlkit.comment("Written by lora-tui. On another machine its paths have to be changed."))
     left = dict(values)
     for section, groups in SECTIONS.items():
         names = [option.name for option in by_name().values() if option.group in groups]

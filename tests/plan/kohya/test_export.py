@@ -29,7 +29,7 @@ WORDS = {
     "optimizer_args": st.sampled_from([[], ["weight_decay=0.01"], ["betas=(0.9,0.99)", "eps=1e-08"]]),
     "lr_scheduler_args": st.sampled_from([[], ['step_rules="1:100,0.1"']]),
     "sample_prompts": st.sampled_from([[], ["ohwx, a man --w 1024 --h 768 --n blurry", "b --d 7"]]),
-    "sample_sampler": st.sampled_from(["euler_a", "DPM++ 2M Karras"]),
+    "sample_sampler": st.sampled_from(["euler_a", "dpmsolver++"]),
     "resolution": st.sampled_from(["1024,1024", "832,1216"]),
     "unet_lr": st.sampled_from(["", "0.0002", "1e-05"]),
     "text_encoder_lr": st.sampled_from(["", "5e-05"]),
@@ -129,6 +129,8 @@ def test_the_guides_settings_do_without_what_sd_scripts_forbids():
         ({"base_weights": "nf4"}, "base_weights"),
         ({"diff_output_preservation_multiplier": 1.0}, "diff_output_preservation_multiplier"),
         ({"num_processes": 2}, "num_processes"),
+        ({"sample_sampler": "DPM++ 2M Karras"}, "sample_sampler"),
+        ({"pretrained_model_name_or_path": "micro"}, "pretrained_model_name_or_path"),
         ({"train_text_encoder_1": True}, "train_text_encoder_2"),
         (
             {"train_text_encoder_1": True, "train_text_encoder_2": True, "text_encoder_lr": "1e-4 2e-4"},
