@@ -18,7 +18,10 @@ from engine.plan.nearest import nearest
 from engine.plan.option_values import parse_resolution
 from engine.plan.options import by_name
 
-_OFF = ("no", "none", "default")  # words of a choice that chooses nothing
+MOST_UNKNOWN = 100
+"""Keys that are listed although nobody knows them; a stranger's file may have a hundred thousand."""
+
+_OFF = ("no", "none", "default", "false")  # words of a choice that chooses nothing
 
 
 def interpret(arguments: Arguments, outcome: Outcome) -> None:
@@ -29,14 +32,23 @@ def interpret(arguments: Arguments, outcome: Outcome) -> None:
     network.carry(arguments, outcome)
     for special in (_attention, _quantised, _prediction, _seed, words.samples, _resolution):
         special(arguments, outcome)
+    strange = [name for name in arguments.said if name not in arguments.taken and not is_known(name)]
+    unlisted = frozenset(strange[MOST_UNKNOWN:])
     for name, said in arguments.said.items():
-        if name not in arguments.taken:
-            _by_table(name, said, arguments, outcome)
+        if name not in arguments.taken and name not in unlisted:
+            _by_table(name, said, outcome)
+    if unlisted:
+        outcome.leave(f"{len(unlisted):,} more keys", "", "unknown", "too many that are not known to be listed")
     if arguments.whole:
         _defaults(outcome, arguments.with_dataset)
 
 
-def _by_table(name: str, said: Said, arguments: Arguments, outcome: Outcome) -> None:
+def is_known(name: str) -> bool:
+    """Whether the tables say something of an argument."""
+    return name in SAME or left_out(name) is not None or name in OF_OTHER_LORAS or name in OF_BLOCKS
+
+
+def _by_table(name: str, said: Said, outcome: Outcome) -> None:
     why = left_out(name)
     if name in SAME:
         same(name, said, outcome)

@@ -6,6 +6,7 @@ carried over.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 
 from engine.plan.kohya.arguments import interpret
@@ -17,7 +18,7 @@ KIND = "a dataset file of sd-scripts"
 
 _OF_FOLDERS = ("image_dir", "num_repeats", "class_tokens", "is_reg", "metadata_file", "conditioning_data_dir")
 _NAMES = {"batch_size": "train_batch_size", "batch_size_per_device": "train_batch_size"}
-_MOST_SUBSETS = 10_000
+_MOST_SUBSETS, _MOST_KEYS = 1000, 200
 
 
 def read(table: Mapping[str, object]) -> Outcome:
@@ -35,7 +36,11 @@ def said(table: Mapping[str, object], outcome: Outcome) -> dict[str, Said]:
     for key, value in table.items():
         if key not in ("general", "datasets"):
             outcome.leave(key, value, "unknown", "a dataset file has [general] and [[datasets]]")
-    for name in dict.fromkeys(name for row, _ in rows for name in row):
+    parts = {id(part): part for row, _ in rows for part in row.maps}  # what is shared by all is looked at once
+    names = list(dict.fromkeys(name for part in reversed(parts.values()) for name in part))
+    if more := len(names[_MOST_KEYS:]):
+        outcome.leave(f"{more:,} more keys", "", "unknown", "too many to be listed")
+    for name in names[:_MOST_KEYS]:
         given = [row[name] for row, _ in rows if name in row]
         training = [row.get(name) for row, is_reg in rows if not is_reg] or [row.get(name) for row, _ in rows]
         different = list({repr(value): value for value in training}.values())
@@ -56,23 +61,22 @@ def said(table: Mapping[str, object], outcome: Outcome) -> dict[str, Said]:
     return found
 
 
-def _rows(table: Mapping[str, object], general: Mapping[str, object]) -> Iterator[tuple[dict[str, object], bool]]:
+def _rows(table: Mapping[str, object], general: dict[str, object]) -> Iterator[tuple[ChainMap[str, object], bool]]:
     """For each subset what holds for it, and whether it is one of regularisation pictures."""
     datasets = table.get("datasets")
     seen = 0
     for dataset in datasets if isinstance(datasets, list) else []:
         own = _table(dataset)
         subsets = own.pop("subsets", None)
-        shared = {**general, **own}
         several = subsets if isinstance(subsets, list) and subsets else [{}]
         for subset in several:
             seen += 1
             if seen > _MOST_SUBSETS:
                 return
-            row = {**shared, **_table(subset)}
+            row = ChainMap(_table(subset), own, general)
             yield row, bool(switch_of(row.get("is_reg", False)))
     if not seen:
-        yield dict(general), False
+        yield ChainMap(general), False
 
 
 def _table(value: object) -> dict[str, object]:

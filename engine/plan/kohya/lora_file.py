@@ -6,6 +6,7 @@ A LoRA that was trained here holds all its settings. Others hold sd-scripts' `ss
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ from engine.plan.kohya.said import Arguments, Said
 
 OWN_KEY = "lora_tui.settings"
 OWN_KIND, KIND = "a LoRA that was trained here", "the metadata of a LoRA"
+MAX_KEYS = 1000
 MAX_VALUE_BYTES = 1 << 20
 """Of a value that is read; lists of all tags of thousands of pictures are not."""
 
@@ -36,7 +38,6 @@ _SET = SAME | names(
     max_validation_steps clip_skip v2
     """
 )
-_TELLS = ("ss_", "sshs_", "modelspec.")
 _LAYERS = {"train_unet": "lora_unet_", "train_text_encoder_1": "lora_te1_", "train_text_encoder_2": "lora_te2_"}
 _CALL = re.compile(r"\s*([\w.]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
@@ -57,8 +58,16 @@ def read(metadata: Mapping[str, str], tensors: Iterable[str], name: str) -> Outc
         )
     outcome = Outcome(KIND)
     arguments = Arguments({})
-    for key, text in metadata.items():
+    for key, text in itertools.islice(metadata.items(), MAX_KEYS):
         _one(key, text, arguments, outcome)
+    if len(metadata) > MAX_KEYS:
+        outcome.leave(f"{len(metadata) - MAX_KEYS:,} more keys", "", "fact", "too many to be listed")
+    if not metadata.get("ss_base_model_version", "sdxl").startswith("sdxl"):
+        outcome.find(
+            "kohya-other-model",
+            "The LoRA was made for another model than SDXL: its rates, ranks and sizes may not suit.",
+            "Look at the resolution and the learning rate first.",
+        )
     _optimizer(metadata, arguments)
     _network_args(metadata, arguments, outcome)
     _datasets(metadata, arguments, outcome)
@@ -75,15 +84,16 @@ def _one(key: str, text: str, arguments: Arguments, outcome: Outcome) -> None:
     name = _NAMES.get(name, name)
     if key in ("ss_optimizer", "ss_network_args", "ss_datasets"):
         return
+    if key == OWN_KEY:
+        outcome.leave(key, text, "bad-value", "cannot be read")
+        return
     if key == "modelspec.timestep_range" and (found := re.fullmatch(r"\s*(\d{1,4}),\s*(\d{1,4})\s*", text)):
         arguments.said["min_timestep"] = Said(int(found[1]), key, text)
         arguments.said["max_timestep"] = Said(int(found[2]), key, text)
-    elif key.startswith("ss_") and (name in _SET or name in LEFT_OUT):
+    elif key.startswith("ss_") and name != "epoch" and (name in _SET or name in LEFT_OUT):
         arguments.said[name] = Said(_value(name, text), key, text, "not set there" if text == "None" else "")
-    elif key.startswith(_TELLS):
-        outcome.leave(key, text, "fact", "tells what was trained")
     else:
-        outcome.leave(key, text, "unknown", "is no key of kohya's")
+        outcome.leave(key, text, "fact", "tells what was trained, and sets nothing")
 
 
 def _value(name: str, text: str) -> object:

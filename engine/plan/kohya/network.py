@@ -36,6 +36,7 @@ ALGORITHMS = {
 }
 """LyCORIS' algo, and what it makes."""
 
+_MOST_ARGUMENTS = 200
 _RANKS = ("network_dim", "network_alpha", "network_dropout", "scale_weight_norms")
 _SAME_RANK = ("LyCORIS/LoCon", "LoRA-FA", "DyLoRA", "LyCORIS/DyLoRA")
 """Types whose rank means the same as an ordinary LoRA's."""
@@ -78,7 +79,7 @@ def _network_args(said: Said | None) -> tuple[dict[str, Said], list[str]]:
     unread: list[str] = []
     if said is not None and isinstance(said.value, dict):  # the window's own fields, or metadata
         return {name: inner for name, inner in said.value.items() if isinstance(inner, Said)}, unread
-    for word in words_of(said.value) if said is not None else []:
+    for word in words_of(said.value)[:_MOST_ARGUMENTS] if said is not None else []:
         name, equals, value = word.partition("=")
         if equals and name:
             found[name.strip()] = Said(value, f"network_args: {name.strip()}", value)

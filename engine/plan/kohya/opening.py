@@ -21,12 +21,20 @@ SUFFIXES = (".json", ".toml", ".txt", ".safetensors")
 MAX_BYTES = 4 << 20
 """Of a text file of settings; the largest in the wild have some 20 kB."""
 MAX_DEPTH = 20
+_FEWEST_OWN = 2
 _FEWEST_KEYS = 3  # that a save of the window must have to be taken for one
 
 _GUI_KEYS = names(
     """
     LoRA_type epoch lr_warmup learning_rate unet_lr text_encoder_lr optimizer_args lr_scheduler max_train_epochs
     max_train_steps xformers noise_offset_type conv_dim conv_alpha
+    """
+)
+_ONLY_KOHYAS = names(
+    """
+    LoRA_type max_resolution lr_warmup noise_offset_type xformers caption_extension keep_tokens save_every_n_epochs
+    stop_text_encoder_training stop_text_encoder_training_pct mem_eff_attn save_precision bucket_no_upscale
+    prior_loss_weight cache_latents_to_disk max_token_length clip_skip
     """
 )
 _KNOWN = SAME | LEFT_OUT.keys() | OLD_NAMES.keys() | OF_BLOCKS | OF_OTHER_LORAS | _GUI_KEYS
@@ -134,7 +142,7 @@ def _toml(text: str, file: Path, steps_per_epoch: int | None) -> Outcome:
     if isinstance(settings, dict) and {"title", "project", "when", "job"} & table.keys():
         return own_file.read(settings, "settings of this program")
     flat = config_file.flattened(table)
-    _require_kohya(flat, file, fewest=1)
+    _require_arguments(flat, file)
     return config_file.read(flat, file, _dataset_beside(flat, file), steps_per_epoch)
 
 
@@ -174,8 +182,16 @@ def _require_flat(value: object, file: Path) -> None:
     raise _too_deep(file)
 
 
-def _require_kohya(table: Mapping[str, object], file: Path, fewest: int = _FEWEST_KEYS) -> None:
-    if sum(key in _KNOWN or key in config_file.KNOWN for key in table) < fewest:
+def _require_kohya(table: Mapping[str, object], file: Path) -> None:
+    """Other programs have keys such as learning_rate as well, so a few that are kohya's alone are asked for."""
+    known = sum(key in _KNOWN or key in config_file.KNOWN for key in table)
+    if known < _FEWEST_KEYS or sum(key in _ONLY_KOHYAS for key in table) < _FEWEST_OWN:
+        raise _not_kohya(file)
+
+
+def _require_arguments(flat: Mapping[str, object], file: Path) -> None:
+    known = sum(key in SAME or key in LEFT_OUT for key in flat)
+    if known < _FEWEST_OWN and not config_file.KNOWN & flat.keys():
         raise _not_kohya(file)
 
 

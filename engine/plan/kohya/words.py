@@ -33,6 +33,9 @@ def samples(arguments: Arguments, outcome: Outcome) -> None:
 def prompts(said: Said, lines: list[str], outcome: Outcome) -> None:
     """Carry over the prompts that can be read; a path of another machine is none."""
     good: list[str] = []
+    if len(lines) > prompt_files.MAX_PROMPTS:
+        outcome.leave(said.key, f"{len(lines):,} lines", "bad-value", f"more than {prompt_files.MAX_PROMPTS:,} prompts")
+        return
     for line in lines:
         text = line.strip()
         if not text or text.startswith("#"):

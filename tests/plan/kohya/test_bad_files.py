@@ -17,6 +17,16 @@ from engine.plan.kohya.opening import read as open_file
 from engine.plan.settings import resolve
 
 NESTED = "[" * 100_000
+ONE_TRAINER = {
+    "__version": 6,
+    "learning_rate": 1e-4,
+    "resolution": "1024",
+    "batch_size": 2,
+    "optimizer": {"a": 1},
+    "gradient_checkpointing": True,
+    "output_dtype": "BFLOAT_16",
+    "noise_offset": 0.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +37,8 @@ NESTED = "[" * 100_000
         ("x.json", '{"a": 1}', "not-kohya"),
         ("x.json", '{"name": "x", "version": "1", "dependencies": {}}', "not-kohya"),
         ("x.json", "3", "not-kohya"),
+        ("x.json", json.dumps(ONE_TRAINER), "not-kohya"),
+        ("x.toml", 'output_dir = "/x"\nepochs = 3\n[adapter]\ntype = "lora"\nrank = 32', "not-kohya"),
         ("x.json", "null", "not-kohya"),
         ("x.json", NESTED, "not-kohya"),
         ("x.json", '{"epoch": ' * 5000, "not-kohya"),
@@ -107,6 +119,15 @@ def test_metadata_of_a_lora_that_lies(tmp_path):
     found = open_file(path)
     assert found.settings.keys() <= {"train_unet"}
     assert {line.why for line in found.left_out} <= {"bad-value", "unsupported", "unknown", "unset"}
+
+
+def test_thousands_of_keys_are_not_listed(read, ai_now):
+    found = read("x.json", json.dumps(ai_now | {f"k{number}": 1 for number in range(5_000)}))
+    assert len(found.outcome.left_out) < 400
+    assert found.why("4,900 more keys") == "unknown"
+    many = "".join(f"k{number} = 1\n" for number in range(5_000))
+    data = read("x.toml", f"[general]\n{many}" + "[[datasets]]\nresolution = 512\n" * 300)
+    assert len(data.outcome.left_out) < 400
 
 
 _JSON = st.recursive(

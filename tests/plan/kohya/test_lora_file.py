@@ -89,7 +89,8 @@ def test_a_kohya_lora_tells_how_it_was_trained(tmp_path):
     assert set(RUN) - told == {"ss_network_args"}
     assert {"ss_network_args: conv_dim", "ss_network_args: conv_alpha"} <= told
     assert found.why("ss_output_name") == found.why("ss_training_comment") == "project"
-    assert found.why("ss_tag_frequency") == "fact"
+    assert {found.why(key) for key in ("ss_tag_frequency", "ss_epoch", "sshs_model_hash")} == {"fact"}
+    assert not [line for line in found.outcome.left_out if line.why in ("unsupported", "unknown", "bad-value")]
     assert "kohya-midway" in found.codes
 
 
@@ -112,6 +113,11 @@ def test_a_lycoris_lora_is_named(tmp_path):
     metadata = RUN | {"ss_network_module": "lycoris.kohya", "ss_network_args": '{"algo": "lokr", "factor": "8"}'}
     found = Read(open_file(lora(tmp_path / "x.safetensors", metadata)))
     assert "LyCORIS/LoKr" in found.findings["kohya-lora-type"].message
+
+
+def test_a_lora_for_another_model_says_so(tmp_path):
+    found = Read(open_file(lora(tmp_path / "x.safetensors", RUN | {"ss_base_model_version": "sd_v1"})))
+    assert "kohya-other-model" in found.codes
 
 
 def test_datasets_of_a_dataset_file_are_read(tmp_path):
