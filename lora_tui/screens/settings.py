@@ -205,7 +205,7 @@ class SettingsPage(FormPage):
 
     def offered(self, action: str) -> bool:
         option = by_name().get(self.form.here) if self.is_mounted else None
-        if action == "presets":  # on the other rows the line has no room for it
+        if action in ("presets", "import"):  # on the other rows the line has no room for it
             return self.is_mounted and self.form.here == "preset"
         if action == "mend":
             found = self._finding(option) if option is not None else None
