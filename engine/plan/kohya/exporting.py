@@ -124,6 +124,15 @@ def export(
         values |= of_dataset
     if prompts:
         values["sample_prompts"] = inert(folder / f"{name}-prompts.txt")
+    if any(" --w " not in line for line in settings.sample_prompts):
+        writer.findings.append(
+            Finding(
+                "sd-scripts-sizes",
+                "Prompts without --w and --h are drawn at 512 × 512 by sd-scripts, and at the training resolution here.",
+                "Put the size into the prompts, such as --w 1024 --h 1024.",
+                level="note",
+            )
+        )
     batch = {"batch_size": settings.train_batch_size}
     return Exported(
         config=_config(values, writer.unsaid, title),

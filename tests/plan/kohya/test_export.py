@@ -144,6 +144,12 @@ def test_what_cannot_be_said_is_a_comment_and_a_finding(values, word):
     assert f"# {word} = " in written.config
 
 
+def test_prompts_without_a_size_are_told():
+    assert "sd-scripts-sizes" in {finding.code for finding in export(resolve({"sample_prompts": ["a cat"]})).findings}
+    sized = resolve({"sample_prompts": ["a cat --w 1024 --h 1024"]})
+    assert "sd-scripts-sizes" not in {finding.code for finding in export(sized).findings}
+
+
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "x.toml").write_text("mine")
     with pytest.raises(UserError) as refused:
