@@ -35,6 +35,7 @@ def import_command(file: str, directory: str | None, name: str | None, when: str
     Every key is carried over, or told with the reason why not. Without --apply and --to nothing is changed. Base model,
     folders, paths, names and the trigger word of a project always stay.
     """
+    from engine.plan.files import absolute_path
     from engine.plan.kohya import applying, opening
     from engine.plan.project import Project
 
@@ -52,7 +53,7 @@ def import_command(file: str, directory: str | None, name: str | None, when: str
         outcome, saved = _save(outcome, name, when or f"Imported from {Path(file).name}.", force)
     if as_json or _asked_of_the_group():
         where = {"project": project.path if project else None, "preset": saved}
-        output.answer({"file": file} | as_object(outcome, changes) | where)
+        output.answer({"file": absolute_path(file)} | as_object(outcome, changes) | where)
         return
     _say(outcome, changes if project is not None else None)
     output.findings(outcome.findings)

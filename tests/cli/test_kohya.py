@@ -31,6 +31,7 @@ def test_json_accounts_for_every_key(lora_tui):
     assert set(json.loads(AI_NOW.read_text())) <= keys
     assert found["settings"]["max_train_epochs"] == 160
     assert found["project"] is None
+    assert Path(found["file"]).is_absolute()
     assert {line["why"] for line in found["left_out"]} <= {"inert", "unset", "always", "program", "project"}
 
 

@@ -128,7 +128,7 @@ def export(
         writer.findings.append(
             Finding(
                 "sd-scripts-sizes",
-                "Prompts without --w and --h are drawn at 512 × 512 by sd-scripts, and at the training resolution here.",
+                "sd-scripts draws prompts without --w and --h at 512 × 512, and not at the training resolution.",
                 "Put the size into the prompts, such as --w 1024 --h 1024.",
                 level="note",
             )
