@@ -68,6 +68,16 @@ KNOWN: Mapping[str, KnownOptimizer] = {
     ),
 }
 
+ON_FLAT_BUFFERS = frozenset({"Prodigy", "AdamW", "Lion", "AdamW8bit"})
+"""Those that treat every element alike, or, as Prodigy, sum over all of them: two large tensors give them what 1,400
+small ones would. bitsandbytes' 8-bit averages have one scale for 256 elements, which stay the same ones as long as the
+layers' sizes are multiples of it, as SDXL's are; and it waits for the GPU after every tensor, here only twice.
+Adafactor keeps rows and columns of each matrix, and of other classes nothing is known: they get the single tensors."""
+
+PIECE = 2**25
+"""Elements of a flat buffer that an optimizer is given as one tensor, 128 MiB. While it works it holds some tensors of
+that size beside its state: of a buffer of rank 96 as a whole that would be a gigabyte."""
+
 
 def usual_args(optimizer_type: str) -> tuple[str, ...]:
     """What an optimizer is given where nobody says anything."""

@@ -16,19 +16,10 @@ from torch import nn
 from engine.lora.network import LoraNetwork
 from engine.optimizer_class import find
 from engine.plan.errors import UserError, inert
+from engine.plan.optimizers import ON_FLAT_BUFFERS, PIECE
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import rates
 from engine.train.state import with_tensors, without_tensors
-
-ON_FLAT_BUFFERS = frozenset({"Prodigy", "AdamW", "Lion", "AdamW8bit"})
-"""Those that treat every element alike, or, as Prodigy, sum over all of them: two large tensors give them what 1,400
-small ones would. bitsandbytes' 8-bit averages have one scale for 256 elements, which stay the same ones as long as the
-layers' sizes are multiples of it, as SDXL's are; and it waits for the GPU after every tensor, here only twice.
-Adafactor keeps rows and columns of each matrix, and of other classes nothing is known: they get the single tensors."""
-
-PIECE = 2**25
-"""Elements of a flat buffer that an optimizer is given as one tensor, 128 MiB. While it works it holds some tensors of
-that size beside its state: of a buffer of rank 96 as a whole that would be a gigabyte."""
 
 
 def to_optimize(settings: Settings, network: LoraNetwork) -> list[dict[str, Any]]:
@@ -74,12 +65,21 @@ def make_optimizer(
     rate = None if settings.finds_its_own_rate else settings.learning_rate
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said:  # prodigyopt prints "Using decoupled weight decay"
-            optimizer: torch.optim.Optimizer = kind(parameters, lr=rate, **settings.optimizer_kwargs)
+            optimizer: torch.optim.Optimizer = kind(parameters, lr=rate, **_arguments(settings))
     except Exception as error:
         raise _bad_arguments(settings, error) from error
     if said.getvalue():
         logging.getLogger(__name__).info("%s: %s", settings.optimizer_type, said.getvalue().strip())
     return optimizer
+
+
+def _arguments(settings: Settings) -> dict[str, Any]:
+    """`optimizer_args`. AdamW is told to take one tensor after the other: on a GPU it would work on all of them at once,
+    with temporary copies as large as the whole LoRA, which for a few large tensors gains nothing."""
+    given = settings.optimizer_kwargs
+    if settings.optimizer_type == "AdamW" and not {"foreach", "fused"} & given.keys():
+        return {**given, "foreach": False}
+    return given
 
 
 def try_out(settings: Settings, device: torch.device) -> None:

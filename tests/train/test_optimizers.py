@@ -113,6 +113,16 @@ def test_large_buffers_are_optimized_in_pieces_with_the_same_result(kind: str, m
     assert effective_rates(together)[1] == pytest.approx(effective_rates(in_pieces)[1])
 
 
+@pytest.mark.parametrize(("given", "foreach", "fused"), [((), False, None), (("fused=True",), None, True)])
+def test_adamw_takes_one_piece_after_the_other_unless_told_otherwise(
+    given: tuple[str, ...], foreach: bool | None, fused: bool | None
+) -> None:
+    """On a GPU it would take all at once, with a copy of the whole LoRA beside its states."""
+    chosen = settings(optimizer_type="AdamW", learning_rate=1e-3, optimizer_args=given)
+    (group,) = make_optimizer(chosen, to_optimize(chosen, small_network())).param_groups
+    assert (group["foreach"], group["fused"]) == (foreach, fused)
+
+
 def test_lion_on_the_flat_buffers_is_lion_on_each_tensor() -> None:
     chosen = settings(optimizer_type="Lion", learning_rate=1e-3, optimizer_args=("weight_decay=0.1",))
     flat, single = small_network(), small_network()
