@@ -1,12 +1,12 @@
 """Memory of a training, simulated without a GPU, and the formula that the app predicts it with.
 
-    python -m benchmarks.memory simulate   every configuration that has no file in benchmarks/memory_grid yet
-    python -m benchmarks.memory fit        writes engine/plan/memory_fit.json from these files
-    python -m benchmarks.memory check      how far off predictions are for what they were not fitted to
-    python -m benchmarks.memory reality    the counter beside real steps on the processor (--full: of the full model too)
-    python -m benchmarks.memory known      the figures that are known from elsewhere, and ours beside them
-    python -m benchmarks.memory published  what people wrote that trainings needed, and what is predicted
-    python -m benchmarks.memory table      predictions for usual settings
+python -m benchmarks.memory simulate   every configuration that has no file in benchmarks/memory_grid yet
+python -m benchmarks.memory fit        writes engine/plan/memory_fit.json from these files
+python -m benchmarks.memory check      how far off predictions are for what they were not fitted to
+python -m benchmarks.memory reality    the counter beside real steps on the processor (--full: also full size)
+python -m benchmarks.memory known      the figures that are known from elsewhere, and ours beside them
+python -m benchmarks.memory published  what people wrote that trainings needed, and what is predicted
+python -m benchmarks.memory table      predictions for usual settings
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def simulate() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["simulate", "fit", "check", "reality", "known", "published", "table"])
     parser.add_argument("--full", action="store_true", help="reality: also the full model, about 10 GB of memory")
     args = parser.parse_args()

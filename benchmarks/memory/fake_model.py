@@ -1,4 +1,4 @@
-"""Full-size SDXL without weights: the real modules on tensors without numbers, treated as the engine treats loaded ones.
+"""Full-size SDXL without weights: the real modules on tensors without numbers, treated as loaded ones are.
 
 PyTorch without CUDA cannot even pretend to be on a GPU. So what autocast does on CUDA is imitated, switched by the
 processor's autocast: products in half precision, norms in fp32 (`aten/src/ATen/autocast_mode.h`).
@@ -38,7 +38,9 @@ def fake_sdxl(settings: Settings, parts: Collection[str], size: str = "sdxl") ->
         config = json.loads((configs_of(size) / part / "config.json").read_text(encoding="utf-8"))
         torch.set_default_dtype(torch.float32 if part == "vae" else dtype)  # fake weights cannot be exchanged later
         try:
-            made = kind.from_config(config) if hasattr(kind, "from_config") else kind(kind.config_class.from_dict(config))
+            made = (
+                kind.from_config(config) if hasattr(kind, "from_config") else kind(kind.config_class.from_dict(config))
+            )
         finally:
             torch.set_default_dtype(torch.float32)
         modules[part] = made.requires_grad_(False).eval()
@@ -75,7 +77,11 @@ def as_on_a_gpu() -> Iterator[None]:
             (F, "scaled_dot_product_attention", flash),
             (norms, "_all_within", lambda *_: False),  # asked on the CPU only
             (fp8, "_scale", lambda _: 1.0),
-            (fp8, "_precision", lambda x: torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype),
+            (
+                fp8,
+                "_precision",
+                lambda x: torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype,
+            ),
         ):
             stack.enter_context(patch.object(owner, name, other))
         yield
@@ -92,6 +98,10 @@ def _narrowing(product: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return product(*args, **kwargs)
 
     return narrowed
+
+
+def _precision(x: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
 def _group_norm(self: nn.GroupNorm, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Fits `engine/plan/memory_fit.json` to the grid, and says how far off predictions are for what it was not fitted to."""
+"""Fits `engine/plan/memory_fit.json` to the grid, and says how far off it is for what it was not fitted to."""
 
 from __future__ import annotations
 
@@ -76,7 +76,11 @@ def _weights(found: Iterable[Result]) -> dict[str, Any]:
         settings = result.configuration.resolved()
         if result.configuration.use in ("fit", "check") and VALUE_BYTES[settings.mixed_precision] == 2:
             kept[settings.base_weights] = result.counted.parts["unet"]
-    text = next(r for r in found if r.configuration.use == "text encode" and r.configuration.resolved().mixed_precision == "bf16")
+    text = next(
+        r
+        for r in found
+        if r.configuration.use == "text encode" and r.configuration.resolved().mixed_precision == "bf16"
+    )
     vae = next(r for r in found if r.configuration.use == "vae encode")
     elements = kept["full"] // 2
     outside = elements - (kept["full"] - kept["fp8"])  # fp8 takes a byte for each of the others, and these two
@@ -89,19 +93,22 @@ def _weights(found: Iterable[Result]) -> dict[str, Any]:
     }
 
 
-def _optimizers(steps: Iterable[Result]) -> dict[str, Any]:
-    """How many tensors of the size of a piece (for Adafactor: of a layer) each optimizer works with, and the max-norm's
-    bytes for a rank squared."""
-    pieces: dict[str, float] = {}
-    norm = 0.0
+def _optimizers(steps: Sequence[Result]) -> dict[str, Any]:
+    """How many tensors of the size of a piece (for Adafactor: of a layer) each optimizer works with; and the max-norm's
+    bytes, a constant and for each rank squared."""
+    seen: dict[str, list[tuple[int, int]]] = {}
     for result in steps:
         settings = result.configuration.resolved()
         kind = settings.optimizer_type
-        element_count = LARGEST_LAYER * max_rank(settings) if kind == "Adafactor" else piece_elements(settings)
-        moment = (result.counted.moments["optimizer"] - _stays(result)) / (4 * element_count)
-        pieces[kind] = round(max(pieces.get(kind, 0.0), moment), 3)
-        norm = max(norm, (result.counted.moments["max-norm"] - _stays(result)) / max_rank(settings) ** 2)
-    return {"optimizer_pieces": pieces, "max_norm_bytes_per_rank2": round(norm, 1)}
+        piece = 4 * (LARGEST_LAYER * max_rank(settings) if kind == "Adafactor" else piece_elements(settings))
+        seen.setdefault(kind, []).append((piece, result.counted.moments["optimizer"] - _stays(result)))
+    pieces = {k: sum(p * m for p, m in pairs) / sum(p * p for p, _ in pairs) for k, pairs in seen.items()}
+    matrix = np.array([[1.0, max_rank(r.configuration.resolved()) ** 2] for r in steps])
+    norms = np.array([float(r.counted.moments["max-norm"] - _stays(r)) for r in steps])
+    return {
+        "optimizer_pieces": {kind: round(value, 3) for kind, value in sorted(pieces.items())},
+        "max_norm": [round(value, 1) for value in non_negative(matrix, norms)],
+    }
 
 
 def _others(found: Sequence[Result]) -> dict[str, Any]:
@@ -129,7 +136,11 @@ def _others(found: Sequence[Result]) -> dict[str, Any]:
         one, by_area, by_million = non_negative(matrix, np.array([float(passing(r)) for r in seen]))
         return [round(one, 1), round(by_area, 1), round(by_million / 1e6, 6)]
 
-    text = [r for r in found if r.configuration.use == "text encode" and r.configuration.resolved().mixed_precision == "bf16"]
+    text = [
+        r
+        for r in found
+        if r.configuration.use == "text encode" and r.configuration.resolved().mixed_precision == "bf16"
+    ]
     per_chunk = max(passing(r) * 75 / r.configuration.resolved().max_token_length for r in text)
     return {
         "vae": {"encode": line("vae encode"), "decode": line("vae decode")},

@@ -138,9 +138,7 @@ def others() -> Iterator[Configuration]:
         yield Configuration("vae decode", (side, side), {})
     for precision in ("bf16", "no"):
         for tokens in (75, 225):
-            yield Configuration(
-                "text encode", (1024, 1024), {"mixed_precision": precision, "max_token_length": tokens}
-            )
+            yield Configuration("text encode", (1024, 1024), {"mixed_precision": precision, "max_token_length": tokens})
         for side, rank in ((512, 16), (1024, 16), (1024, 96)):
             yield Configuration("sample", (side, side), {"mixed_precision": precision, "network_dim": rank})
     for weights in ("fp8", "nf4"):

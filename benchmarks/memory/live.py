@@ -1,7 +1,7 @@
 """Counts live storage: every byte that a tensor stands on, from the operation that made it until nothing holds it.
 
-Works on real tensors and on fake ones. What a kernel takes for itself inside, and what an allocator keeps in reserve, is
-not seen.
+Works on real tensors and on fake ones. What a kernel takes for itself inside, and what an allocator keeps in reserve,
+is not seen.
 """
 
 from __future__ import annotations

@@ -76,7 +76,10 @@ def micro() -> Iterator[Beside]:
     for name, more in (
         ("micro, bf16, checkpointing, Prodigy", {}),
         ("micro, bf16, all kept, AdamW", {"gradient_checkpointing": False, "optimizer_type": "AdamW"}),
-        ("micro, fp32, all kept, Lion", {"gradient_checkpointing": False, "optimizer_type": "Lion", "mixed_precision": "no"}),
+        (
+            "micro, fp32, all kept, Lion",
+            {"gradient_checkpointing": False, "optimizer_type": "Lion", "mixed_precision": "no"},
+        ),
         ("micro, fp8, checkpointing, LoCon", {"base_weights": "fp8", "conv_dim": 4}),
     ):
         yield beside(name, resolve({**usual, **more}), (256, 256), "micro")

@@ -1,4 +1,4 @@
-"""Operations on meta tensors, worked out once for each shape and recalled after: a step repeats a few hundred of them."""
+"""Operations on meta tensors, worked out once for each shape and recalled after: a step repeats a few hundred."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Counted:
 
 
 class Step(LiveStorage):
-    """Answers what prodigyopt asks: whether a start is zero, which only the ups' are, and numbers that change no size."""
+    """Answers what prodigyopt asks: whether a start is zero, as only the ups' are, and numbers that change nothing."""
 
     def __init__(self) -> None:
         super().__init__(Recalled())
@@ -83,8 +83,8 @@ def simulate_step(
     """One optimizer step of a training that has made some already, with a whole batch of `bucket` (width, height).
 
     `tensors`: "meta" ones, which have a shape and no numbers; "fake" ones, the same that under FakeTensorMode say they
-    are on the CPU, and take several times as long; or "real" ones on the CPU, with random weights. `around`: entered for
-    the time of the step.
+    are on the CPU, and take several times as long; or "real" ones on the CPU, with random weights. `around`: entered
+    for the time of the step.
     """
     began = time.monotonic()
     with ExitStack() as stack:
@@ -123,7 +123,14 @@ def simulate_step(
 
 def _key(settings: Settings, size: str) -> tuple[Any, ...]:
     """What the models and their LoRA depend on."""
-    names = ("network_dim", "conv_dim", "mixed_precision", "base_weights", "cache_latents", "use_ema", "network_dropout")
+    names = (
+        "network_dim",
+        "conv_dim",
+        "mixed_precision",
+        "base_weights",
+        "cache_latents",
+        "use_ema",
+    )
     kept = [getattr(settings, name) for name in names]
     return (size, *kept, encodes_ahead(settings), tuple(rates(settings)))
 
@@ -170,7 +177,10 @@ class _Built:
         unet = self.model.unet
         unet.enable_gradient_checkpointing() if on else unet.disable_gradient_checkpointing()
         trained = {part.name for part in self.network.parts}
-        for name, encoder in (("text_encoder_1", self.model.text_encoder), ("text_encoder_2", self.model.text_encoder_2)):
+        for name, encoder in (
+            ("text_encoder_1", self.model.text_encoder),
+            ("text_encoder_2", self.model.text_encoder_2),
+        ):
             if name in trained and on:
                 encoder.gradient_checkpointing_enable({"use_reentrant": False})
             elif name in trained:
@@ -273,7 +283,9 @@ def simulate_other(what: str, settings: Settings, bucket: tuple[int, int], size:
     "sample", the U-Net in one step of drawing, with what is to be avoided in the same batch."""
     began = time.monotonic()
     count = Step()
-    part = {"vae encode": ["vae"], "vae decode": ["vae"], "sample": ["unet"]}.get(what, ["text_encoder", "text_encoder_2"])
+    part = {"vae encode": ["vae"], "vae decode": ["vae"], "sample": ["unet"]}.get(
+        what, ["text_encoder", "text_encoder_2"]
+    )
     (width, height), dtype = bucket, DTYPES[settings.mixed_precision]
     with as_on_a_gpu(), count, torch.no_grad():
         with META:

@@ -1,6 +1,6 @@
 """How much memory of a GPU a training needs, by part and by phase, known before it starts and without a GPU.
 
-`bill` is arithmetic only, far under a millisecond. Where its figures come from and how far off they are: docs/memory.md.
+`bill` is arithmetic only, far under a millisecond. Where its figures come from, how far off they are: docs/memory.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from engine.plan.memory_step import (
     fitted,
     moments,
     stays,
-    unet_bytes,
     vae_bytes,
 )
 from engine.plan.sample_prompts import SamplePrompt, parse
@@ -38,8 +37,8 @@ class Bill:
 
     parts: unet, text_encoders, vae, lora (with its average), gradients, optimizer, activations, cuda_context, reserve,
     as they are at the peak of the training; together they are `phases["training"]`. phases: the peak of caching,
-    training and sampling, with context and reserve; 0 for one that does not happen. step_bytes: what a simulation of the
-    step counts, without context and reserve and without `correction`. peak_bytes: the most of all phases.
+    training and sampling, with context and reserve; 0 for one that does not happen. step_bytes: what a simulation of
+    the step counts, without context and reserve and without `correction`. peak_bytes: the most of all phases.
     """
 
     parts: dict[str, int]
@@ -49,9 +48,9 @@ class Bill:
 
 
 def bill(settings: Settings, bucket: tuple[int, int], *, correction: float = 1.0) -> Bill:
-    """What a training of full-size SDXL with these settings needs, `bucket` being the largest (width, height) in pixels.
+    """What a training of full-size SDXL with these settings needs; `bucket`: the largest (width, height) in pixels.
 
-    correction: measured over predicted peaks on this machine (`engine.plan.memory_seen`), 0.75 to 1.5.
+    correction: measured over predicted peaks on this machine (`engine.runs.memory_seen`), 0.75 to 1.5.
     """
     factor = min(max(correction, CORRECTIONS[0]), CORRECTIONS[1])
     kept, passing = stays(settings), max(moments(settings, bucket).values())
@@ -68,11 +67,10 @@ def bill(settings: Settings, bucket: tuple[int, int], *, correction: float = 1.0
         "training": training,
         "sampling": whole(standing, _sampling(settings)) if draws_samples(settings) else 0,
     }
-    parts = {**kept, "activations": passing, "cuda_context": CUDA_CONTEXT_BYTES}
+    counted = {**kept, "activations": passing, "cuda_context": CUDA_CONTEXT_BYTES}
+    # where this machine was seen to need less, nothing says which part it is
+    parts = {name: int(size * min(factor, 1.0)) for name, size in counted.items()}
     parts["reserve"] = training - sum(parts.values())
-    if parts["reserve"] < 0:  # this machine was seen to need less than what is counted; activations are the least sure
-        parts["activations"] += parts["reserve"]
-        parts["reserve"] = 0
     return Bill(parts, phases, standing + passing, max(phases.values()))
 
 

@@ -1,8 +1,8 @@
-"""The memory of one training step: what stays between steps, counted, and what lives for a moment, by a fitted formula.
+"""The memory of one training step: what stays between steps, counted, and what lives for a moment, by a formula.
 
-What stays is exact: weights of known sizes and the LoRA's own arithmetic. What lives for a moment was simulated, layer by
-layer, for a grid of settings (docs/memory.md); `memory_fit.json` holds a few factors for each kind of moment, fitted to
-that grid by `python -m benchmarks.memory fit`. No factor is negative, so that more of anything never costs less.
+What stays is exact: weights of known sizes and the LoRA's own arithmetic. What lives for a moment was simulated for a
+grid of settings (docs/memory.md); `memory_fit.json` holds a few factors for each kind of moment, fitted to that grid by
+`python -m benchmarks.memory fit`. No factor is negative, so that more of anything never costs less.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def stays(settings: Settings) -> Stays:
 
 
 def features(settings: Settings, bucket: tuple[int, int]) -> Features:
-    """What the memory of a moment grows with; bucket (width, height) in pixels. `area`: millions of pixels (of 2²⁰) in a
-    batch; `tokens`: chunks of 75 tokens in it."""
+    """What the memory of a moment grows with; bucket (width, height) in pixels. `area`: millions of pixels (of 2²⁰) in
+    a batch; `tokens`: chunks of 75 tokens in it."""
     area = settings.train_batch_size * bucket[0] * bucket[1] / MEGAPIXEL
     tokens = settings.train_batch_size * settings.max_token_length / CHUNK_TOKENS
     conv = settings.conv_dim if settings.train_unet else 0
@@ -107,9 +107,9 @@ def moments(settings: Settings, bucket: tuple[int, int]) -> dict[str, int]:
     found, known = features(settings, bucket), fitted()["moments"][cell(settings)]
     step = {name: int(sum(known[name][key] * found[key] for key in known[name])) for name in MOMENTS}
     step["optimizer"] = optimizer_moment(settings)
-    step["max-norm"] = int(fitted()["max_norm_bytes_per_rank2"] * max_rank(settings) ** 2)
-    if not settings.scale_weight_norms:
-        step["max-norm"] = 0
+    if settings.scale_weight_norms:
+        one, squared = fitted()["max_norm"]
+        step["max-norm"] = int(one + squared * max_rank(settings) ** 2)
     if not settings.cache_latents:
         step["encoding"] = vae_bytes("encode", bucket)
     return step
@@ -120,8 +120,8 @@ def max_rank(settings: Settings) -> int:
 
 
 def optimizer_moment(settings: Settings) -> int:
-    """What the optimizer calculates with beside its state: some tensors of the size of a piece of the LoRA, of a matrix,
-    or, where nothing is known of it, of all."""
+    """What the optimizer calculates with beside its state: some tensors of the size of a piece of the LoRA, of a
+    matrix, or, where nothing is known of it, of all."""
     if settings.optimizer_type in ON_FLAT_BUFFERS:
         return int(fitted()["optimizer_pieces"][settings.optimizer_type] * piece_elements(settings) * FLOAT_BYTES)
     if settings.optimizer_type == "Adafactor":

@@ -6,7 +6,6 @@ One small file in the user's state folder. A convenience: whatever is wrong with
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def seen() -> Seen:
 
 
 def remember(gpu_name: str, predicted: int, measured: int) -> bool:
-    """Keep one training's peaks, both in bytes and above 0. False where they make no sense or the disk takes nothing."""
+    """Keep one training's peaks, in bytes and above 0. False where they make no sense or the disk takes nothing."""
     pair = _pair([predicted, measured])
     if pair is None:
         return False
@@ -65,10 +64,10 @@ def correction(gpu_name: str) -> float:
 
 
 def _pair(row: object) -> tuple[int, int] | None:
-    """None for what cannot be two peaks: each is a whole number of bytes under a hundred times 100 GB."""
+    """None for what cannot be two peaks: each is a whole number of bytes, below ten thousand GB."""
     if not isinstance(row, list) or len(row) != 2:
         return None
     predicted, measured = row
-    if type(predicted) is not int or type(measured) is not int or not all(0 < n < 10**13 for n in (predicted, measured)):
+    if type(predicted) is not int or type(measured) is not int:
         return None
-    return (predicted, measured) if math.isfinite(measured / predicted) else None
+    return (predicted, measured) if all(0 < peak < 10**13 for peak in (predicted, measured)) else None

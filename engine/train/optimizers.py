@@ -74,8 +74,8 @@ def make_optimizer(
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:
-    """`optimizer_args`. AdamW is told to take one tensor after the other: on a GPU it would work on all of them at once,
-    with temporary copies as large as the whole LoRA, which for a few large tensors gains nothing."""
+    """`optimizer_args`. AdamW is told to take one tensor after the other: on a GPU it would work on all of them at
+    once, with temporary copies as large as the whole LoRA, which for a few large tensors gains nothing."""
     given = settings.optimizer_kwargs
     if settings.optimizer_type == "AdamW" and not {"foreach", "fused"} & given.keys():
         return {**given, "foreach": False}

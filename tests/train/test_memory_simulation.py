@@ -58,7 +58,10 @@ def test_a_step_without_numbers_takes_what_a_real_one_takes() -> None:
     simulated = simulate_step(settings, (64, 64), "micro")
     real = simulate_step(settings, (64, 64), "micro", "real")
     assert simulated.parts == real.parts
-    for moment, size in real.moments.items():  # tables of a number a timestep are copied to one device and not the other
+    for (
+        moment,
+        size,
+    ) in real.moments.items():  # tables of a number a timestep are copied to one device and not the other
         assert simulated.moments[moment] == pytest.approx(size, abs=16_000)
     assert simulated.peak == pytest.approx(real.peak, abs=16_000)
     assert real.peak > sum(real.parts.values())
