@@ -65,7 +65,7 @@ def bill(settings: Settings, bucket: tuple[int, int], *, correction: float = 1.0
     phases = {
         "caching": whole(*_caching(settings, bucket)),
         "training": training,
-        "sampling": whole(standing, _sampling(settings)) if draws_samples(settings) else 0,
+        "sampling": max((whole(standing + more, passes) for more, passes in _sampling(settings)), default=0),
     }
     counted = {**kept, "activations": passing, "cuda_context": CUDA_CONTEXT_BYTES}
     # where this machine was seen to need less, nothing says which part it is
@@ -91,16 +91,19 @@ def _caching(settings: Settings, bucket: tuple[int, int]) -> tuple[int, int]:
     return max(captions, pictures, key=sum)
 
 
-def _sampling(settings: Settings) -> int:
-    """On top of what stays in the training: the U-Net for a picture and what it is to avoid, or the VAE after it."""
+def _sampling(settings: Settings) -> list[tuple[int, int]]:
+    """(what comes to stay, what passes) on top of the training's, of each part of drawing a sample: the U-Net for a
+    picture and what it is to avoid, and the VAE after it; what nobody draws takes nothing."""
+    if not draws_samples(settings):
+        return []
     width, height = largest_sample(settings)
     one, area, elements = fitted()["sampling"]["no" if settings.mixed_precision == "no" else "half"]
     lora = stays(settings)["gradients"]
-    drawing = one + area * width * height / MEGAPIXEL + elements * lora / FLOAT_BYTES
+    drawing = int(one + area * width * height / MEGAPIXEL + elements * lora / FLOAT_BYTES)
     decoding = vae_bytes("decode", (width, height))
-    decoding += 0 if not settings.cache_latents else int(fitted()["weights"]["vae_bytes"])
-    # while the average is worn, the LoRA's own weights wait in a copy
-    return int(max(drawing, decoding)) + (lora if settings.use_ema else 0)
+    vae = int(fitted()["weights"]["vae_bytes"]) if settings.cache_latents else 0  # else it is there already
+    average = lora if settings.use_ema else 0  # while the average is worn, the LoRA's own weights wait in a copy
+    return [(0, drawing + average), (vae, decoding + average)]
 
 
 def largest_sample(settings: Settings) -> tuple[int, int]:
