@@ -9,6 +9,7 @@ import torch
 
 from engine.caption.captioner import Captioner, Shown
 from engine.device import give_back
+from engine.out_of_memory import is_out_of_memory
 from engine.plan.errors import UserError
 
 Halved = Callable[[int], None]
@@ -30,7 +31,7 @@ def captions(
         try:
             texts = captioner.caption(waiting[:size])
         except Exception as error:
-            if not _too_little_memory(error):
+            if not is_out_of_memory(error):
                 raise
             texts = None  # handled outside: the error holds on to what was computed
         if texts is None:
@@ -46,10 +47,3 @@ def captions(
             continue
         yield list(zip(waiting[:size], texts, strict=True))
         waiting = waiting[size:]
-
-
-def _too_little_memory(error: Exception) -> bool:
-    """torch has a kind of its own for the card alone; for the processor, and ONNX runtime, only the words tell."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error).lower() for words in ("out of memory", "allocate memory", "failed to allocate"))

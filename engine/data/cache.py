@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from PIL import Image, ImageOps
@@ -22,8 +22,11 @@ from torch.nn.functional import interpolate
 
 from engine.data import pixels
 from engine.data.ahead import ahead
+from engine.device import give_back
 from engine.models.reading import Reading
 from engine.models.sdxl import SDXL, USUAL
+from engine.models.tiling import in_tiles, next_tile
+from engine.out_of_memory import is_out_of_memory
 from engine.plan import pictures
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, inert
@@ -60,57 +63,110 @@ class Latent(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """A picture as the VAE is given it: `values` (3, H, W) in -1..1, and `mask` (H, W) in 0..1 where it has one."""
+    """A picture as the VAE is given it: `values` (3, H, W) in -1..1, and `mask` (H, W) in 0..1 where it has one; `key`:
+    all that its entry depends on."""
 
     path: Path
     values: Tensor
     mask: Tensor | None
+    key: tuple[object, ...] = ()
+
+    @property
+    def area(self) -> int:
+        return self.values[0].numel()
 
 
 class Latents:
     """Latents of pictures, cached or encoded anew; with `masks` also what their alpha channels say. `workers` threads
-    read pictures while others are encoded, one at a time, so that their number changes nothing."""
+    read pictures while others are encoded, one at a time, so that their number changes nothing.
 
-    def __init__(self, folder: Path, model: SDXL, device: torch.device, masks: bool = False, workers: int = 0) -> None:
+    `tile`: the side of the tiles, in pixels, in which pictures that are `large` (pixels in all) or larger are encoded;
+    None: whole. `leaves`: the VAE leaves the device after each picture. `told` hears of a tile that memory asked for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: SDXL,
+        device: torch.device,
+        masks: bool = False,
+        workers: int = 0,
+        told: Callable[[int], None] = lambda _tile: None,
+    ) -> None:
         self.folder, self.model, self.device = folder / "latents", model, device
-        self.masks, self.workers = masks, workers
+        self.masks, self.workers, self.told = masks, workers, told
+        self.tile: int | None = None
+        self.large, self.leaves = 0, False
 
     def load(self, wanted: Sequence[Picture], progress: Progress, mirrored: bool = False) -> list[Latent]:
-        """Each picture in order, encoding what is missing; `mirrored`: left and right exchanged before that."""
+        """Each picture in order, encoding what is missing, in tiles where a whole one does not fit; `mirrored`: left
+        and right exchanged before that. Raises UserError "out-of-memory"."""
         entries = []
         prepared = ahead(lambda picture: self._prepared(picture, mirrored), wanted, self.workers)
-        for number, (path, found) in enumerate(prepared, start=1):
-            entry = found if isinstance(found, dict) else _read(path)  # a copy of it may have been encoded meanwhile
-            if entry is None:
-                entry = self._encode(cast(Pixels, found))
-                _write(path, entry)
-            entries.append(_latent(entry))
+        for number, found in enumerate(prepared, start=1):
+            entries.append(_latent(found if isinstance(found, dict) else self._kept(found)))
             progress(number, len(wanted))
         return entries
 
     def encode(self, picture: Picture, mirrored: bool = False) -> Latent:
-        """The same, encoded now and not kept."""
+        """The same, encoded now and not kept. Where it does not fit, whoever asks has to make room."""
         return _latent(self._encode(self._pixels(picture, mirrored)))
 
-    def _prepared(self, picture: Picture, mirrored: bool) -> tuple[Path, dict[str, Tensor] | Pixels]:
-        """Where the picture's entry is, and the entry or what it has to be made from. May run in any thread."""
+    def _prepared(self, picture: Picture, mirrored: bool) -> dict[str, Tensor] | Pixels:
+        """The picture's entry, or what it has to be made from. May run in any thread."""
         also = [word for word, on in (("mirrored", mirrored), ("mask", self.masks)) if on]
         model = self.model
-        key = _key(
-            sha256_file(picture.path), picture.resized, picture.bucket, model.vae_identity, model.vae.dtype, *also
-        )
-        path = self.folder / f"{key}.safetensors"
-        return path, _read(path) or self._pixels(picture, mirrored)
+        key = (sha256_file(picture.path), picture.resized, picture.bucket, model.vae_identity, model.vae.dtype, *also)
+        return _read(self._place(key, None)) or self._pixels(picture, mirrored, key)
 
-    def _pixels(self, picture: Picture, mirrored: bool) -> Pixels:
+    def _place(self, key: tuple[object, ...], tile: int | None) -> Path:
+        """Where an entry lies. One that was made in tiles is never taken for one that was not."""
+        return self.folder / f"{_key(*key, *(('tiles', tile) if tile else ()))}.safetensors"
+
+    def _kept(self, read: Pixels) -> dict[str, Tensor]:
+        """The picture's entry: a copy of it may have been encoded meanwhile, or it is made and kept now."""
+        while True:
+            path = self._place(read.key, self._tile_for(read))
+            if (entry := _read(path)) is not None:
+                return entry
+            try:
+                entry = self._encode(read)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            if entry is not None:
+                _write(path, entry)
+                return entry
+            give_back(self.device)  # outside of the handler, whose error holds on to what was computed
+            self._tile_smaller(read)
+
+    def _tile_for(self, read: Pixels) -> int | None:
+        return self.tile if read.area >= self.large else None
+
+    def _tile_smaller(self, read: Pixels) -> None:
+        tile = next_tile(self.model.vae, max(read.values.shape[1:]), self._tile_for(read))
+        if tile is None:
+            raise UserError(
+                "out-of-memory",
+                f"There is too little free memory to encode {inert(read.path.name)}, even piece by piece.",
+                "Close other programs that use the graphics card, or set a lower resolution.",
+            )
+        self.large = read.area if self.tile is None else min(self.large, read.area)
+        self.tile = tile
+        self.told(tile)
+
+    def _pixels(self, picture: Picture, mirrored: bool, key: tuple[object, ...] = ()) -> Pixels:
         image, alpha = pictures.load_with_alpha(picture.path) if self.masks else (pictures.load(picture.path), None)
         mask = None if alpha is None else pixels.opacity(self._placed(alpha, picture, mirrored))
-        return Pixels(picture.path, pixels.to_tensor(self._placed(image, picture, mirrored)), mask)
+        return Pixels(picture.path, pixels.to_tensor(self._placed(image, picture, mirrored)), mask, key)
 
     @torch.inference_mode()
     def _encode(self, read: Pixels) -> dict[str, Tensor]:
         vae = self.model.vae.to(self.device)
-        posterior = vae.encode(read.values[None].to(self.device, vae.dtype)).latent_dist
+        with in_tiles(vae, self._tile_for(read)):
+            posterior = vae.encode(read.values[None].to(self.device, vae.dtype)).latent_dist
+        if self.leaves:
+            vae.to("cpu")
         entry = {"mean": posterior.mean[0].float().cpu(), "logvar": posterior.logvar[0].float().cpu()}
         if not all(bool(torch.isfinite(t).all()) for t in entry.values()):
             raise UserError(
@@ -151,9 +207,24 @@ class Texts:
                 found[caption] = entry["context"], entry["pooled"]
         progress(len(found), len(distinct))
         for caption in missing:  # one at a time: the last bits of a batch depend on which captions are in it
-            found[caption] = self._encode(caption)
+            found[caption] = self._fitted(caption)
             progress(len(found), len(distinct))
         return found
+
+    def _fitted(self, caption: str) -> tuple[Tensor, Tensor]:
+        """`_encode`, tried once more after freeing what can be freed. Raises UserError "out-of-memory"."""
+        for _ in range(2):
+            try:
+                return self._encode(caption)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            give_back(self.device)
+        raise UserError(
+            "out-of-memory",
+            "There is too little free memory for the text encoders.",
+            "Close other programs that use the graphics card.",
+        )
 
     def _path(self, caption: str) -> Path:
         model = self.model

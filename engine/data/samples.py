@@ -85,8 +85,8 @@ class Samples:
         mirror: bool = False,
         class_texts: ClassTexts | None = None,
     ) -> None:
-        self.pictures, self.texts, self.class_texts = list(pictures), texts, class_texts
-        self._latents, self._prior_loss_weight = latents, prior_loss_weight
+        self.pictures, self.latents, self.texts, self.class_texts = list(pictures), latents, texts, class_texts
+        self._prior_loss_weight = prior_loss_weight
         self._seed, self._mirror = seed, mirror
         self._sizes = [
             [
@@ -105,7 +105,7 @@ class Samples:
 
     def at(self, index: int, mirrored: bool = False) -> Sample:
         """One picture as it is, or mirrored."""
-        picture, latent = self.pictures[index], self._latents.latent(index, mirrored)
+        picture, latent = self.pictures[index], self.latents.latent(index, mirrored)
         return Sample(
             latent.mean,
             latent.std,

@@ -26,6 +26,7 @@ from engine.generate.prompts import reading_for, texts_of
 from engine.generate.sampler import EncodedPrompt, Sampler, encode
 from engine.generate.studio import autocast_on, model_to_draw_with
 from engine.models.sdxl import SDXL
+from engine.out_of_memory import is_out_of_memory
 from engine.plan import job_options
 from engine.plan.base_model import recognise
 from engine.plan.errors import UserError, plural
@@ -186,12 +187,20 @@ class Easel:
             at += len(now)
 
     def _batch(self, asked: tuple[SamplePrompt, ...], progress: Progress) -> list[Image.Image] | None:
-        """The pictures; None where the memory was too small, so that nothing of the try is held any more."""
+        """The pictures; None where the memory was too small, so that nothing of the try is held any more. The VAE has
+        gone to tiles by itself then, where that helps it."""
+        tile = self._sampler.tile
         encoded = [replace(self._encoded[one.prompt, one.negative], asked=one) for one in asked]
         try:
-            return self._sampler.pictures(encoded, lambda done, all_: self._tell(progress, done, all_), len(asked))
-        except torch.OutOfMemoryError:
+            pictures = self._sampler.pictures(encoded, lambda done, all_: self._tell(progress, done, all_), len(asked))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             return None
+        if self._sampler.tile != tile:
+            message = f"The memory was too small: the VAE works in tiles of {self._sampler.tile} pixels from now on."
+            self.context.emit("oom", step=0, message=message, change={"vae_tile": self._sampler.tile})
+        return pictures
 
     def _tell(self, progress: Progress, done: int, total: int) -> None:
         """How many pictures there are, and how far those under way are."""
@@ -200,21 +209,15 @@ class Easel:
 
     def _make_room(self, tried: int) -> None:
         devices.give_back(self.device)
-        vae = self.model.vae
-        if tried > 1:
-            self.batch = max(1, tried // 2)
-            change: dict[str, Any] = {"batch_size": self.batch}
-            message = f"The memory was too small for {tried} pictures at once: {self.batch} from now on."
-        elif not vae.use_tiling:
-            vae.enable_tiling()
-            change, message = {"vae_tiling": True}, "The memory was too small: the VAE works in tiles from now on."
-        else:
+        if tried == 1:
             raise UserError(
                 "out-of-memory",
                 "There is too little free memory to draw even one picture of this size.",
                 "Close other programs that use the card, or draw them smaller: resolution under [regularising].",
             )
-        self.context.emit("oom", step=0, message=message, change=change)
+        self.batch = tried // 2
+        message = f"The memory was too small for {tried} pictures at once: {self.batch} from now on."
+        self.context.emit("oom", step=0, message=message, change={"batch_size": self.batch})
 
 
 def _keep(series: Series, prompt: SamplePrompt, picture: Image.Image, model: str) -> Path:

@@ -19,7 +19,10 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionM
 from PIL import Image
 from torch import Tensor
 
+from engine.device import give_back
 from engine.generate.schedulers import make_scheduler, steps_of
+from engine.models.tiling import in_tiles, next_tile
+from engine.out_of_memory import is_out_of_memory
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.samplers import DEFAULT
 
@@ -44,7 +47,10 @@ def encode(asked: SamplePrompt, texts: dict[str, tuple[Tensor, Tensor]]) -> Enco
 
 
 class Sampler:
-    """Makes pictures with the modules that are being trained. `vae` is moved to `device` only while it decodes."""
+    """Makes pictures with the modules that are being trained. `vae` is moved to `device` only while it decodes.
+
+    `tile`: the side of the tiles in which it does that, in pixels, since a whole picture did not fit; None: whole.
+    """
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class Sampler:
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.unet, self.vae, self.device, self.autocast = unet, vae, device, autocast
+        self.tile: int | None = None
         self._scheduler_config = scheduler_config
         self._pipeline = StableDiffusionXLPipeline(
             vae=vae,
@@ -136,15 +143,29 @@ class Sampler:
             ).images
 
     def _decoded(self, latents: Tensor) -> list[Image.Image]:
-        """Decode one at a time: a batch of 1024 px pictures would need many GB for the VAE alone."""
+        """Decode one at a time: a batch of 1024 px pictures would need many GB for the VAE alone. Where not even one
+        fits, it is done in tiles from then on."""
         home = self.vae.device
         pictures = []
         try:
             self.vae.to(self.device)
             for latent in latents:
                 scaled = latent[None].to(self.vae.dtype) / self.vae.config["scaling_factor"]
-                pixels = self.vae.decode(scaled).sample[0].float().clamp(-1, 1).add(1).mul(127.5).round()
-                pictures.append(Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy().astype(np.uint8)))
+                while (picture := self._picture(scaled)) is None:
+                    give_back(self.device)
+                    self.tile = next_tile(self.vae, max(latent.shape[1:]) * 8, self.tile)
+                pictures.append(picture)
         finally:
             self.vae.to(home)
         return pictures
+
+    def _picture(self, scaled: Tensor) -> Image.Image | None:
+        """None where it did not fit and smaller tiles are worth a try."""
+        try:
+            with in_tiles(self.vae, self.tile):
+                pixels = self.vae.decode(scaled).sample[0].float().clamp(-1, 1).add(1).mul(127.5).round()
+        except Exception as error:
+            if not is_out_of_memory(error) or next_tile(self.vae, max(scaled.shape[2:]) * 8, self.tile) is None:
+                raise
+            return None
+        return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy().astype(np.uint8))

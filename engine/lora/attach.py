@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,6 +14,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from engine.lora.dropout import Draw, Dropout, DropoutRates, LayerDropout
+from engine.lora.fresh import start_afresh
 from engine.lora.layer import ADAPTER, LoraConv2d, LoraLinear
 from engine.lora.network import LoraModule, LoraNetwork, LoraPart
 from engine.lora.targets import Target, text_targets, unet_targets
@@ -51,29 +51,27 @@ def attach(
 ) -> LoraNetwork:
     """Freeze `models` and give them a LoRA that changes nothing yet (ups are zero). `conv`: also the residual blocks.
 
-    Downs start uniform in ±1/sqrt(inputs) (Kaiming with a = √5, as sd-scripts' `LoRAModule`), drawn on the CPU from
-    `seed` and the model's place alone, so every machine starts from the same values. `dropout` needs `draw`.
+    Its values are those of `fresh.start_afresh`. `dropout` needs `draw`.
     """
     parts = []
-    for place, name in enumerate(PARTS):
+    for name in PARTS:
         if name in models:
-            model, generator = models[name], torch.Generator().manual_seed(seed + place)
+            model = models[name]
             found = (
                 text_targets(model, name) if name != "unet" else unet_targets(cast(UNet2DConditionModel, model), conv)
             )
             wanted = {target: size for target in found if (size := shape(target)) is not None}
             if wanted:
-                parts.append(LoraPart(name, list(_adapted(model, wanted, generator))))
+                parts.append(LoraPart(name, list(_adapted(model, wanted))))
     network = LoraNetwork(parts)
+    start_afresh(network, seed)
     if dropout:
         assert draw is not None
         network.dropout = _with_dropout(network, dropout, draw)
     return network
 
 
-def _adapted(
-    model: nn.Module, wanted: Mapping[Target, tuple[int, float]], generator: torch.Generator
-) -> Iterator[LoraModule]:
+def _adapted(model: nn.Module, wanted: Mapping[Target, tuple[int, float]]) -> Iterator[LoraModule]:
     model.requires_grad_(False)
     usual, _ = next(iter(wanted.values()))
     config = LoraConfig(
@@ -90,9 +88,7 @@ def _adapted(
         assert isinstance(layer, LoraLayer)
         down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
         assert down.shape[0] == rank
-        bound = 1 / math.sqrt(down[0].numel())
-        start = torch.empty(down.shape).uniform_(-bound, bound, generator=generator)
-        down.data = start.to(device=down.device)
+        down.data = torch.zeros(down.shape, device=down.device)
         up.data = torch.zeros(up.shape, device=up.device)
         layer.scaling[ADAPTER] = alpha / rank
         yield LoraModule(target, layer, down, up, alpha)

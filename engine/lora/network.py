@@ -67,11 +67,12 @@ class LoraPart:
     """The LoRA of one model.
 
     `downs` and `ups` are its only trainable parameters; their `.grad` is allocated once and filled in place by
-    autograd, so it must be zeroed, never set to None.
+    autograd, so it must be zeroed, never set to None. `modules` are in the order in which they lie there, `as_given`
+    in the model's own.
     """
 
     def __init__(self, name: Part, modules: Sequence[LoraModule]) -> None:
-        self.name = name
+        self.name, self.as_given = name, list(modules)
         alike: defaultdict[tuple[Any, ...], list[LoraModule]] = defaultdict(list)
         for module in modules:
             alike[module.down.shape, module.up.shape, module.alpha].append(module)

@@ -14,6 +14,7 @@ from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
 from engine.plan.disk import check_disk
 from engine.plan.errors import Finding, UserError
 from engine.plan.learning_checks import check_learning
+from engine.plan.memory_note import check_memory_note
 from engine.plan.model_checks import check_model_options
 from engine.plan.network_checks import check_network
 from engine.plan.objective_checks import check_objective
@@ -46,6 +47,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += check_vae(settings.vae, project.path)
     findings += check_network(settings, project.path)
     findings += check_model_options(settings)
+    findings += check_memory_note(settings, project)
     findings += _noise_and_loss(settings)
     findings += check_objective(settings, base)
     findings += check_captions(settings)

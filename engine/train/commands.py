@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine.context import Stopped
-from engine.plan.errors import UserError, inert
+from engine.plan.errors import UserError
 from engine.runs.control import Command
 from engine.train.meter import Meter
 from engine.train.parking import Parking
+from engine.train.sampling import why
 
 if TYPE_CHECKING:
     from engine.train.loop import Training
@@ -102,8 +103,7 @@ class Commands:
         except UserError as error:
             self._context.answer(command, "refused", f"{error.message} {error.hint}".strip())
         except Exception as error:  # a picture is not worth a training
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            self._context.answer(command, "refused", f"The picture could not be made: {inert(reason, 300)}")
+            self._context.answer(command, "refused", f"The picture could not be made: {why(error)}")
         else:
             self._context.answer(command, "done", f"Made {', '.join(path.name for path in paths)}.")
 

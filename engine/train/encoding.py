@@ -25,6 +25,7 @@ from engine.plan.project import Project
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead, trains_text
+from engine.train.oom import VAE_TILE
 from engine.train.validation import words_of
 
 
@@ -51,7 +52,11 @@ def encode_everything(
     as_prompt = prompt_reading(settings)
 
     def home() -> None:
-        place_text_encoders(model, settings, device)
+        place_text_encoders(model, settings, device, aside=getattr(texts, "remembered", None) is not None)
+
+    def in_tiles(tile: int) -> None:
+        message = f"The memory is too small to encode a picture as a whole: large ones are in tiles of {tile} pixels."
+        context.emit("oom", step=0, message=message, change={VAE_TILE: tile})
 
     texts: TextSource
     encode: Encode
@@ -72,7 +77,7 @@ def encode_everything(
         texts = EncodedAhead(rules, encodings, device) if ahead else EncodedInStep(rules, as_caption, model, device)
         encode = FromCache(prompts, known, home, context.raise_if_stopped)
     home()
-    encoder = Latents(cache, model, device, settings.alpha_mask, settings.max_data_loader_n_workers)
+    encoder = Latents(cache, model, device, settings.alpha_mask, settings.max_data_loader_n_workers, in_tiles)
     latents = _latents(context, settings, pictures, encoder)
     validation = None
     if kept_out:
@@ -109,9 +114,10 @@ def _latents(context: JobContext, settings: Settings, pictures: Sequence[Picture
         return LatentsAhead(upright, latents.load(pictures, progress, mirrored=True))
 
 
-def place_text_encoders(model: SDXL, settings: Settings, device: torch.device) -> None:
-    """On the training device where every step needs them, else off the GPU; and where the CPU trains, out of memory."""
+def place_text_encoders(model: SDXL, settings: Settings, device: torch.device, aside: bool = False) -> None:
+    """On the training device where every step needs them, else (or where it has no room: `aside`) off the GPU; and
+    where the CPU trains, out of memory."""
     if encodes_ahead(settings) and device.type == "cpu":
         model.let_text_encoders_go()
     else:
-        model.text_encoders_to("cpu" if encodes_ahead(settings) else device)
+        model.text_encoders_to("cpu" if aside or encodes_ahead(settings) else device)

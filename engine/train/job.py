@@ -24,7 +24,7 @@ from engine.lora.start import start_from
 from engine.models.checkpoint import load
 from engine.models.refusals import refuse_what_cannot_be_had
 from engine.models.sdxl import SDXL
-from engine.plan import prompt_files, sample_prompts
+from engine.plan import memory_note, prompt_files, sample_prompts
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.caption_checks import refused as refused_captions
 from engine.plan.dataset import Dataset, scan
@@ -37,22 +37,26 @@ from engine.plan.settings import Settings
 from engine.plan.trained_parts import trains_text
 from engine.plan.vae import VaeFile, recognise_vae
 from engine.plan.validation_checks import refused as refused_split
+from engine.runs.events import read_all
 from engine.train.checkpointing import Checkpointer, newest, pictures_of, refuse_other_pictures, restore
 from engine.train.companions import together
 from engine.train.dry_run import DryRun, shortened
 from engine.train.encoding import encode_everything
 from engine.train.leftovers import clean_up
 from engine.train.loop import Training, train
+from engine.train.oom import Ladder, reached_by
 from engine.train.optimizers import make_optimizer, to_optimize, try_out
 from engine.train.parts import make_network
 from engine.train.peak import remember_peak
 from engine.train.probe import probe
 from engine.train.processes import Processes, device_of
+from engine.train.rewind import Rewind
 from engine.train.sampling import SampleMaker
 from engine.train.saving import Saver, choose_name, session_id
 from engine.train.schedule import Schedule, factor, tell_of_another_length
 from engine.train.state import Position
 from engine.train.validation import Validation
+from engine.train.ways_out import ways_out
 
 WEIGHT_DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -107,6 +111,8 @@ def planned(context: JobContext, number: int = 0) -> Plan:
 def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[str, Any]:
     """Everything that the loop needs, the loop, and what came of it."""
     job, settings, base, device, asked = context.job, plan.settings, plan.base, plan.device, plan.asked
+    assert job.project is not None
+    project = Project.open(job.project)
     dataset = read_dataset(context, settings)
     factor(settings, dataset.steps.total)  # wrong arguments of the schedule are said before anything is loaded
     with processes.first_goes_first():  # it sets damaged ones aside
@@ -135,9 +141,20 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         network = make_network(settings, model, device)
         optimizer = accelerator.prepare(make_optimizer(settings, to_optimize(settings, network)))
         schedule = Schedule(settings, optimizer, dataset.steps.total)
+        rewind = Rewind(context, settings, begun, network, optimizer, accelerator)
         start = restore(context, begun, network, optimizer, accelerator)
         if settings.network_weights and not start.step:
             start_from(network, weights.read(Path(settings.network_weights)))
+    ladder = Ladder(
+        context,
+        processes,
+        network,
+        accelerator,
+        ways_out(settings, model, samples, kept_out),
+        batch_size=settings.train_batch_size,
+        reached=reached_by(read_all(context.run.events_path)) if context.continues else None,
+        noted=lambda taken: memory_note.keep(project, settings, taken, devices.describe(device)),
+    )
     if context.continues:
         context.emit("resumed", from_step=start.step)
         tell_of_another_length(context, settings, dataset.steps.steps_per_epoch, start.step)
@@ -172,6 +189,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         schedule=schedule,
         samples=samples,
         scaling_factor=model.vae.config["scaling_factor"],
+        ladder=ladder,
         start=start,
         save=saver.save,
         save_step=saver.save_step,
@@ -179,6 +197,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         sample=samples_maker.make,
         sample_asked=samples_maker.make_asked,
         parked=lambda: all_but_the_lora(model, network, optimizer),
+        rewind=rewind,
         dry_run=dry_run,
         validation=Validation.of(context, settings, kept_out, network, model, dataset.steps.steps_per_epoch, device),
     )
@@ -186,11 +205,14 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         progress.done = start.step
         outcome = train(training)
         progress.done = outcome.step
-    remember_peak(settings, base.size, (picture.bucket for picture in dataset.used), device)
+    if not ladder.taken:  # else it was not trained as the settings say
+        remember_peak(settings, base.size, (picture.bucket for picture in dataset.used), device)
+    if processes.first and outcome.complete and not ladder.taken:
+        memory_note.forget(project, settings)
     if dry_run is not None:
-        return dry_run.result(outcome)
+        return with_memory(dry_run.result(outcome), ladder)
     total = dataset.steps.total
-    return {
+    result = {
         "lora": [str(path) for path in saver.all()],
         "step": outcome.step,
         "total_steps": total,
@@ -199,6 +221,14 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         if outcome.complete
         else f"Stopped after step {outcome.step} of {total}; everything is saved, and the run can go on from there.",
     }
+    return with_memory(result, ladder)
+
+
+def with_memory(result: dict[str, Any], ladder: Ladder) -> dict[str, Any]:
+    """The result, and what the training had to do without."""
+    if not ladder.taken:
+        return result
+    return result | {"memory": ladder.taken, "message": result["message"] + ladder.summary}
 
 
 def model_dir(context: JobContext) -> Path | None:

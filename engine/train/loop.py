@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from engine.data.text_source import BatchTexts
 from engine.device import give_back
 from engine.lora.network import LoraNetwork
 from engine.lora.norms import apply_max_norm_
-from engine.plan.order import epoch_batches, optimizer_steps
+from engine.plan.order import Batch, epoch_batches, optimizer_steps
 from engine.plan.saving_times import due_after
 from engine.plan.settings import Settings
 from engine.plan.steps import Steps
@@ -33,6 +34,7 @@ from engine.train.loss import denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
 from engine.train.objective import Objective
+from engine.train.oom import DoesNotFit, HalfMoved, Ladder, moving
 from engine.train.optimizers import effective_rates
 from engine.train.preservation import preservation_loss
 from engine.train.processes import Processes, ProcessLost
@@ -49,8 +51,10 @@ class Training:
     `save(step, last)` writes a LoRA, `save_step(step)` one that is named by its step, `checkpoint(step, meter)` the
     whole state; all do nothing where that is done already. `sample(step, again)` makes the sample pictures (`again`:
     those that are not there yet) and tells whether they are there, `sample_asked(step, prompt, seed, name)` makes one
-    that somebody wants now. `parked()` gives the tensors that a long pause can do without. With `dry_run` it ends early
-    and saves nothing. `validation`: the pictures that are kept out, where there are any.
+    that somebody wants now. `parked()` gives the tensors that a long pause can do without. `ladder`: what is done where
+    a step does not fit into the memory; `rewind()` then takes a half-done step back, with all since the newest
+    checkpoint. With `dry_run` it ends early and saves nothing. `validation`: the pictures that are kept out, where
+    there are any.
     """
 
     context: JobContext
@@ -65,6 +69,7 @@ class Training:
     schedule: Schedule
     samples: Samples
     scaling_factor: float
+    ladder: Ladder
     start: Position
     save: Callable[[int, bool], Path]
     save_step: Callable[[int], Path]
@@ -72,6 +77,7 @@ class Training:
     sample: Callable[[int, bool], bool]
     sample_asked: Callable[[int, str | None, int | None, str], list[Path]]
     parked: Callable[[], Iterable[Tensor]]
+    rewind: Callable[[], Position]
     dry_run: DryRun | None = None
     validation: Validation | None = None
 
@@ -97,11 +103,12 @@ class Outcome:
     complete: bool
 
 
-def train_step(t: Training, batches: list[MicroBatch], objective: Objective) -> torch.Tensor:
+def train_step(t: Training, batches: list[MicroBatch], objective: Objective, count: int | None = None) -> torch.Tensor:
     """One optimizer step over `batches`. Returns (2,) on the device: the step's loss and its gradient norm.
 
     As with accelerate's gradient accumulation each batch's loss counts 1 / gradient_accumulation_steps, also in an
-    epoch's last step, which may have fewer batches.
+    epoch's last step, which may have fewer batches. `count`: of how many whole batches these are the pieces; None where
+    each is whole. Raises HalfMoved where memory runs out when the optimizer has begun.
     """
     losses = []
     for batch in batches:
@@ -112,14 +119,20 @@ def train_step(t: Training, batches: list[MicroBatch], objective: Objective) -> 
         kept = preservation_loss(t.predict, t.network, noisy, batch, objective)
         losses.append(loss if kept is None else loss + backward(t, batch, kept))
     mean = torch.stack(losses).mean()
+    if count is not None and count != len(batches):
+        mean *= len(batches) / count
     t.processes.add_up_([mean, *(flat.grad for flat in t.network.parameters if flat.grad is not None)])
     # a limit of infinity only measures, so that the norm is always known
     norm = t.accelerator.clip_grad_norm_(t.network.parameters, t.settings.max_grad_norm or float("inf"))
-    t.optimizer.step()
-    t.network.zero_grad()
-    if t.settings.scale_weight_norms:
-        apply_max_norm_(t.network, t.settings.scale_weight_norms)
-    return torch.stack([mean, norm])
+    figures = torch.stack([mean, norm])
+    with moving(batches[0].step, t.processes):
+        t.optimizer.step()
+        t.network.zero_grad()
+        if t.settings.scale_weight_norms:
+            apply_max_norm_(t.network, t.settings.scale_weight_norms)
+        if t.network.average is not None:
+            t.network.average.update(batches[0].step)
+    return figures
 
 
 def backward(t: Training, batch: MicroBatch, loss: Tensor) -> Tensor:
@@ -130,64 +143,83 @@ def backward(t: Training, batch: MicroBatch, loss: Tensor) -> Tensor:
     return loss.detach()
 
 
+def whole_step(
+    t: Training, group: list[Batch], epoch: int, step: int, objective: Objective, randomness: Randomness
+) -> torch.Tensor:
+    """`train_step` with what `group` names, sent to the device for it."""
+    batches, position = [], 0
+    for indices in group:
+        for begin, own, share in t.ladder.pieces(*t.processes.own_part(indices)):
+            batches.append(
+                micro_batch(
+                    t.samples.drawn(own, step, position + begin),
+                    t.samples.texts,
+                    randomness,
+                    epoch=epoch,
+                    step=step,
+                    first_position=position + begin,
+                    scaling_factor=t.scaling_factor,
+                    device=t.accelerator.device,
+                    share=share,
+                    class_texts=t.samples.class_texts,
+                )
+            )
+        position += len(indices)
+    return train_step(t, batches, objective, len(group))
+
+
 def train(t: Training) -> Outcome:
     """Train from `t.start` to the end of the last epoch, or until a stop is asked for; either way everything is saved,
     except in a dry run, which ends after its few steps.
 
     Raises Stopped when the stop comes before the first step: there is nothing yet that would be worth a file.
     """
-    s, step = t.settings, t.start.step
+    meter = Meter(t.context, t.accelerator.device, t.accelerator.scaler is not None, t.start.recent, t.samples.named)
+    commands, start = Commands(t, meter), t.start
+    while True:
+        try:
+            return train_from(t, start, meter, commands)
+        except HalfMoved as lost:
+            step = lost.step
+        # Outside of the handler, whose error holds on to all that was computed.
+        t.ladder.make_room(step, moved=True)
+        start = t.rewind()
+        meter.start_over(start.recent)
+        if start.step < step - 1:
+            t.context.emit("resumed", from_step=start.step)
+
+
+def train_from(t: Training, start: Position, meter: Meter, commands: Commands) -> Outcome:
+    """The same from `start`, as far as memory suffices for the optimizer; raises HalfMoved where it does not."""
+    s, step = t.settings, start.step
     per_epoch, parts = t.steps.steps_per_epoch, [str(part.name) for part in t.network.parts]
-    device = t.accelerator.device
-    objective = Objective.of(s, device)
+    objective = Objective.of(s, t.accelerator.device)
     randomness = Randomness.of(s)
-    meter = Meter(t.context, device, t.accelerator.scaler is not None, t.start.recent, t.samples.named)
-    commands = Commands(t, meter)
 
     if step:
         after_step(t, meter, step, again=True)  # what an engine before this one may not have come to
     elif s.sample_at_first and t.dry_run is None and t.processes.first:
-        t.sample(0, t.context.continues)
+        t.sample(0, t.context.continues or start is not t.start)
     meter.resume_clock()
     for epoch in range(step // per_epoch + 1, t.steps.epochs + 1):
         order = epoch_batches(t.samples.pictures, s.train_batch_size * t.processes.count, s.seed, epoch)
         done = step - (epoch - 1) * per_epoch  # of this epoch, before this engine
         for group in optimizer_steps(order, s.gradient_accumulation_steps)[done:]:
             # once in a while: somebody asks for something
-            with saved_if_lost(t, meter, step):
+            with saved_if_ended(t, meter, step):
                 if t.processes.agree(t.processes.first and commands.obey(step)):
                     return Outcome(step, complete=False)
 
             # a single training step
             step += 1
-            batches, position = [], 0
-            for indices in group:
-                begin, own, share = t.processes.own_part(indices)
-                batches.append(
-                    micro_batch(
-                        t.samples.drawn(own, step, position + begin),
-                        t.samples.texts,
-                        randomness,
-                        epoch=epoch,
-                        step=step,
-                        first_position=position + begin,
-                        scaling_factor=t.scaling_factor,
-                        device=device,
-                        share=share,
-                        class_texts=t.samples.class_texts,
-                    )
-                )
-                position += len(indices)
             t.schedule.set(step)
             rates, d = effective_rates(t.optimizer)
-            with saved_if_lost(t, meter, step - 1):  # lost before the optimizer moved
-                figures = train_step(t, batches, objective)
-            if t.network.average is not None:
-                t.network.average.update(step)
+            with saved_if_ended(t, meter, step - 1):  # it did not fit, or another process is lost
+                figures = t.ladder.fitted(step, partial(whole_step, t, group, epoch, step, objective, randomness))
             lr = dict(zip(parts, rates, strict=True))
             seen = [index for indices in group for index in indices]
             if t.processes.first:
-                meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, lr, d, position, figures, seen))
+                meter.add(StepFacts(step, epoch, step - (epoch - 1) * per_epoch, lr, d, len(seen), figures, seen))
 
             after_step(t, meter, step)
             if t.dry_run is not None and t.dry_run.over(step):
@@ -227,11 +259,12 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
 
 
 @contextmanager
-def saved_if_lost(t: Training, meter: Meter, step: int) -> Iterator[None]:
-    """Where another process is lost, the state after `step`, the last whole one, is kept before the run ends."""
+def saved_if_ended(t: Training, meter: Meter, step: int) -> Iterator[None]:
+    """Where another process is lost, or nothing makes the next step fit, the state after `step`, the last whole one, is
+    kept before the run ends."""
     try:
         yield
-    except ProcessLost:
+    except (ProcessLost, DoesNotFit):
         if t.processes.first and t.dry_run is None:
             meter.flush()
             t.checkpoint(step, meter)

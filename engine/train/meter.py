@@ -102,6 +102,12 @@ class Meter:
                 fetch.arrived.synchronize()
             self._report(fetch)
 
+    def start_over(self, recent: Sequence[float]) -> None:
+        """The steps that were not told yet are done anew, on top of `recent` losses."""
+        self._waiting, self._fetches = [], deque()
+        self._recent = deque(recent, maxlen=AVERAGED_STEPS)
+        self.resume_clock()
+
     def resume_clock(self) -> None:
         """Call after sampling or saving, so that their time is not counted as the steps'."""
         self._last_fetch = time.monotonic()

@@ -44,12 +44,18 @@ def make_network(settings: Settings, model: SDXL, device: torch.device) -> LoraN
         draw=partial(draw, settings.seed),
     )
     if settings.gradient_checkpointing:
-        model.unet.enable_gradient_checkpointing()
-        for encoder in (model.text_encoder, model.text_encoder_2):
-            if encoder in models.values():
-                enable = getattr(encoder, "activation_checkpointing_enable", encoder.gradient_checkpointing_enable)
-                # The other kind sees no gradient to compute, as a text encoder's inputs are numbers of words.
-                enable({"use_reentrant": False})
+        checkpoint_gradients(settings, model)
     if settings.use_ema:
         network.average = Average(network.parameters, settings.ema_decay)
     return network
+
+
+def checkpoint_gradients(settings: Settings, model: SDXL) -> None:
+    """From now on what lies between the layers is computed again for the gradients, not kept; they stay the same."""
+    model.unet.enable_gradient_checkpointing()
+    trained = trained_models(settings, model).values()
+    for encoder in (model.text_encoder, model.text_encoder_2):
+        if encoder in trained:
+            enable = getattr(encoder, "activation_checkpointing_enable", encoder.gradient_checkpointing_enable)
+            # The other kind sees no gradient to compute, as a text encoder's inputs are numbers of words.
+            enable({"use_reentrant": False})

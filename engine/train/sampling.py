@@ -10,12 +10,21 @@ from pathlib import Path
 from PIL import Image
 
 from engine.context import JobContext, Stopped
+from engine.device import give_back
 from engine.generate.prompts import Encode
 from engine.generate.sampler import Sampler
 from engine.generate.sheets import save_png
+from engine.out_of_memory import is_out_of_memory
 from engine.plan import sample_prompts
 from engine.plan.errors import inert
 from engine.plan.sample_prompts import SamplePrompt
+
+
+def why(error: Exception) -> str:
+    """Why a picture could not be made, in one line for people."""
+    if is_out_of_memory(error):
+        return "there is too little free memory for them (smaller samples need less)."
+    return inert((str(error).splitlines() or [type(error).__name__])[0], 300)
 
 
 @dataclass
@@ -39,17 +48,20 @@ class SampleMaker:
         there = [again and path.is_file() for path in paths]
         missing = [prompt for prompt, known in zip(prompts, there, strict=True) if not known]
         try:
-            pictures = iter(self._pictures(missing) if missing else [])
+            pictures = iter(self._pictures(missing, step) if missing else [])
             for prompt, path, known in zip(prompts, paths, there, strict=True):
                 self._keep(prompt, path, None if known else next(pictures), step)
         except Stopped:
             return False  # the loop sees the request itself; these pictures are made when the training goes on
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            message = f"The sample pictures at step {step} could not be made, training goes on: {inert(reason, 300)}"
+            message = f"The sample pictures at step {step} could not be made, training goes on: {why(error)}"
             self.context.warn("sample-failed", message)
-            return False
-        return True
+            short = is_out_of_memory(error)
+        else:
+            return True
+        if short:
+            give_back(self.sampler.device)  # outside of the handler, whose error holds on to what was computed
+        return False
 
     def make_asked(self, step: int, prompt: str | None, seed: int | None, name: str) -> list[Path]:
         """Pictures that somebody wants to see now: of `prompt` (a prompt line), or of the usual prompts.
@@ -66,7 +78,7 @@ class SampleMaker:
             wanted = self.prompts
         wanted = self._seeded(wanted, step, name)
         paths = []
-        for number, (asked, picture) in enumerate(zip(wanted, self._pictures(wanted), strict=True)):
+        for number, (asked, picture) in enumerate(zip(wanted, self._pictures(wanted, step), strict=True)):
             suffix = f"_{number:02d}" if len(wanted) > 1 else ""
             paths.append(self.context.run.samples_dir / f"step{step:08d}_asked_{name}{suffix}.png")
             self._keep(asked, paths[-1], picture, step, asked=True)
@@ -79,9 +91,17 @@ class SampleMaker:
             for number, prompt in enumerate(prompts)
         ]
 
-    def _pictures(self, wanted: Sequence[SamplePrompt]) -> list[Image.Image]:
+    def _pictures(self, wanted: Sequence[SamplePrompt], step: int) -> list[Image.Image]:
+        tile = self.sampler.tile
         with self.context.phase("sampling", unit="steps") as progress, self.as_saved():
-            return self.sampler.pictures(self.encode(wanted), progress)
+            pictures = self.sampler.pictures(self.encode(wanted), progress)
+        if self.sampler.tile != tile:
+            message = (
+                f"The memory is too small to draw a sample as a whole: they are drawn in tiles of {self.sampler.tile} "
+                "pixels from now on, which changes their colours a little. The training is as it was."
+            )
+            self.context.emit("oom", step=step, message=message, change={"sample_tile": self.sampler.tile})
+        return pictures
 
     def _keep(
         self, prompt: SamplePrompt, path: Path, picture: Image.Image | None, step: int, asked: bool = False

@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from engine.context import JobContext, Stopped
 from engine.data.samples import MicroBatch, Samples
-from engine.device import send
+from engine.device import give_back, send
 from engine.lora.network import LoraNetwork
 from engine.models.sdxl import SDXL
+from engine.out_of_memory import is_out_of_memory
 from engine.plan.caption_draws import CaptionRules
 from engine.plan.dataset import Picture
 from engine.plan.draws import draw
@@ -48,9 +49,10 @@ def words_of(picture: Picture, settings: Settings) -> str:
     return rules.drawn(picture.words, epoch=1, step=0, position=place)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Validation:
-    """`samples`: the pictures that are kept out. `modules`: what is put into evaluation mode meanwhile.
+    """`samples`: the pictures that are kept out. `modules`: what is put into evaluation mode meanwhile. `batch_size`:
+    the training's, as long as the memory suffices.
 
     It is the LoRA as it would be saved that is validated: with use_ema the average.
     """
@@ -64,6 +66,7 @@ class Validation:
     steps_per_epoch: int
     scaling_factor: float
     device: torch.device
+    batch_size: int
 
     @classmethod
     def of(
@@ -89,27 +92,44 @@ class Validation:
             steps_per_epoch=steps_per_epoch,
             scaling_factor=model.vae.config["scaling_factor"],
             device=device,
+            batch_size=settings.train_batch_size,
         )
 
     def measure(self, step: int, predict: Predict, again: bool = False) -> None:
         """Measure after `step` and tell of it; with `again` only where that was not done before. A stop interrupts it:
-        it is done when the training goes on."""
+        it is done when the training goes on. In batches of the training's size, or where memory is short in single
+        looks; where that does not help either, a warning is all."""
         if again and was_told(read_all(self.context.run.events_path), step):
             return
-        began, looks = time.monotonic(), self._looks()
+        while True:
+            try:
+                return self._measure(step, self._looks(self.batch_size), predict)
+            except Stopped:
+                return
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            give_back(self.device)  # outside of the handler, whose error holds on to what was computed
+            if self.batch_size == 1:
+                break
+            self.batch_size = 1
+            message = f"The memory was too small for the validation at step {step}: it takes one picture at a time now."
+            self.context.emit("oom", step=step, message=message, change={"validation_batch_size": 1})
+        message = f"There is too little free memory to measure the validation loss after step {step}; training goes on."
+        self.context.warn("validation-failed", message)
+
+    def _measure(self, step: int, looks: Sequence[Sequence[Look]], predict: Predict) -> None:
+        began = time.monotonic()
         errors: list[Tensor] = []
-        try:
-            with (
-                self.context.phase("validating", sum(map(len, looks)), "looks") as progress,
-                torch.no_grad(),
-                self.network.as_saved(),
-                evaluating(self.modules),
-            ):
-                for batch in looks:
-                    errors.append(self._errors(batch, predict))
-                    progress(progress.done + len(batch))
-        except Stopped:
-            return
+        with (
+            self.context.phase("validating", sum(map(len, looks)), "looks") as progress,
+            torch.no_grad(),
+            self.network.as_saved(),
+            evaluating(self.modules),
+        ):
+            for batch in looks:
+                errors.append(self._errors(batch, predict))
+                progress(progress.done + len(batch))
         self._tell(step, looks, torch.cat(errors).tolist(), time.monotonic() - began)
 
     def _tell(self, step: int, looks: Sequence[Sequence[Look]], errors: Sequence[float], seconds: float) -> None:
@@ -126,12 +146,11 @@ class Validation:
             seconds=round(seconds, 3),
         )
 
-    def _looks(self) -> list[list[Look]]:
-        """Every picture at every timestep, in batches of one shape and of the training's size, which fits."""
+    def _looks(self, size: int) -> list[list[Look]]:
+        """Every picture at every timestep, in batches of one shape and of `size` at most."""
         shapes: defaultdict[tuple[int, int], list[Look]] = defaultdict(list)
         for index, picture in enumerate(self.samples.pictures):
             shapes[picture.bucket] += [(index, timestep) for timestep in TIMESTEPS]
-        size = self.settings.train_batch_size
         return [looks[i : i + size] for _, looks in sorted(shapes.items()) for i in range(0, len(looks), size)]
 
     def _errors(self, looks: Sequence[Look], predict: Predict) -> Tensor:

@@ -1,0 +1,287 @@
+"""Memory that runs out in the middle of a training: it goes on with less, learns the same, and says what it did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from diffusers import UNet2DConditionModel
+from prodigyopt import Prodigy
+from torch import Tensor
+
+import engine.train.loop as loop_module
+from engine.lora import norms
+from engine.plan.memory_note import DID_NOT_FIT
+from engine.runs.resume import prepare
+from engine.train.meter import Meter
+from tests.training import Trained, Trainer, apart, ask_to_stop, same
+
+EVERYTHING: dict[str, Any] = {
+    "max_train_epochs": 2,
+    "noise_offset": 0.1,
+    "caption_dropout_rate": 0.3,
+    "network_dropout": 0.2,
+    "rank_dropout": 0.2,
+    "module_dropout": 0.2,
+    "flip_aug": True,
+    "min_snr_gamma": 5.0,
+    "scale_weight_norms": 1.0,
+    "use_ema": True,
+}
+PRODIGY: dict[str, Any] = {
+    "optimizer_type": "Prodigy",
+    "optimizer_args": ("weight_decay=0.01", "decouple=True", "d0=0.0001", "use_bias_correction=True"),
+    "learning_rate": 1.0,
+}
+PRESERVED: dict[str, Any] = {"diff_output_preservation_multiplier": 1.0, "validation_split": 0.25}
+TORCH = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+def too_much(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nSee documentation.")
+
+
+@pytest.fixture
+def unet(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any, int], bool]], list[int]]:
+    """`unet(fits)`: from now on a training's forward pass runs out of memory where not `fits(unet, batch size)`. Gives
+    the sizes that were too large."""
+    original = UNet2DConditionModel.forward
+
+    def limit(fits: Callable[[Any, int], bool]) -> list[int]:
+        refused: list[int] = []
+
+        def forward(self: Any, noisy: Tensor, *rest: Any, **more: Any) -> Any:
+            if torch.is_grad_enabled() and not fits(self, len(noisy)):
+                refused.append(len(noisy))
+                too_much()
+            return original(self, noisy, *rest, **more)
+
+        monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
+        return refused
+
+    return limit
+
+
+def changes(run: Trained) -> list[tuple[int, dict[str, Any]]]:
+    return [(event["step"], event["change"]) for event in run.of("oom")]
+
+
+def finished(run: Trained) -> Trained:
+    assert run.end["status"] == "finished", run.end
+    return run
+
+
+def steps(run: Trained) -> list[tuple[int, int, int]]:
+    return [(event["step"], event["epoch"], event["epoch_step"]) for event in run.of("step")]
+
+
+# ------------------------------------------------------------------------------------------- one picture at a time
+@pytest.mark.parametrize(
+    ("values", "reg"),
+    [
+        ({"train_batch_size": 2} | PRODIGY, False),
+        ({"train_batch_size": 3, "gradient_accumulation_steps": 2} | PRESERVED, False),
+        ({"train_batch_size": 2, "gradient_accumulation_steps": 2, "prior_loss_weight": 0.5} | PRODIGY, True),
+        pytest.param({"train_batch_size": 3}, True, marks=pytest.mark.proof),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_computed_one_by_one_and_learns_the_same(
+    train: Trainer, unet: Any, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], reg: bool
+) -> None:
+    seen: list[list[int]] = []
+    add = Meter.add
+    monkeypatch.setattr(Meter, "add", lambda self, facts: (seen.append(list(facts.samples)), add(self, facts))[1])
+    whole = finished(train(reg=reg, repeats=2, **EVERYTHING | values))
+    in_whole, seen[:] = list(seen), []
+    refused = unet(lambda _, size: size == 1)
+    split = finished(train(reg=reg, repeats=2, **EVERYTHING | values))
+
+    assert len(refused) == 2  # tried twice, and then never again
+    first = changes(split)[0][0]
+    assert changes(split) == [(first, {"repeated": True}), (first, {"batch_size": 1})]
+    assert steps(split) == steps(whole)
+    assert seen == in_whole
+    assert split.losses == pytest.approx(whole.losses, rel=1e-4)
+    assert apart(split.lora, whole.lora) < 1e-3
+    checked = [[event["loss"] for event in run.of("validation")] for run in (split, whole)]
+    assert checked[0] == pytest.approx(checked[1], rel=1e-4)
+
+
+# ------------------------------------------------------------------------------------------------- wherever it fails
+def fails_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, error: Exception, after: bool) -> None:
+    """The `call`-th call of `owner.name` raises `error`, before or after it has done its work."""
+    original, count = getattr(owner, name), 0
+
+    def failing(*arguments: Any, **more: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == call and not after:
+            raise error
+        result = original(*arguments, **more)
+        if count == call:
+            raise error
+        return result
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(train: Trainer) -> Trained:
+    """Six steps with everything that a repeated step could do twice."""
+    return finished(train(**EVERYTHING | PRODIGY | {"gradient_accumulation_steps": 1}))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after", "error"),
+    [
+        (UNet2DConditionModel, "forward", False, CUBLAS),
+        (Accelerator, "backward", True, TORCH),
+        (Accelerator, "clip_grad_norm_", True, TORCH),
+    ],
+)
+def test_a_step_that_failed_once_is_repeated_to_the_bit(
+    train: Trainer,
+    undisturbed: Trained,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    after: bool,
+    error: Exception,
+) -> None:
+    fails_at(monkeypatch, owner, name, 3, error, after)
+    run = finished(train(**EVERYTHING | PRODIGY))
+    assert changes(run) == [(3, {"repeated": True})]
+    assert run.losses == undisturbed.losses
+    assert same(run.lora, undisturbed.lora)
+    assert "Memory" not in run.end["message"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "every", "back_to"),
+    [
+        (Prodigy, "step", 1 + 1, 0, None),  # its very first step of the training, after the one that tries it out
+        (Prodigy, "step", 1 + 4, 0, 0),
+        (Prodigy, "step", 1 + 4, 2, 2),
+        pytest.param(Prodigy, "step", 1 + 5, 2, None, marks=pytest.mark.proof),  # a checkpoint was written just before
+        (norms, "_norms", 3, 0, None),
+    ],
+)
+def test_an_optimizer_that_failed_half_way_is_taken_back(
+    train: Trainer,
+    undisturbed: Trained,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    call: int,
+    every: int,
+    back_to: int | None,
+) -> None:
+    """It fails when all its work is done: as far as can be from the state before it."""
+    if owner is norms:
+        monkeypatch.setattr(norms, "_all_within", lambda *_: False)
+    fails_at(monkeypatch, owner, name, call, TORCH, after=True)
+    run = finished(train(**EVERYTHING | PRODIGY | {"checkpoint_every_n_steps": every}))
+    assert [change for _, change in changes(run)] == [{"repeated": True}]
+    assert [event["from_step"] for event in run.of("resumed")] == ([] if back_to is None else [back_to])
+    told: dict[int, float] = {event["step"]: event["loss"] for event in run.of("step")}
+    assert list(told.values()) == undisturbed.losses
+    assert same(run.lora, undisturbed.lora)
+
+
+# ---------------------------------------------------------------------------------------------------- and then less
+def test_gradient_checkpointing_comes_after_single_pictures(train: Trainer, unet: Any, plain: Trained) -> None:
+    refused = unet(lambda model, size: size == 1 and model.is_gradient_checkpointing)
+    run = finished(train())
+    assert refused == [2, 2, 1] or refused == [1, 1]
+    assert [change for _, change in changes(run)][1:] == [{"batch_size": 1}, {"gradient_checkpointing": True}]
+    assert apart(run.lora, plain.lora) < 1e-4
+    assert json.loads(run.run.result_path.read_bytes())["memory"] == {"batch_size": 1, "gradient_checkpointing": True}
+    assert "one picture at a time and gradient checkpointing" in run.end["message"]
+    messages = [event["message"] for event in run.of("oom")]
+    assert all("\n" not in message and message.endswith(".") for message in messages)
+
+
+def test_text_encoders_and_vae_leave_the_card_last_and_change_nothing(
+    train: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"cache_latents": False, "cache_text_encoder_outputs": False, "train_batch_size": 1}
+    values |= {"gradient_checkpointing": True, "caption_dropout_rate": 0.3, "max_train_epochs": 2, "flip_aug": True}
+    whole = finished(train(**values))
+    for call in (2, 3):
+        fails_at(monkeypatch, loop_module, "denoising_loss", call, torch.OutOfMemoryError("too much"), after=True)
+    run = finished(train(**values))
+    assert changes(run) == [(2, {"repeated": True}), (2, {"offload": True})]
+    assert run.losses == whole.losses
+    assert same(run.lora, whole.lora)
+    assert "text encoders and the VAE" in run.of("oom")[1]["message"]
+
+
+def test_when_nothing_helps_all_that_was_learnt_is_saved_and_the_next_one_is_warned(
+    train: Trainer, unet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = train.project()
+    undisturbed = finished(train(**PRODIGY))
+    with monkeypatch.context() as short:
+        count = 0
+
+        def third_step(*_: object) -> bool:
+            nonlocal count
+            count += 1
+            return count <= 2
+
+        original = UNet2DConditionModel.forward
+
+        def forward(self: Any, noisy: Tensor, *rest: Any, **more: Any) -> Any:
+            return original(self, noisy, *rest, **more) if third_step() else too_much()
+
+        short.setattr(UNet2DConditionModel, "forward", forward)
+        run = train(project, **PRODIGY)
+    assert (run.end["status"], run.end["code"], run.code) == ("failed", "out-of-memory", 1)
+    assert "everything up to step 2 is saved" in run.end["message"]
+    assert [event["step"] for event in run.of("checkpoint")] == [2]
+    note = json.loads((project / ".lora-tui" / "memory.json").read_bytes())
+    assert note["taken"] == {"batch_size": 1, "gradient_checkpointing": True, DID_NOT_FIT: True}
+
+    prepare(run.run)
+    again = finished(train.do(run.run, project))
+    assert apart(again.lora, undisturbed.lora) < 1e-4
+    assert json.loads(again.run.result_path.read_bytes())["memory"] == {"batch_size": 1, "gradient_checkpointing": True}
+
+
+# -------------------------------------------------------------------------------------------------------- going on
+def test_a_resumed_run_begins_with_less_and_gives_what_an_unstopped_one_does(
+    train: Trainer, unet: Any, before_call: Any
+) -> None:
+    values = EVERYTHING | PRODIGY | {"checkpoint_every_n_steps": 2}
+    refused = unet(lambda _, size: size == 1)
+    unstopped = finished(train(**values))
+    project = train.project()
+    before_call(loop_module, "train_step", {7: ask_to_stop})
+    stopped = train(project, **values)
+    assert stopped.end["status"] == "stopped"
+    refused.clear()
+    prepare(stopped.run)
+    run = finished(train.do(stopped.run, project))
+    assert refused == []
+    assert same(run.lora, unstopped.lora)
+    told: dict[int, float] = {event["step"]: event["loss"] for event in run.of("step")}
+    assert list(told.values()) == unstopped.losses
+
+
+def test_a_training_that_fits_takes_the_note_back(train: Trainer, unet: Any, tmp_path: Path) -> None:
+    project = train.project()
+    unet(lambda _, size: size == 1)
+    finished(train(project))
+    note = project / ".lora-tui" / "memory.json"
+    assert json.loads(note.read_bytes())["taken"] == {"batch_size": 1}
+    unet(lambda *_: True)
+    finished(train(project, network_dim=2))
+    assert note.exists()  # of other settings it says nothing
+    finished(train(project))
+    assert not note.exists()
