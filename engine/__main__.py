@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.context import JobContext, Stopped, listen_to_signals
+from engine.out_of_memory import is_out_of_memory
 from engine.plan.errors import UserError, inert
 from engine.plan.files import atomic_write
 from engine.runs.events import EventWriter
@@ -51,7 +52,7 @@ def work(run: RunFolder) -> int:
             events.write("end", status="failed", code=error.code, message=error.message, hint=error.hint, output=None)
         except Exception as error:
             traceback.print_exc()
-            if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):  # torch's, not imported here
+            if is_out_of_memory(error):
                 message = "The graphics card has too little free memory for this."
                 hint = "Start a new run with train_batch_size = 1, or a lower network_dim or resolution."
                 events.write("end", status="failed", code="out-of-memory", message=message, hint=hint, output=None)
@@ -69,7 +70,7 @@ def _work(run: RunFolder, events: EventWriter, stop: threading.Event) -> int:
     if job.kind not in JOBS:
         raise UserError("bad-job", f"This engine does not know the job {inert(job.kind)!r}.")
     context = JobContext(run, job, events, stop)
-    with Heart(context.run, events):
+    with Heart(context.run, events, shortage=context.shortage):
         context.emit("phase", name=FIRST_PHASE, state="start", done=0, total=None, unit="")
         perform: Callable[[JobContext], dict[str, Any]] = import_module(JOBS[job.kind]).run
         context.emit("phase", name=FIRST_PHASE, state="end", done=0, total=None, unit="")

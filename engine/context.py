@@ -23,6 +23,7 @@ from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
 from engine.runs.job import Job
 from engine.runs.log import ENDED_AT_ONCE
+from engine.runs.shortage import Shortage
 
 PROGRESS_SECONDS = 0.25
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "prodigyopt")
@@ -54,13 +55,14 @@ class JobContext:
     """Events out, commands in. One for the life of the engine process.
 
     `takes_commands` is set by a job that obeys more than `stop`. `continues`: an engine before this one worked on the
-    run. `stop`: set from outside, by a signal.
+    run. `stop`: set from outside, by a signal. `shortage`: what is watched to be left of memory and disk.
     """
 
     def __init__(self, run: RunFolder, job: Job, events: EventWriter, stop: threading.Event | None = None) -> None:
         self.run, self.job = run, job
         self.takes_commands = False
         self.continues = events.seq > 0
+        self.shortage = Shortage(run.path)
         self._events = events
         self._inbox = Inbox(run, events)
         self._stop = stop or threading.Event()

@@ -150,7 +150,7 @@ _TELLERS: dict[str, Callable[[Event, Snapshot], str]] = {
     "saved": lambda event, _: f"saved {event.get('path')}",
     "checkpoint": lambda event, _: f"checkpoint {event.get('path')}",
     "warning": lambda event, _: f"warning: {event.get('message') or event.get('change')}",
-    "oom": lambda event, _: f"warning: memory ran out; {event.get('change')}",
+    "oom": lambda event, _: f"warning: {event.get('message') or 'memory ran out'}",
     "paused": lambda event, _: f"paused at step {event.get('step')}",
     "resumed": lambda event, _: f"goes on from step {event.get('from_step')}",
 }

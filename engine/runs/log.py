@@ -16,6 +16,7 @@ from pathlib import Path
 from engine.plan.errors import UserError
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
+from engine.runs.shortage import Shortage
 
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
 LOG_KEPT_BYTES = 1024 * 1024  # about 10,000 lines: enough to see what led to an end
@@ -79,10 +80,18 @@ def memory_facts(run: RunFolder) -> dict[str, int]:
 
 
 class Heart:
-    """A thread of the engine that writes a `heartbeat` event every 5 s and keeps the log within its size."""
+    """A thread of the engine that writes a `heartbeat` event every 5 s, keeps the log within its size, and warns of
+    memory or disk that run out (`shortage`)."""
 
-    def __init__(self, run: RunFolder, events: EventWriter, seconds: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        events: EventWriter,
+        seconds: float = HEARTBEAT_SECONDS,
+        shortage: Shortage | None = None,
+    ) -> None:
         self._run, self._events, self._seconds = run, events, seconds
+        self._shortage = shortage or Shortage(run.path)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
 
@@ -98,5 +107,8 @@ class Heart:
     def _beat(self) -> None:
         while not self._stop.wait(self._seconds):
             with contextlib.suppress(UserError, OSError):  # a full disk is told by whoever has something to save
-                self._events.write("heartbeat", **memory_facts(self._run))
+                facts = memory_facts(self._run)
+                self._events.write("heartbeat", **facts)
+                for code, message in self._shortage.news(facts):
+                    self._events.write("warning", code=code, message=message, change=None)
             trim(self._run.log_path)

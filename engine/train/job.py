@@ -28,6 +28,7 @@ from engine.plan import memory_note, prompt_files, sample_prompts
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.caption_checks import refused as refused_captions
 from engine.plan.dataset import Dataset, scan
+from engine.plan.disk import disk_use
 from engine.plan.errors import Finding, UserError
 from engine.plan.objective import settled
 from engine.plan.preservation_checks import check_preservation
@@ -121,6 +122,9 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         refuse_other_pictures(context, earlier.pictures, pictures_of(dataset))
     steps = shortened(dataset.steps, job.dry_run) if job.dry_run else dataset.steps
     context.announce(devices.describe(device), steps.total, steps.epochs)
+    if not job.dry_run:
+        use = disk_use(settings, dataset, base)
+        context.shortage.disk_bytes = use.checkpoint + use.lora
 
     with context.phase("loading the base model"):
         model = load(

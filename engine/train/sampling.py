@@ -30,7 +30,8 @@ def why(error: Exception) -> str:
 @dataclass
 class SampleMaker:
     """`prompts` are drawn again and again; `default` holds what a prompt asked for in between does not say, and
-    `encode` turns prompts into what the U-Net is given. Within `as_saved()` the LoRA is as a file of it would be."""
+    `encode` turns prompts into what the U-Net is given. Within `as_saved()` the LoRA is as a file of it would be.
+    `told_tile`: of the sampler's tiles, which the run was told of."""
 
     context: JobContext
     sampler: Sampler
@@ -38,6 +39,7 @@ class SampleMaker:
     default: SamplePrompt
     encode: Encode
     as_saved: Callable[[], AbstractContextManager[None]]
+    told_tile: int | None = None
 
     def make(self, step: int, again: bool = False) -> bool:
         """The sample pictures after `step`; with `again` only those that are not there yet. False where that failed,
@@ -92,10 +94,10 @@ class SampleMaker:
         ]
 
     def _pictures(self, wanted: Sequence[SamplePrompt], step: int) -> list[Image.Image]:
-        tile = self.sampler.tile
         with self.context.phase("sampling", unit="steps") as progress, self.as_saved():
             pictures = self.sampler.pictures(self.encode(wanted), progress)
-        if self.sampler.tile != tile:
+        if self.sampler.tile != self.told_tile:
+            self.told_tile = self.sampler.tile
             message = (
                 f"The memory is too small to draw a sample as a whole: they are drawn in tiles of {self.sampler.tile} "
                 "pixels from now on, which changes their colours a little. The training is as it was."

@@ -184,7 +184,9 @@ def warnings(seen: Observation) -> list[Text]:
     """The newest first, each with the time it was given."""
     lines = []
     for warned in reversed(seen.snapshot.warnings):
-        said = " ".join(inert(text) for text in (warned.message, warned.change) if text)
+        by_itself = warned.code == "oom" and warned.message  # it says the change in words
+        parts = (warned.message, "" if by_itself else warned.change)
+        said = " ".join(inert(text) for text in parts if text)
         lines.append(line((f" {at(warned.time, seen.time)} ", DIM), ("! ", WARN), said))
     return lines
 

@@ -95,7 +95,17 @@ def _queued(seen: Observation, key: KeyOf, resumable: bool) -> Says:
     return "!", "No engine has begun with it yet. It begins by itself if it waits in a queue that is at work."
 
 
+def _ran_out_of_memory(seen: Observation) -> str:
+    """What the engine did about it, for a while: so that nobody wonders why the steps are slower now."""
+    told = next((warned for warned in reversed(seen.snapshot.warnings) if warned.code == "oom"), None)
+    if told is None or seen.time - told.time >= FRESH_SECONDS:
+        return ""
+    return inert(told.message or f"Memory ran out: {told.change}")
+
+
 def _preparing(seen: Observation, key: KeyOf, resumable: bool) -> Says:
+    if short := _ran_out_of_memory(seen):
+        return "!", short
     return "ok", "Preparing; the training begins by itself. Leaving does not stop it."
 
 
@@ -103,6 +113,8 @@ def _training(seen: Observation, key: KeyOf, resumable: bool) -> Says:
     snapshot = seen.snapshot
     if snapshot.steps and snapshot.loss is None:
         return "x", f"The loss is not a number any more. Stop it ({key('stop')}) and lower the learning rate."
+    if short := _ran_out_of_memory(seen):
+        return "!", short
     free = snapshot.memory.disk_free_bytes
     if free is not None and free < LOW_DISK_BYTES:
         return "!", f"Only {size(free)} are left on the disk. Make some room, or the next save may fail."

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.vae import Encoder
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -255,3 +256,81 @@ def test_to_tensor_and_fit_are_used_on_the_way(model: SDXL, latents, tmp_path: P
     with torch.no_grad():
         expected = model.vae.encode(to_tensor(cut)[None]).latent_dist.mean[0]
     assert torch.equal(mean, expected)
+
+
+# ------------------------------------------------------------------------------------------------ too little memory
+@pytest.fixture
+def whole_ones_fit_up_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[tuple[int, int]]]:
+    """The VAE takes no more than so many pixels at once; what it was given, height and width, is noted."""
+    original = Encoder.forward
+
+    def limit(pixels: int) -> list[tuple[int, int]]:
+        given: list[tuple[int, int]] = []
+
+        def forward(self: Encoder, sample: torch.Tensor) -> torch.Tensor:
+            given.append((sample.shape[2], sample.shape[3]))
+            if sample.shape[2] * sample.shape[3] > pixels:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return original(self, sample)
+
+        monkeypatch.setattr(Encoder, "forward", forward)
+        return given
+
+    return limit
+
+
+def test_a_picture_that_does_not_fit_is_encoded_in_tiles_and_never_taken_for_a_whole_one(
+    model: SDXL, tmp_path: Path, whole_ones_fit_up_to
+) -> None:
+    sizes = [(32, 32), (96, 64), (32, 32), (96, 64)]
+    pictures = [described(bmp(tmp_path / f"{n}.bmp", n, size), size, size) for n, size in enumerate(sizes)]
+    told: list[int] = []
+    given = whole_ones_fit_up_to(64 * 32)
+    tiled = Latents(tmp_path / "cache", model, CPU, told=told.append).load(pictures, quietly)
+    assert told == [32]
+    assert given[:2] == [(32, 32), (64, 96)]
+    assert (64, 96) not in given[2:]
+    assert not model.vae.use_tiling
+    assert [tuple(latent.mean.shape) for latent in tiled] == [(4, height // 8, width // 8) for width, height in sizes]
+    given.clear()
+    again = Latents(tmp_path / "cache", model, CPU, told=told.append).load(pictures, quietly)
+    assert given == [(64, 96)]  # tried as a whole, then found
+    assert all(torch.equal(one.mean, other.mean) for one, other in zip(tiled, again, strict=True))
+
+    whole_ones_fit_up_to(10**9)
+    whole = Latents(tmp_path / "cache", model, CPU).load(pictures, quietly)
+    assert torch.equal(whole[0].mean, tiled[0].mean)
+    assert not torch.equal(whole[1].mean, tiled[1].mean)
+    assert float((whole[1].mean - tiled[1].mean).abs().mean()) < 0.5 * float(whole[1].mean.abs().mean())
+
+
+def test_a_picture_that_fits_in_no_way_is_named(model: SDXL, tmp_path: Path, whole_ones_fit_up_to) -> None:
+    whole_ones_fit_up_to(8)
+    with pytest.raises(UserError) as error:
+        Latents(tmp_path / "cache", model, CPU).load([described(bmp(tmp_path / "a.bmp", 1))], quietly)
+    assert error.value.code == "out-of-memory"
+    assert "a.bmp" in error.value.message
+    assert not list(tmp_path.glob("cache/**/*.safetensors"))
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_text_that_does_not_fit_is_tried_twice(
+    model: SDXL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    original, left = SDXL.encode_text, times
+
+    def encode_text(self: SDXL, *rest: object) -> object:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(self, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SDXL, "encode_text", encode_text)
+    texts = Texts(tmp_path / "cache", model, CPU)
+    if times == 1:
+        assert list(texts.load(["a"], quietly)) == ["a"]
+        return
+    with pytest.raises(UserError) as error:
+        texts.load(["a"], quietly)
+    assert error.value.code == "out-of-memory"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -195,22 +196,28 @@ def test_a_stop_keeps_what_is_there(micro_folder: Path, tmp_path: Path, monkeypa
 def test_too_little_memory_halves_the_batch_then_tiles_the_vae_and_then_says_so(
     micro_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = Sampler.pictures
-    tried: list[tuple[int, bool]] = []
+    pictures, decode = Sampler.pictures, AutoencoderKL.decode
+    tried: list[int] = []
 
     def limited(self: Sampler, prompts: Any, on_step: Any = None, batch: int = 1) -> Any:
-        tried.append((len(prompts), self.vae.use_tiling))
-        if len(prompts) > most or (tiles and not self.vae.use_tiling):
+        tried.append(len(prompts))
+        if len(prompts) > most:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return pictures(self, prompts, on_step, batch)
 
+    def decoded(vae: AutoencoderKL, *rest: Any, **options: Any) -> Any:
+        if not vae.use_tiling:
+            raise RuntimeError("CUDA error: out of memory")
+        return decode(vae, *rest, **options)
+
     monkeypatch.setattr(Sampler, "pictures", limited)
-    most, tiles = 1, True
+    monkeypatch.setattr(AutoencoderKL, "decode", decoded)
+    most = 1
     code, result, run = work_on(job_of(micro_folder, tmp_path / "zibo", 4, batch_size=4))
     assert (code, result["made"]) == (0, 4)
-    assert tried == [(4, False), (2, False), (1, False), *[(1, True)] * 4]
+    assert tried == [4, 2, 1, 1, 1, 1]
     changes = [event["change"] for event in read_all(run.events_path) if event["kind"] == "oom"]
-    assert changes == [{"batch_size": 2}, {"batch_size": 1}, {"vae_tiling": True}]
+    assert changes == [{"batch_size": 2}, {"batch_size": 1}, {"vae_tile": 32}]
     most = 0
     code, end, _ = work_on(job_of(micro_folder, tmp_path / "other", 1))
     assert (code, end["code"]) == (1, "out-of-memory")

@@ -55,6 +55,15 @@ def test_each_state_has_a_sign_a_word_and_advice(observation, head, said):
     assert said[1] in words
 
 
+@pytest.mark.parametrize("before", [PHASE, STEP])
+def test_memory_that_ran_out_is_said_for_a_while_before_anything_else(before):
+    oom = {"kind": "oom", "step": 4, "message": "Memory ran out \x1b[31m.", "change": {"batch_size": 1}}
+    beat = {"kind": "heartbeat", "disk_free_bytes": 5}
+    fresh = seen(HELD, 110, JOB, before, oom, beat, {"kind": "warning", "code": "x", "message": "Another."})
+    assert sentence(fresh, key, True) == ("!", r"Memory ran out \x1b[31m.")
+    assert "Memory" not in sentence(seen(HELD, 250, JOB, before, oom, PHASE), key, True)[1]
+
+
 def test_every_state_has_a_sign_and_ascii_can_spell_it():
     assert set(SIGNS) == set(get_args(State))
     for state, (sign, _) in SIGNS.items():

@@ -216,6 +216,7 @@ def test_neither_a_full_graphics_card_nor_a_broken_sampler_ends_a_training(
     assert "too little free memory" in messages[0]
     assert "out of bounds" in messages[1]
     assert [event["step"] for event in run.of("sample")] == [2, 3]
+    assert [(event["step"], event["change"]) for event in run.of("oom")] == [(2, {"sample_tile": 32})]
     assert same(run.lora, plain.lora)
 
 

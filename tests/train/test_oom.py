@@ -254,6 +254,32 @@ def test_when_nothing_helps_all_that_was_learnt_is_saved_and_the_next_one_is_war
     assert json.loads(again.run.result_path.read_bytes())["memory"] == {"batch_size": 1, "gradient_checkpointing": True}
 
 
+@pytest.mark.parametrize("most", [1, 0])
+def test_a_validation_that_does_not_fit_takes_single_pictures_or_is_left_out(
+    train: Trainer, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    values = {"validation_split": 0.5, "max_train_epochs": 2}
+    whole = finished(train(**values))
+    original = UNet2DConditionModel.forward
+
+    def forward(self: Any, noisy: Tensor, *rest: Any, **more: Any) -> Any:
+        if not self.training and len(noisy) > most:
+            too_much()
+        return original(self, noisy, *rest, **more)
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
+    monkeypatch.setattr("engine.train.saving.what_differs", lambda *_: None)
+    run = finished(train(**values))
+    assert same(run.lora, whole.lora)
+    assert [change for _, change in changes(run)] == [{"validation_batch_size": 1}]
+    losses = [[event["loss"] for event in each.of("validation")] for each in (run, whole)]
+    if most:
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    else:
+        assert losses[0] == []
+        assert "after step" in run.warnings["validation-failed"]
+
+
 # -------------------------------------------------------------------------------------------------------- going on
 def test_a_resumed_run_begins_with_less_and_gives_what_an_unstopped_one_does(
     train: Trainer, unet: Any, before_call: Any
