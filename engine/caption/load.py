@@ -7,6 +7,7 @@ import torch
 from engine import device as devices
 from engine.caption.captioner import Captioner
 from engine.caption.names import ClassOnly, FileNames
+from engine.out_of_memory import is_out_of_memory
 from engine.plan.captioners import MICRO_FOLDER
 from engine.plan.captioners import Captioner as Found
 from engine.plan.captioning import CaptioningOptions
@@ -53,13 +54,13 @@ def load(found: Found, options: CaptioningOptions, device: torch.device, class_n
         return AnyModel(found.path, found.name, device, dtype, options)
     except UserError:
         raise
-    except torch.OutOfMemoryError:
-        raise UserError(
-            "out-of-memory",
-            f"The captioner {found.name} does not fit into the memory of {device}.",
-            "Choose a smaller one, or compute on the processor: device = cpu.",
-        ) from None
     except Exception as error:  # a stranger's files may hold anything
+        if is_out_of_memory(error):
+            raise UserError(
+                "out-of-memory",
+                f"The captioner {found.name} does not fit into the memory of {device}.",
+                "Choose a smaller one, or compute on the processor: device = cpu.",
+            ) from None
         why = str(error).strip().splitlines()[:1]
         raise UserError(
             "damaged",

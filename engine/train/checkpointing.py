@@ -62,6 +62,10 @@ class Checkpointer:
             checkpoints.remove(run, old)
             self.context.emit("checkpoint-removed", path=old.path)
 
+    def forget_after(self, step: int) -> None:
+        """The training was taken back to `step`: later states are written again."""
+        self.step = step
+
 
 def newest(context: JobContext) -> Position:
     """Where the run's newest checkpoint that can be read stands; the beginning where there is none."""

@@ -168,6 +168,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
     )
     forward = probe(model, trains_text(settings), accelerator.autocast)
     saver = Saver(context, settings, dataset, network, begun, start.step, model_dir(context), forward)
+    rewind.followers += [checkpointer.forget_after, saver.forget_after]
     if processes.first and start.step < dataset.steps.total:
         saver.make_room_for_more(start.step)
     sampler = Sampler(model.unet, model.vae, model.scheduler_config, device, accelerator.autocast)

@@ -6,6 +6,7 @@ of its state for that one case would take gigabytes. The steps since then are do
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from engine.train.state import Position
 class Rewind:
     """Made while `optimizer` has no state yet; called, it puts network and optimizer back and returns where they are.
 
-    `begun` is the position of the beginning. Raises UserError as `checkpointing.restore` does.
+    `begun` is the position of the beginning; `followers` are told the step that it went back to. Raises UserError as
+    `checkpointing.restore` does.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Rewind:
         self._context, self._settings, self._begun = context, settings, begun
         self._network, self._optimizer, self._accelerator = network, optimizer, accelerator
         self._groups: list[dict[str, Any]] = deepcopy(optimizer.state_dict()["param_groups"])
+        self.followers: list[Callable[[int], None]] = []
         self._scaler = None if accelerator.scaler is None else accelerator.scaler.state_dict()
 
     def __call__(self) -> Position:
@@ -53,4 +56,7 @@ class Rewind:
         start_afresh(self._network, self._settings.seed)
         if self._settings.network_weights:
             start_from(self._network, weights.read(Path(self._settings.network_weights)))
-        return restore(self._context, self._begun, self._network, self._optimizer, self._accelerator)
+        position = restore(self._context, self._begun, self._network, self._optimizer, self._accelerator)
+        for follower in self.followers:
+            follower(position.step)
+        return position

@@ -14,6 +14,7 @@ from engine.context import JobContext
 from engine.lora import metadata, weights
 from engine.lora.network import LoraNetwork
 from engine.lora.read_back import what_differs
+from engine.out_of_memory import is_out_of_memory
 from engine.plan.dataset import Dataset
 from engine.plan.errors import UserError
 from engine.plan.lora_names import free_name, is_own, wanted_name
@@ -96,11 +97,27 @@ class Saver:
             with self.network.as_saved():
                 tensors = weights.state_dict(self.network, self.settings.save_precision)
                 weights.write(path, tensors, self._metadata(step, epoch))
-                if wrong := what_differs(path, self.network, self.forward):
-                    self.context.warn("lora-differs", f"{wrong} Train on, and look at it before you use it.")
+                self._read_back(path)
         if path not in self._published:
             self._publish(path, step)
         return path
+
+    def _read_back(self, path: Path) -> None:
+        """Warn where the file is not what the network is; too little memory to find out is no reason to stop."""
+        try:
+            if wrong := what_differs(path, self.network, self.forward):
+                self.context.warn("lora-differs", f"{wrong} Train on, and look at it before you use it.")
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self.context.warn("lora-unchecked", f"{path.name} is saved; there was too little memory to try it out.")
+
+    def forget_after(self, step: int) -> None:
+        """The training was taken back to `step`: what was saved later is made, and told of, again."""
+        self.start = step
+        self._published = {
+            path: shown for path, shown in self._published.items() if int(_facts(path).get("ss_steps", 0)) <= step
+        }
 
     def all(self) -> list[Path]:
         """Every LoRA of the run, also those of engines before this one, in the order of their steps: where they lie in

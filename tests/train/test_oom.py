@@ -17,6 +17,7 @@ from torch import Tensor
 import engine.train.loop as loop_module
 from engine.lora import norms
 from engine.plan.memory_note import DID_NOT_FIT
+from engine.runs.fold import fold
 from engine.runs.resume import prepare
 from engine.train.meter import Meter
 from tests.training import Trained, Trainer, apart, ask_to_stop, same
@@ -192,6 +193,7 @@ def test_an_optimizer_that_failed_half_way_is_taken_back(
     told: dict[int, float] = {event["step"]: event["loss"] for event in run.of("step")}
     assert list(told.values()) == undisturbed.losses
     assert same(run.lora, undisturbed.lora)
+    assert [saved.path for saved in fold(run.events).saved] == [saved.path for saved in fold(undisturbed.events).saved]
 
 
 # ---------------------------------------------------------------------------------------------------- and then less
@@ -268,7 +270,6 @@ def test_a_validation_that_does_not_fit_takes_single_pictures_or_is_left_out(
         return original(self, noisy, *rest, **more)
 
     monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
-    monkeypatch.setattr("engine.train.saving.what_differs", lambda *_: None)
     run = finished(train(**values))
     assert same(run.lora, whole.lora)
     assert [change for _, change in changes(run)] == [{"validation_batch_size": 1}]
@@ -278,6 +279,7 @@ def test_a_validation_that_does_not_fit_takes_single_pictures_or_is_left_out(
     else:
         assert losses[0] == []
         assert "after step" in run.warnings["validation-failed"]
+        assert "too little memory to try it out" in run.warnings["lora-unchecked"]
 
 
 # -------------------------------------------------------------------------------------------------------- going on
