@@ -10,7 +10,7 @@ from typing import Any
 from engine.plan.errors import Finding, UserError, inert
 from engine.plan.files import atomic_write
 from engine.plan.project import Project
-from engine.plan.remedy import set_line
+from engine.plan.remedy import set_line, set_lines
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead, trains_text
 
@@ -67,11 +67,12 @@ def check_memory_note(settings: Settings, project: Project) -> Iterator[Finding]
         accumulated = settings.train_batch_size * settings.gradient_accumulation_steps
         yield Finding(
             "memory-batch-size",
-            f"{ran_out} and went on with one picture at a time. With gradient_accumulation_steps {accumulated} a step "
-            "still learns from as many.",
-            set_line("train_batch_size", "1"),
+            f"{ran_out} and went on with one picture at a time. With {accumulated} batches of one to a step it learns "
+            "from as many from its first step on.",
+            set_lines({"train_batch_size": 1, "gradient_accumulation_steps": accumulated}),
             option="train_batch_size",
             value=1,
+            also=(("gradient_accumulation_steps", accumulated),),
         )
     if taken.get("gradient_checkpointing") and not settings.gradient_checkpointing:
         yield Finding(
