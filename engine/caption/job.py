@@ -17,6 +17,7 @@ from engine.caption.batches import captions
 from engine.caption.captioner import Shown
 from engine.caption.load import device_for, load
 from engine.caption.opening import opened
+from engine.caption.result_words import in_words
 from engine.context import JobContext, Progress, Stopped
 from engine.data.ahead import ahead
 from engine.device import describe
@@ -26,21 +27,21 @@ from engine.plan.caption_history import History
 from engine.plan.caption_joining import affixes, caption_for
 from engine.plan.captioners import find
 from engine.plan.captioning import CaptioningOptions
-from engine.plan.captions import caption_file
-from engine.plan.errors import UserError, inert, plural
+from engine.plan.captions import NotUTF8Error, caption_file
+from engine.plan.errors import UserError, plural
 from engine.plan.job_options import captioning
 from engine.plan.project import Project
 from engine.plan.wanted_captions import Wanted, wanted_captions
 from engine.runs.captions import Done, Log, State, read_done, read_plan, write_plan
 
 READING_THREADS = 2
-STATES: tuple[State, ...] = ("written", "kept", "skipped")
+STATES: tuple[State, ...] = ("written", "unchanged", "kept", "skipped")
 
 
 def run(context: JobContext) -> dict[str, Any]:
     """Arguments of the job: `options`, those of [captioning] that are set.
 
-    The result counts what was written, kept and skipped in all of the run's lives.
+    The result counts what was written, stayed as it was, was kept and skipped in all of the run's lives.
     """
     job = context.job
     assert job.project is not None
@@ -82,6 +83,7 @@ class _Work:
         self.plan = read_plan(context.run) or self._plan()
         before = read_done(context.run)
         self.done = {done.path: done.state for done in before}
+        self._skipped = {done.path: done for done in before if done.state == "skipped"}
         self.texts = {done.path: done.text for done in before if done.state == "said"}
         self._count = Counter(self.done.values())
         self.log = Log(context.run)
@@ -137,12 +139,14 @@ class _Work:
     def write(self, model: str) -> None:
         """Write all that was said and is not written yet, as one change that can be undone."""
         due = [wanted for wanted in self.plan if self.done.get(wanted.path) == "said"]
-        changes = []
+        changes, unreadable = [], {}
         for wanted in due:
             try:
                 now = _now(self._path(wanted), self._extension)
-            except UserError:
+            except UserError as error:
                 now = None  # the change is a conflict
+                utf8 = isinstance(error, NotUTF8Error)
+                unreadable[wanted.path] = error.code if utf8 else "caption-unreadable"
             if now != self.texts[wanted.path]:  # else an engine was killed before it could note it down
                 changes.append(Change(self._path(wanted), wanted.before, self.texts[wanted.path]))
         label = f"captioning with {model}"  # without a number: how many are written is known afterwards
@@ -150,26 +154,30 @@ class _Work:
         stayed = {conflict.picture: conflict.why for conflict in outcome.conflicts} if outcome is not None else {}
         for wanted in due:
             if (why := stayed.get(self._path(wanted))) is not None:
-                self._skip(wanted, "caption-changed", why)
+                self._skip(wanted, unreadable.get(wanted.path, "caption-changed"), why)
             else:
-                self._note(wanted, "written", self.texts[wanted.path])
+                same = wanted.before == self.texts[wanted.path]
+                self._note(wanted, "unchanged" if same else "written", self.texts[wanted.path])
 
     def _skip(self, wanted: Wanted, code: str, message: str) -> None:
         self._context.warn(code, message)
-        self._note(wanted, "skipped", message)
+        self._note(wanted, "skipped", message, code)
 
-    def _note(self, wanted: Wanted, state: State, text: str = "") -> None:
-        self.log.add(Done(wanted.path, state, text))
+    def _note(self, wanted: Wanted, state: State, text: str = "", code: str = "") -> None:
+        done = Done(wanted.path, state, text, code)
+        self.log.add(done)
         if (old := self.done.get(wanted.path)) is not None:
             self._count[old] -= 1
         self.done[wanted.path] = state
         self._count[state] += 1
         if state == "said":
             self.texts[wanted.path] = text
+        elif state == "skipped":
+            self._skipped[wanted.path] = done
 
     @property
     def _finished(self) -> int:
-        return self._count["said"] + self._count["written"] + self._count["skipped"]
+        return self._count.total() - self._count["kept"]
 
     def halved(self, size: int) -> None:
         self._context.warn(
@@ -180,20 +188,13 @@ class _Work:
 
     def result(self, model: str, seconds: float) -> dict[str, Any]:
         count: dict[str, int] = {state: self._count[state] for state in STATES}
-        complete = len(self.done) == len(self.plan)
-        parts = [f"{plural(count['written'], 'caption')} written with {inert(model)}"]
-        parts += [f"{count['kept']} kept"] if count["kept"] else []
-        parts += [f"{count['skipped']} skipped"] if count["skipped"] else []
-        message = ", ".join(parts)
-        if not complete:
-            missing = len(self.plan) - len(self.done)
-            message = f"Stopped: {message}, {missing} still to come. The same again goes on from there"
+        missing = len(self.plan) - len(self.done)
         return {
             **count,
             "model": model,
             "seconds": round(seconds, 3),
-            "message": f"{message}.",
-            "complete": complete,
+            "message": in_words(count, model, missing, self._skipped.values()),
+            "complete": not missing,
         }
 
 

@@ -21,18 +21,22 @@ from engine.plan.wanted_captions import Wanted
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
 
-State = Literal["said", "written", "kept", "skipped"]
-"""said: its caption is known, and is written with all others. kept: it has a caption, and is to keep it. skipped:
-nothing could be written, the reason stands in `text`."""
+State = Literal["said", "written", "unchanged", "kept", "skipped"]
+"""said: its caption is known, and is written with all others. unchanged: what was said stood there already. kept: it
+has a caption, and is to keep it. skipped: nothing could be written, the reason stands in `text` and `code`."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A picture that is done with, and its caption. The newest line of a picture counts."""
+    """A picture that is done with, and its caption. The newest line of a picture counts.
+
+    code: of what one was skipped for; "" in lines of before it was noted down.
+    """
 
     path: str
     state: State
     text: str = ""
+    code: str = ""
 
 
 def plan_path(run: RunFolder) -> Path:
@@ -102,6 +106,6 @@ def read_done(run: RunFolder) -> list[Done]:
 def _read(line: bytes) -> Done | None:
     try:
         said: Any = json.loads(line)
-        return Done(str(said["path"]), said["state"], str(said["text"]))
+        return Done(str(said["path"]), said["state"], str(said["text"]), str(said.get("code") or ""))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

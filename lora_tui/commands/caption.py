@@ -70,7 +70,8 @@ def command(
     result = outcome.done().result()
     written = [done for done in read_done(outcome.run) if done.state == "written"]
     if as_json:
-        counts = {name: result.get(name) for name in ("written", "kept", "skipped", "seconds", "model", "message")}
+        names = ("written", "unchanged", "kept", "skipped", "seconds", "model", "message")
+        counts = {name: result.get(name) for name in names}
         captions = [{"path": project.path / done.path, "caption": done.text} for done in written]
         output.answer({**counts, "run": outcome.run.path, "captions": captions})
         return

@@ -322,7 +322,7 @@ class CaptioningScreen(FormPage):
         rows: list[Text] = []
         room = max(3, self.app.size.height - SPARE_ROWS)
         for done in reversed(self._done.all[-4 * room :]):
-            if done.state in ("kept", "written") or len(rows) >= room:
+            if done.state in ("kept", "written", "unchanged") or len(rows) >= room:
                 continue
             mark, style = ("✓", GOOD) if done.state == "said" else ("!", WARN)
             name = fitted(done.path.rpartition("/")[2], NAME_CELLS)

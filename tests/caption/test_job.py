@@ -212,6 +212,34 @@ def test_what_a_person_writes_meanwhile_stays(caption: Caption, says: Put):
     assert warnings_of(run) == ["caption-changed"]
 
 
+def test_captions_that_come_out_the_same_are_not_counted_as_written(caption: Caption, says: Put):
+    says(named)
+    picture = next(caption.project.path.glob("img/*/p1.png"))
+    caption(existing="append")
+    picture.with_suffix(".txt").unlink()
+    run = caption.run(existing="append")
+    result = caption.work(run)
+    assert (result["written"], result["unchanged"], result["complete"]) == (1, 4, True)
+    assert result["message"] == "1 caption written with micro, 4 stayed as they were."
+    assert [done.state for done in read_done(run)][5:] == ["unchanged", "written", *["unchanged"] * 3]
+    assert caption.work(run)["message"] == result["message"]
+
+
+def test_what_is_skipped_is_told_of_by_reason_with_a_few_names(caption: Caption, says: Put):
+    says(lambda pictures: ["" if shown.path.stem == "p3" else "a man" for shown in pictures])
+    folder = next(caption.project.path.glob("img/*"))
+    for number in range(5):
+        (folder / f"b{number}.png").write_bytes(b"no picture")
+    (folder / "p2.txt").write_bytes(b"\xff\xfe\xfa")
+    run = caption.run()
+    told = caption.work(run)["message"]
+    assert told == (
+        "3 captions written with micro, 7 skipped: 5 pictures cannot be read (b0.png, b1.png, b2.png and 2 more), "
+        "1 caption is not UTF-8 (p2.png), 1 picture of which nothing was found to say (p3.png)."
+    )
+    assert caption.work(run)["message"] == told  # another life of the run knows of them too
+
+
 def test_broken_pictures_and_unreadable_captions_are_told_of_and_passed_over(caption: Caption, says: Put):
     says(named)
     folder = next(caption.project.path.glob("img/*"))
@@ -222,7 +250,7 @@ def test_broken_pictures_and_unreadable_captions_are_told_of_and_passed_over(cap
     run = caption.run(existing="replace")
     result = caption.work(run)
     assert (result["written"], result["skipped"]) == (2, 2)
-    assert sorted(warnings_of(run)) == ["broken-picture", "caption-changed"]
+    assert sorted(warnings_of(run)) == ["broken-picture", "caption-not-utf8"]
     assert (folder / "p2.txt").read_bytes() == b"\xff\xfe\xfa"
 
 
