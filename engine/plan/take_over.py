@@ -10,37 +10,50 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.plan.errors import Finding, UserError, plural
+from engine.plan.errors import Finding, UserError, few, inert, plural
 from engine.plan.files import reading_errors
 from engine.plan.folders import Kind, find_folders, require_folder
 from engine.plan.option_values import is_plain_name
 from engine.plan.picture_copies import bring
 from engine.plan.picture_kinds import OTHER_FILES, no_picture_in, require_no_file
-from engine.plan.pictures import picture_files
+from engine.plan.pictures import measure, picture_files
 from engine.plan.project import Project
 from engine.plan.writing import writing
 
 USUAL_REPEATS = 25  # the guide's
+NAME_CHARACTERS = 40  # of a file that is named in a sentence
 
 
 @dataclass
 class Taken:
     """What has been brought into `folder`: pictures added (those that got another name because theirs was taken among
-    them), pictures that were there already, and captions; and what lies among them that is no picture, or of a kind
-    that is not read."""
+    them), pictures that were there already, and captions; the names of pictures that cannot be read, which come along
+    only where `keeps_broken`; and what lies among them that is no picture, or of a kind that is not read."""
 
     folder: Path
     added: int = 0
     skipped: int = 0
     renamed: int = 0
     captions: int = 0
+    broken: tuple[str, ...] = ()
+    keeps_broken: bool = True
     others: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         captions = f" and {plural(self.captions, 'caption')}" if self.captions else ""
         skipped = f" {self.skipped:,} were here already." if self.skipped else ""
         others = "".join(f" {finding.message}" for finding in self.others)
-        return f"{plural(self.added, 'picture')}{captions} taken over.{skipped}{others}"
+        return f"{plural(self.added, 'picture')}{captions} taken over.{skipped}{self._unreadable}{others}"
+
+    @property
+    def _unreadable(self) -> str:
+        if not self.broken:
+            return ""
+        what = "of them cannot be read" if self.keeps_broken else "cannot be read"
+        verb = "is" if len(self.broken) == 1 else "are"
+        then = f"{verb} not trained" if self.keeps_broken else f"{verb} not taken over"
+        names = few(inert(name, NAME_CHARACTERS) for name in self.broken)
+        return f" {len(self.broken):,} {what} and {then}: {names}."
 
 
 def take_over(
@@ -57,6 +70,8 @@ def take_over(
 
     Training pictures go into the first folder that is trained, else into a new one of `repeats` and the project's
     words; regularisation pictures into the first folder of the project's class, else into a new one of 1 and the class.
+    A training picture that cannot be read comes along, for the look through the pictures asks for a whole copy in its
+    place; a regularisation picture is one of many, and stays where it is.
     `progress(done, total)` after each picture; what was taken before `cancelled()` stays. Raises UserError:
     `no-such-folder`, `not-a-folder`, `a-video`, `an-archive`, `not-readable`,
     `no-pictures`, `own-folder`, `bad-name`, `bad-value`, `no-links`,
@@ -69,17 +84,22 @@ def take_over(
     pictures, odd = picture_files(source)
     if not pictures:
         raise no_picture_in(source, [path.name for path in source.iterdir()])
-    taken = Taken(target, others=tuple(finding for finding in odd if finding.code in OTHER_FILES))
+    taken = Taken(
+        target, keeps_broken=kind == "train", others=tuple(finding for finding in odd if finding.code in OTHER_FILES)
+    )
     with writing(target):
         target.mkdir(parents=True, exist_ok=True)
         for done, picture in enumerate(pictures, 1):
             if cancelled():
                 break
-            brought = bring(picture, target, link=link)
-            taken.added += brought.added
-            taken.skipped += not brought.added
-            taken.renamed += brought.renamed
-            taken.captions += brought.captions
+            broken = bool(measure(picture).problem)
+            taken.broken += (picture.name,) if broken else ()
+            if not broken or kind == "train":
+                brought = bring(picture, target, link=link)
+                taken.added += brought.added
+                taken.skipped += not brought.added
+                taken.renamed += brought.renamed
+                taken.captions += brought.captions
             if progress is not None:
                 progress(done, len(pictures))
     return taken

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from engine.plan.captions import read_caption
 from engine.plan.errors import UserError
@@ -116,6 +117,33 @@ def test_progress_is_told_after_each_picture(tmp_path: Path, holiday: Path) -> N
     told: list[tuple[int, int]] = []
     take_over(empty(tmp_path / "face"), holiday, "train", progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.fixture
+def one_broken(tmp_path: Path) -> Path:
+    """Two whole pictures and half of one."""
+    source = tmp_path / "found"
+    source.mkdir()
+    for name in ("a.png", "b.png", "half.png"):
+        Image.effect_noise((64, 64), 50).save(source / name)
+    whole = (source / "half.png").read_bytes()
+    (source / "half.png").write_bytes(whole[: len(whole) // 2])
+    return source
+
+
+def test_a_broken_regularisation_picture_is_named_and_stays(tmp_path: Path, one_broken: Path) -> None:
+    project = empty(tmp_path / "face")
+    taken = take_over(project, one_broken, "reg")
+    assert set(held(taken.folder)) == {"a.png", "b.png"}
+    assert str(taken) == "2 pictures taken over. 1 cannot be read and is not taken over: half.png."
+    again = take_over(project, one_broken, "reg")
+    assert (again.added, again.skipped) == (0, 2)
+
+
+def test_a_broken_training_picture_comes_along_with_a_word(tmp_path: Path, one_broken: Path) -> None:
+    taken = take_over(empty(tmp_path / "face"), one_broken, "train")
+    assert set(held(taken.folder)) == {"a.png", "b.png", "half.png"}
+    assert str(taken) == "3 pictures taken over. 1 of them cannot be read and is not trained: half.png."
 
 
 # ------------------------------------------------------------------------------------------------- names that are taken
@@ -237,6 +265,7 @@ def test_a_new_folder_is_named_after_the_words(
     tmp_path: Path, holiday: Path, kind: Any, trigger: str, class_name: str, repeats: int, folder: str
 ) -> None:
     project = empty(tmp_path / "face", trigger, class_name)
+    Image.new("RGB", (64, 64)).save(holiday / "hat.png")
     taken = take_over(project, holiday, kind, repeats=repeats)
     assert taken.folder == project.path / folder
     assert (taken.folder / "hat.png").is_file()
