@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.plan import job_options
 from engine.plan.errors import UserError
+from engine.plan.native_size import NATIVE, beyond
 from engine.plan.picture_sources import hub_pictures
 from engine.plan.pictures import picture_files
 from engine.plan.regularisation import Need, folder_for, needs
@@ -88,8 +89,13 @@ def outlook(
     base: BaseModel | None,
     overrides: Mapping[str, object] | None = None,
 ) -> Outlook:
-    """Raises UserError as `needs` and `options_of` do."""
+    """What is trained at a size that the base model cannot draw gets pictures of the size it was made for.
+
+    Raises UserError as `needs` and `options_of` do.
+    """
     options = options_of(project, base, overrides)
+    if base is not None and not options.resolution and beyond(base.size, settings.size):
+        options = options.model_copy(update={"resolution": NATIVE[base.size]})
     picture_size = options.size(settings.size)
     free = None
     with contextlib.suppress(OSError):

@@ -16,6 +16,7 @@ from engine.plan.errors import Finding, UserError
 from engine.plan.learning_checks import check_learning
 from engine.plan.memory_note import check_memory_note
 from engine.plan.model_checks import check_model_options
+from engine.plan.native_size import NATIVE, beyond
 from engine.plan.network_checks import check_network
 from engine.plan.objective_checks import check_objective
 from engine.plan.preservation_checks import check_preservation
@@ -164,8 +165,8 @@ def _bucket_limits(settings: Settings) -> Iterator[Finding]:
 
 def _resolution_for(settings: Settings, base: BaseModel) -> Iterator[Finding]:
     width, height = settings.size
-    right = "96,96" if base.size == "micro" else "1024,1024"
-    if base.size == "micro" and width * height > 160**2:
+    right = NATIVE[base.size]
+    if beyond(base.size, settings.size):
         yield Finding(
             "resolution-high",
             f"The practice model was made for pictures of 96 pixels; at {settings.resolution} it is slow and draws "

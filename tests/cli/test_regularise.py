@@ -26,6 +26,16 @@ def test_the_plan_says_how_many_and_why(lora_tui, project):
     assert "one for each of your own" in said.out
 
 
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [((), [96, 96]), (("--set", "resolution=64,64"), [64, 64]), (("--resolution", "512,512"), [512, 512])],
+)
+def test_the_practice_model_draws_at_its_own_size_unless_it_is_told_another(lora_tui, project, given, size):
+    on_micro = ("--set", "pretrained_model_name_or_path=micro", "--set", "resolution=1024,1024")
+    answer = lora_tui("regularise", project, "--plan", "--count", "all", *on_micro, *given, "--json")
+    assert (answer.json["missing"], answer.json["size"]) == (4, size)
+
+
 def test_a_training_caption_that_is_not_utf8_is_no_hindrance(lora_tui, project):
     (project / "img" / "2_zibo man" / "1.txt").write_bytes(b"zibo, caf\xe9")
     answer = lora_tui("regularise", project, "--plan", "--json", "--count", "all")
