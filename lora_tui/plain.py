@@ -18,7 +18,8 @@ from engine.runs.snapshot import Snapshot
 from engine.runs.state import Observation, RunView
 from lora_tui import output
 from lora_tui.follow import POLL_SECONDS, count_interrupts
-from lora_tui.progress import activity, duration
+from lora_tui.job_kinds import is_beside_training, state_in_words
+from lora_tui.progress import activity, at_work, duration
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
 _CODES = {"finished": FINISHED, "failed": FAILED, "died": FAILED, "stopped": INTERRUPTED}
@@ -79,7 +80,7 @@ def follow(
         if seen.state != state:
             state = seen.state
             if not seen.over:
-                say(_changed(seen))
+                say(_changed(run, seen))
     tell_new()
     if seen.over:
         say(ending(run, seen))
@@ -89,12 +90,12 @@ def follow(
 def summary(run: RunFolder, seen: Observation) -> str:
     """One line for all that was before."""
     snapshot = seen.snapshot
-    parts = [f"run {run.name}: {seen.state}"]
+    parts = [f"run {run.name}: {state_in_words(run, seen.state)}"]
     if snapshot.step:
         parts.append(f"step {snapshot.step} of {snapshot.total_steps}")
         parts.append(f"epoch {snapshot.epoch} of {snapshot.total_epochs}")
     elif not seen.over:
-        parts.append(activity(seen)[0])
+        parts.append(at_work(seen) if is_beside_training(run) else activity(seen)[0])
     if snapshot.loss_avg is not None:
         parts.append(f"loss {snapshot.loss_avg:.4f}")
     if snapshot.validation_loss is not None:
@@ -156,8 +157,8 @@ _TELLERS: dict[str, Callable[[Event, Snapshot], str]] = {
 }
 
 
-def _changed(seen: Observation) -> str:
-    return f"now {seen.state}" if seen.state != "silent" else f"now {activity(seen)[0]}"
+def _changed(run: RunFolder, seen: Observation) -> str:
+    return f"now {state_in_words(run, seen.state)}" if seen.state != "silent" else f"now {activity(seen)[0]}"
 
 
 def ending(run: RunFolder, seen: Observation) -> str:

@@ -58,8 +58,8 @@ def command(
 ) -> None:
     """Watch RUN: a run's name, its folder, or `last`.
 
-    Without RUN, the run at work (or the newest) of the project you are in, else of the projects used last. The training
-    goes on when you leave.
+    Without RUN, the run at work (or the newest) of the project you are in, else of the projects used last. It goes
+    on when you leave.
     """
     chosen = run_to_watch(run, project)
     if plain or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -73,9 +73,9 @@ def command(
     if sharp:
         look = replace(look, sharp=find_sharp())
     from lora_tui.app import LoraTui
-    from lora_tui.screens.dashboard import Dashboard
+    from lora_tui.screens.job import screen_of
 
-    context.exit(LoraTui(lambda: Dashboard(chosen), look, ui_log_path(chosen)).start())
+    context.exit(LoraTui(lambda: screen_of(chosen), look, ui_log_path(chosen)).start())
 
 
 def find_sharp() -> type[Widget] | None:

@@ -25,13 +25,13 @@ from engine.runs.state import Observation, RunView
 from lora_tui import captioning
 from lora_tui.aside import aside, or_error
 from lora_tui.captioning import Outlook
-from lora_tui.folder_contents import fitted
 from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value, stepped, typed_value
 from lora_tui.progress import at_work
 from lora_tui.screens.captioner_download import CaptionerDownload
 from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
 from lora_tui.screens.sentences import Says
+from lora_tui.screens.written import caption_rows
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.form import VALUE_CELLS, Form, Row
 from lora_tui.widgets.lines import Lines
@@ -39,7 +39,6 @@ from lora_tui.widgets.paint import DIM, GOOD, PLAIN, WARN, bar, line
 
 TICK_SECONDS = 0.5
 BAR_CELLS = 24
-NAME_CELLS = 18
 SPARE_ROWS = 6  # what the frame takes beside the captions that are listed
 
 
@@ -319,19 +318,11 @@ class CaptioningScreen(FormPage):
         parts = bar(phase.done, phase.total, BAR_CELLS) if phase is not None and known else []
         words = at_work(seen) if self._view is not None and seen is not None else "The newest first:"
         self.query_one("#progress", Lines).show([line(" ", *parts, (f" {words}", PLAIN)), line()])
-        rows: list[Text] = []
         room = max(3, self.app.size.height - SPARE_ROWS)
-        for done in reversed(self._done.all[-4 * room :]):
-            if done.state in ("kept", "written", "unchanged") or len(rows) >= room:
-                continue
-            mark, style = ("✓", GOOD) if done.state == "said" else ("!", WARN)
-            name = fitted(done.path.rpartition("/")[2], NAME_CELLS)
-            for number, part in enumerate(textwrap.wrap(inert(done.text), self.room - NAME_CELLS - 6) or [""]):
-                begin = ((f" {mark} ", style), (f"{name}  ", DIM)) if number == 0 else (" " * (NAME_CELLS + 5),)
-                rows.append(line(*begin, (part, PLAIN)))
+        rows = caption_rows(self._done.all, room, self.room)
         if not rows:
             rows = [line((" Each is shown here as it comes; the files are written when it ends or stops.", DIM))]
-        self.query_one("#newest", Lines).show(rows[:room])
+        self.query_one("#newest", Lines).show(rows)
 
     def action_stop(self) -> None:
         if self._view is not None:

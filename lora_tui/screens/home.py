@@ -16,13 +16,16 @@ from engine.plan.files import absolute_path
 from engine.runs.folder import RunFolder
 from lora_tui.aside import aside
 from lora_tui.folder_contents import tail
+from lora_tui.job_kinds import STEPS, kind_in_words, state_in_words
 from lora_tui.known_projects import Known, known_projects
 from lora_tui.progress import at_work
 from lora_tui.readable import at
+from lora_tui.screens.asked import project_of
 from lora_tui.screens.form_page import FORM_KEYS, candidates
 from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import SIGNS
 from lora_tui.screens.wizard_page import ROOMY_ROWS
+from lora_tui.steps import StepName
 from lora_tui.widgets.form import Form, Row, spaced
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
@@ -33,13 +36,6 @@ from lora_tui.wish import remember, remembered
 
 PROJECTS_SHOWN = 12
 TICK_SECONDS = 3.0
-_KINDS = {
-    "train": "training",
-    "caption": "captions",
-    "compare": "comparison",
-    "inspect": "inspection",
-    "convert": "conversion",
-}
 
 
 class Home(Page[None]):
@@ -109,11 +105,8 @@ class Home(Page[None]):
             assert project.at_work is not None
             run, seen = project.at_work
             sign, _ = SIGNS[seen.state]
-            kind = "dry run" if run.is_dry_run else _KINDS.get(run.kind, run.kind)
-            steps = f"{kind}: {at_work(seen)}"
-            rows.append(
-                Row(f"run {run.path}", inert(project.path.name), aside=f"{sign} {seen.state}  {steps}", kind="action")
-            )
+            state = f"{sign} {state_in_words(run, seen.state)}  {kind_in_words(run)}: {at_work(seen)}"
+            rows.append(Row(f"run {run.path}", inert(project.path.name), aside=state, kind="action"))
         rows.append(Row("h2", "Projects", kind="heading"))
         names = Counter(project.path.name for project in self.known)
         for project in self.known[:PROJECTS_SHOWN]:
@@ -204,9 +197,7 @@ class Home(Page[None]):
     def on_form_done(self, event: Form.Done) -> None:
         what, _, path = event.key.partition(" ")
         if what == "run":
-            from lora_tui.screens.dashboard import Dashboard
-
-            self.app.push_screen(Dashboard(RunFolder(Path(path))))
+            self._show_run(RunFolder(Path(path)))
         elif what == "project":
             self._show(Path(path))
         elif what == "new":
@@ -222,6 +213,27 @@ class Home(Page[None]):
 
         if (text := clean(event.text)) and not self._show(Path(text)):
             self.query_one(Form).edit("open", event.text)  # to be mended
+
+    def _show_run(self, run: RunFolder) -> None:
+        """A job beside training in the project's step that it belongs to, where the project can be opened."""
+        from lora_tui.screens.job import screen_of
+
+        step = STEPS.get(run.kind)
+        if step is None or not self._show_at(project_of(run), step):
+            self.app.push_screen(screen_of(run))
+
+    def _show_at(self, project: Path, step: StepName) -> bool:
+        """Open a project at a step, with what is at work there; whether that could be."""
+        from lora_tui.screens.captions import CaptionsPage
+
+        try:
+            open_project = getattr(self.app, "open_project")  # noqa: B009 - an app of tests may have none
+            open_project(project, step)
+        except UserError:
+            return False
+        if isinstance(page := self.app.screen, CaptionsPage):
+            page.action_captioning()
+        return True
 
     def _show(self, path: Path) -> bool:
         """Open a project where it was left; whether that could be."""

@@ -20,6 +20,7 @@ from engine.plan.errors import inert
 from engine.runs.events import SLICE_EVENTS
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.state import Observation, RunView
+from lora_tui.job_kinds import state_in_words
 from lora_tui.readable import at
 from lora_tui.screens.page import Page
 from lora_tui.screens.sentences import SIGNS
@@ -57,7 +58,7 @@ class RunsScreen(Page[None]):
 
     CSS_PATH = "runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", id="open", tooltip="Open the dashboard of this run."),
+        Binding("enter", "open", "open", id="open", tooltip="Open this run: how far it is, and what it says."),
         Binding("space", "mark", "mark", id="mark", tooltip="Mark this run, to compare it with others."),
         Binding("c", "compare", "compare", id="compare", tooltip="Show the losses of the marked runs in one chart."),
         Binding("up", "move(-1)", "up", show=False, tooltip="The run above."),
@@ -147,7 +148,7 @@ class RunsScreen(Page[None]):
             return [*parts, ("reading…", DIM)]
         snapshot = seen.snapshot
         sign, colour = SIGNS[seen.state]
-        parts.append((f"{sign} {seen.state:<10}", colour))
+        parts.append((f"{sign} {state_in_words(row.run, seen.state):<10}", colour))
         job = "dry run" if row.dry else snapshot.job or row.run.kind
         step = f"{snapshot.step:,}/{snapshot.total_steps:,}" if snapshot.total_steps else ""
         parts.append(f"{f'{job} {step}' if row.dry else step or job:<16}")
@@ -182,10 +183,10 @@ class RunsScreen(Page[None]):
             self.paint()
 
     def action_open(self) -> None:
-        from lora_tui.screens.dashboard import Dashboard
+        from lora_tui.screens.job import screen_of
 
         if self.here is not None:
-            self.app.push_screen(Dashboard(self.here))
+            self.app.push_screen(screen_of(self.here))
 
     def action_compare(self) -> None:
         from lora_tui.screens.compare import CompareScreen

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.recorded import hold, record
 from engine.runs.events import EventWriter
-from engine.runs.folder import RunFolder
+from engine.runs.folder import RunFolder, create
+from engine.runs.job import Job
 from lora_tui import recent
 from lora_tui.commands.watch import run_to_watch
 from lora_tui.plain import follow
@@ -150,3 +151,14 @@ def test_where_nothing_was_ever_run_it_says_how_to_start(lora_tui, tmp_path, mon
     answer = lora_tui("watch")
     assert answer.code == 1
     assert "There is no run to watch yet. Start one: lora-tui train DIR" in answer.err
+
+
+def test_a_job_beside_training_is_at_work_and_prepares_nothing(tmp_path):
+    (tmp_path / "zibo").mkdir()
+    run = create(tmp_path / "zibo" / "runs", Job("caption", tmp_path / "zibo", "zibo", device="cpu"))
+    with EventWriter(run.events_path) as events:
+        events.write("phase", name="captioning", state="start", done=3, total=24, unit="pictures")
+    said: list[str] = []
+    with hold(run):
+        follow(run, said.append, lambda: True, 0.01)
+    assert said == [f"run {run.name}: at work, captioning, 3 of 24 pictures"]
