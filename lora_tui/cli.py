@@ -24,6 +24,7 @@ COMMANDS = {
     "new": "new",
     "download": "download",
     "check": "check",
+    "estimate": "estimate",
     "caption": "caption",
     "regularise": "regularise",
     "train": "train",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.plan.captions import CaptionsRead
     from engine.plan.dataset import Dataset
     from engine.plan.disk import DiskUse
+    from engine.plan.estimate import Estimate
     from engine.plan.looked import Looks
     from engine.plan.picture_report import PictureReport, Reporter
     from engine.plan.pictures import Measures
@@ -36,7 +37,7 @@ class Survey:
     """A project at one moment. What could not be found out is None, and its error says why.
 
     settings_error: project.toml holds a value that does not fit. pictures_error: nothing to train on. report: what the
-    pictures' pixels tell, of those that were looked at so far.
+    pictures' pixels tell, of those that were looked at so far. estimate: None for the practice model.
     """
 
     settings: Settings | None = None
@@ -47,6 +48,7 @@ class Survey:
     base_error: UserError | None = None
     disk: DiskUse | None = None
     report: PictureReport | None = None
+    estimate: Estimate | None = None
     findings: tuple[Finding, ...] = field(default_factory=tuple)
 
     @property
@@ -81,6 +83,7 @@ def survey(
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from engine.plan.disk import disk_use
+    from lora_tui.estimating import estimate_of, predictor_of
     from lora_tui.hardware import hardware_findings
     from lora_tui.in_rows import error_in_rows, finding_in_rows
 
@@ -97,7 +100,9 @@ def survey(
         dataset = scan(project, settings, progress, measures, read_caption or captions.read_caption)
     except UserError as error:
         pictures_error = error_in_rows(error)
-    findings = [*check_settings(settings, dataset, project), *hardware_findings(settings, base)]
+    estimate = estimate_of(project, settings, dataset, base)
+    findings = check_settings(settings, dataset, project)
+    findings += hardware_findings(settings, base, predict=predictor_of(settings, dataset))
     use = report = None
     if dataset is not None:
         if looks is not None and reporter is not None:
@@ -105,7 +110,7 @@ def survey(
         findings = [*dataset.findings, *(report.findings if report is not None else ()), *findings]
         use = disk_use(settings, dataset, base) if base is not None else None
     shown = tuple(finding_in_rows(finding) for finding in findings)
-    return Survey(settings, None, dataset, pictures_error, base, base_error, use, report, shown)
+    return Survey(settings, None, dataset, pictures_error, base, base_error, use, report, estimate, shown)
 
 
 class Surveyor:

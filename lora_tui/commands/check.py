@@ -54,6 +54,7 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     from engine.plan.regularisation import explanation
     from engine.plan.repeats import advise
     from lora_tui.beside import Beside
+    from lora_tui.estimating import predictor_of
     from lora_tui.hardware import hardware_findings
     from lora_tui.look_through import look_through
     from lora_tui.regularising import options_of
@@ -75,7 +76,7 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     use = disk_use(settings, dataset, base) if base is not None else None
     needed = _needed(project, dataset)
     found = [*dataset.findings, *report.findings, *check_settings(settings, dataset, project)]
-    found += hardware_findings(settings, base)
+    found += hardware_findings(settings, base, predict=predictor_of(settings, dataset))
     if as_json:
         options = options_of(project, base)
         answer = as_object(dataset, found, use) | report_as_object(dataset, report, whole, advice)

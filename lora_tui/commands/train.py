@@ -202,6 +202,7 @@ def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, 
     from engine.plan.base_model import recognise
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
+    from lora_tui.estimating import predictor_of
     from lora_tui.hardware import hardware_findings
 
     base = None
@@ -209,7 +210,7 @@ def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, 
         base = recognise(settings.pretrained_model_name_or_path, project.path)  # before hundreds of pictures are read
     dataset = scan(project, settings)
     found = [*dataset.findings, *check_settings(settings, dataset, project)]
-    found += hardware_findings(settings, base, device)
+    found += hardware_findings(settings, base, device, predictor_of(settings, dataset))
     for finding in found:
         if finding.stops_training(accept_warnings=accept_warnings):
             error = finding.as_error()

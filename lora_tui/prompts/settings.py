@@ -11,6 +11,7 @@ from engine.plan.option import Option
 from engine.plan.preset_changes import changes
 from engine.plan.presets import Preset
 from lora_tui import preset_shelf
+from lora_tui.estimate_texts import lines
 from lora_tui.option_texts import PAGES, complaint, finding_of, mended_in_words, shown_value
 from lora_tui.option_texts import listed as options_of
 from lora_tui.preset_shelf import counted, title_of, told
@@ -35,6 +36,7 @@ class SettingsStep(PlainStep):
         "changed": "read those that differ from the preset",
         "import": "take settings from a file of kohya's programs or from a LoRA, such as: import lora.json",
         "save": "save these settings as a preset of your own, such as: save my faces",
+        "memory": "read how much GPU memory it takes, and what would save some",
     }
 
     def tell(self) -> None:
@@ -50,6 +52,13 @@ class SettingsStep(PlainStep):
 
     def do_samples(self, rest: str) -> None:
         self._read("samples")
+
+    def do_memory(self, rest: str) -> None:
+        found = self.survey.estimate if self.survey is not None else None
+        if found is None:
+            self.talk.say("The practice model takes hardly any GPU memory.")
+        for text in lines(found) if found is not None else ():
+            self.talk.say(text)
 
     def do_changed(self, rest: str) -> None:
         found = [self._line(n, o) for n, o in enumerate(listed(), FIRST) if self._changed(o)]

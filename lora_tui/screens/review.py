@@ -18,8 +18,10 @@ from engine.runs.job import DRY_RUN_STEPS
 from engine.runs.lock import look
 from lora_tui.aside import aside, or_error
 from lora_tui.expected_time import expected_pace, expected_words
+from lora_tui.estimate_texts import brief
 from lora_tui.option_texts import typed_findings
 from lora_tui.screens.found import finding_lines
+from lora_tui.screens.memory import MEMORY_KEY, MemoryPage
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.starting import as_command, disk_sentence, fact, hindrance, launch, lora_name
@@ -43,6 +45,7 @@ class ReviewPage(WizardPage):
             "y", "dry_run", "dry run", id="dry_run",
             tooltip=f"Do {DRY_RUN_STEPS} steps and stop: shows that all works, and how long it will take.",
         ),
+        MEMORY_KEY,
         Binding("up", "scroll(-1)", "up", show=False, tooltip="Up and down this page."),
         Binding("down", "scroll(1)", "down", show=False, tooltip="Up and down this page."),
     ]  # fmt: skip
@@ -75,7 +78,7 @@ class ReviewPage(WizardPage):
             text = f"{gone}. Put it back, or open it where it is now: Esc, then o."
             self.query_one("#lines", Lines).show([line((f" {part}", BAD)) for part in textwrap.wrap(text, width)])
             return
-        rows = self._checklist()
+        rows = [*self._checklist(), *_memory(survey)]
         if survey is not None and survey.dataset is not None:
             rows += [line(), *_arithmetic(survey.dataset.steps, self.tried, self.expected, width)]
         if survey is not None:
@@ -150,6 +153,9 @@ class ReviewPage(WizardPage):
                 line((f" {sign} ", style), (f"{step.title:<16}", STRONG), (fact(step.name, self.wizard), PLAIN))
             )
         return rows
+
+    def action_memory(self) -> None:
+        self.app.push_screen(MemoryPage(self.pages))
 
     def _files(self, survey: Survey) -> list[Text]:
         name = lora_name(self.draft)
@@ -250,6 +256,15 @@ class ReviewPage(WizardPage):
         page = self.pages.page("training")
         if isinstance(page, TrainingPage):
             page.open(run)
+
+
+def _memory(survey: Survey | None) -> list[Text]:
+    """Whether it fits; nothing for the practice model."""
+    if survey is None or survey.estimate is None:
+        return []
+    mark, words = brief(survey.estimate)
+    sign, style = {"ok": ("✓", GOOD), "!": ("!", WARN), "x": ("x", BAD)}.get(mark, ("·", DIM))
+    return [line((f" {sign} ", style), (f"{'GPU memory':<16}", STRONG), (words, PLAIN))]
 
 
 def _arithmetic(steps: Steps, tried: str, expected: str, width: int) -> list[Text]:

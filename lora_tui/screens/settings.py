@@ -26,6 +26,7 @@ from lora_tui.option_texts import (
 )
 from lora_tui.preset_shelf import title_of
 from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
+from lora_tui.screens.memory import MEMORY_KEY, MemoryPage, meter_lines
 from lora_tui.steps import StepName
 from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Row, RowPath
 from lora_tui.widgets.lines import Lines
@@ -55,6 +56,7 @@ class SettingsPage(FormPage):
             id="import",
             tooltip="Take settings from a file of kohya's programs or from a LoRA; what changes is shown first.",
         ),
+        MEMORY_KEY,
         Binding("m", "mend", "mend", id="mend", tooltip="Take the value that mends what was found here."),
         *FORM_KEYS,
     ]
@@ -65,6 +67,7 @@ class SettingsPage(FormPage):
 
     def body(self) -> ComposeResult:
         yield Tabs(PAGES, id="parts", numbered=False)
+        yield Lines(id="meter")
         yield Form(id="form")
         yield Lines(id="about")
 
@@ -85,6 +88,7 @@ class SettingsPage(FormPage):
             rows += [self._preset_row()] if part == "basic" else []
             rows += self._rows(part)
         self.show_rows(rows)
+        self.query_one("#meter", Lines).show(meter_lines(self.wizard.survey, self.room))
         self.query_one("#about", Lines).show(self._about(self.about_room - 2))
 
     def _rows(self, part: str) -> list[Row]:
@@ -196,6 +200,9 @@ class SettingsPage(FormPage):
     def action_usual(self) -> None:
         if self.form.here in by_name():
             self.done(self.draft.reset(self.form.here))
+
+    def action_memory(self) -> None:
+        self.app.push_screen(MemoryPage(self.pages))
 
     def action_mend(self) -> None:
         option = by_name().get(self.form.here)

@@ -1,0 +1,129 @@
+"""What a training comes to before it: the memory by part, whether it fits on a GPU, what to change, the time, the disk.
+
+Only arithmetic: the memory from `memory.bill`, the fixes from `memory_fixes`; the GPU and the pace are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engine.plan.dataset import Dataset
+from engine.plan.disk import FILE_BYTES, LAYERS, lora_sizes
+from engine.plan.gpus import Gpu
+from engine.plan.memory import Bill, bill
+from engine.plan.memory_fixes import Fix, fixes, room
+from engine.plan.pace import Pace
+from engine.plan.settings import Settings
+from engine.plan.trained_parts import rates
+
+Size = tuple[int, int]
+PARTS: Mapping[str, str] = {
+    "unet": "base model (U-Net)",
+    "text_encoders": "text encoders",
+    "vae": "VAE",
+    "lora": "LoRA",
+    "gradients": "gradients",
+    "optimizer": "optimizer",
+    "activations": "the step itself",
+    "cuda_context": "CUDA",
+    "reserve": "reserve of PyTorch",
+}
+"""What each part of the memory is called."""
+PHASES: Mapping[str, str] = {"caching": "caching", "training": "training", "sampling": "sample pictures"}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """gpu: what it is held against, None where there is none. fixes: empty where it fits. steps: 0 where there are no
+    pictures to count by. pace: None where nothing tells it. lora_bytes, modules: of the LoRA file."""
+
+    bill: Bill
+    gpu: Gpu | None
+    fixes: tuple[Fix, ...]
+    lora_bytes: int
+    modules: int
+    steps: int
+    pace: Pace | None
+
+    @property
+    def room(self) -> int | None:
+        """The bytes that the GPU has for it; None where nobody tells."""
+        return room(self.gpu) if self.gpu is not None else None
+
+    @property
+    def fits(self) -> bool | None:
+        """None where it is held against nothing."""
+        return None if self.room is None else self.bill.peak_bytes <= self.room
+
+    @property
+    def seconds(self) -> float | None:
+        """All steps together; pictures encoded, samples and files not counted."""
+        return None if self.pace is None or not self.steps else self.pace.seconds_per_step * self.steps
+
+    def as_json(self) -> dict[str, object]:
+        """As `estimate --json` prints it; bytes and seconds."""
+        gpu = self.gpu
+        return {
+            "peak_bytes": self.bill.peak_bytes,
+            "step_bytes": self.bill.step_bytes,
+            "parts": dict(self.bill.parts),
+            "phases": dict(self.bill.phases),
+            "gpu": None
+            if gpu is None
+            else {"name": gpu.name, "total_bytes": gpu.total_bytes, "free_bytes": gpu.free_bytes, "here": gpu.here},
+            "fits": self.fits,
+            "lora_bytes": self.lora_bytes,
+            "modules": self.modules,
+            "steps": self.steps,
+            "seconds_per_step": None if self.pace is None else self.pace.seconds_per_step,
+            "pace": None if self.pace is None else self.pace.source,
+            "fixes": [fix.as_json() for fix in self.fixes],
+        }
+
+
+def estimate(
+    settings: Settings,
+    dataset: Dataset | None,
+    gpu: Gpu | None,
+    pace: Pace | None = None,
+    correction: Callable[[Gpu], float] = lambda gpu: 1.0,
+) -> Estimate:
+    """For a training of full-size SDXL. dataset: None where there are no pictures yet; then the resolution counts.
+
+    correction: by how much runs on such a GPU took more than was predicted.
+    """
+    factor = correction(gpu) if gpu is not None else 1.0
+    predict = predictor(settings, dataset, factor)
+    there = room(gpu) if gpu is not None else None
+    found: list[Fix] = []
+    if gpu is not None and there is not None and predict(settings) > there:
+        found = fixes(settings, there, predict, gpu.kind, here=gpu.here)
+    sizes = lora_sizes(settings, "sdxl")
+    groups = [*rates(settings), *(("residual", "conv") if settings.train_unet and settings.conv_dim else ())]
+    return Estimate(
+        bill(settings, largest_bucket(settings, dataset), correction=factor),
+        gpu,
+        tuple(found),
+        sizes.whole * FILE_BYTES[settings.save_precision],
+        sum(LAYERS["sdxl"][group].count for group in groups),
+        dataset.steps.total if dataset is not None else 0,
+        pace,
+    )
+
+
+def predictor(settings: Settings, dataset: Dataset | None, correction: float = 1.0) -> Callable[[Settings], int]:
+    """What tells the bytes at the peak for other settings of the same training."""
+    now = largest_bucket(settings, dataset)
+
+    def predict(other: Settings) -> int:
+        bucket = now if other.size == settings.size else other.size
+        return bill(other, bucket, correction=correction).peak_bytes
+
+    return predict
+
+
+def largest_bucket(settings: Settings, dataset: Dataset | None) -> Size:
+    """Width and height in pixels of the bucket that takes most memory."""
+    sizes = list(dataset.buckets) if dataset is not None else []
+    return max(sizes, key=lambda size: size[0] * size[1], default=settings.size)

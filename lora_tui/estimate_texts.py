@@ -1,0 +1,119 @@
+"""An estimate in words: for the command, the meter that is always seen, and the page behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.plan.errors import inert
+from engine.plan.estimate import PARTS, PHASES, Estimate
+from engine.plan.gpus import gib
+from engine.plan.memory_fixes import Fix
+from lora_tui.progress import duration
+from lora_tui.widgets.paint import BAD, DIM, GOOD, STRONG, WARN, Part, bar
+
+TIGHT_SHARE = 0.95  # of the room; above it fragments may not fit
+SHORTEST_BAR, LONGEST_BAR = 8, 40  # cells
+WORTH_SHOWING = 2**20  # bytes; smaller parts are none
+
+
+def verdict(found: Estimate) -> tuple[str, str]:
+    """(mark, a sentence): whether it fits. mark: "ok", "!" where it is tight, "x" where it does not, "" unknown."""
+    need, there, gpu = found.bill.peak_bytes, found.room, found.gpu
+    if gpu is None:
+        return "", f"The training needs {gib(need)} of GPU memory at its peak; there is no GPU to hold it against."
+    name = inert(gpu.name, 40)
+    if there is None:
+        return "", f"The training needs {gib(need)} at its peak; how much {name} has is not known."
+    has = f"{name} has {gib(there)}{' free' if gpu.free_bytes is not None else ''}"
+    if need > there:
+        return "x", f"It does not fit: the training needs {gib(need)} at its peak, and {has}."
+    tight = need > TIGHT_SHARE * there
+    return "!" if tight else "ok", (
+        f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
+    )
+
+
+def brief(found: Estimate) -> tuple[str, str]:
+    """The same in a few words, for a row of its own."""
+    mark, _ = verdict(found)
+    need, there, gpu = found.bill.peak_bytes, found.room, found.gpu
+    if gpu is None or there is None:
+        return mark, f"{gib(need)}, and no GPU to hold it against"
+    ends = {"ok": "fits", "!": "fits only just"}.get(mark, "does not fit")
+    return mark, f"{gib(need)} of {gib(there)} on {inert(gpu.name, 30)}: {ends}"
+
+
+def parts(found: Estimate) -> list[tuple[str, int]]:
+    """What the memory of a step is for, the largest first."""
+    shown = [(PARTS.get(name, name), count) for name, count in found.bill.parts.items() if count >= WORTH_SHOWING]
+    return sorted(shown, key=lambda part: -part[1])
+
+
+def phases(found: Estimate) -> str:
+    told = [f"{PHASES.get(name, name)} {gib(count)}" for name, count in found.bill.phases.items() if count]
+    return ", ".join(told)
+
+
+def time_sentence(found: Estimate) -> str:
+    """How long the steps take; "" where nothing tells it."""
+    if found.pace is None:
+        return ""
+    pace = found.pace.in_words
+    if (seconds := found.seconds) is None:
+        return f"Time: {pace}."
+    rounded = round(seconds / 60) * 60 if seconds > 600 else seconds
+    return f"Time: about {duration(rounded)} for {found.steps:,} steps; {pace}."
+
+
+def meter(found: Estimate, cells: int) -> list[Part]:
+    """One line of at most `cells`: a bar of the GPU's memory with what the training takes of it, and in figures."""
+    need, there, gpu = found.bill.peak_bytes, found.room, found.gpu
+    if gpu is None or there is None:
+        why = "no GPU here" if gpu is None else "its memory is not known"
+        return [(" GPU memory  ", DIM), (gib(need), STRONG), (f"  {why}", DIM)]
+    mark, _ = verdict(found)
+    style = {"x": BAD, "!": WARN}.get(mark, GOOD)
+    spare = f"{gib(there - need)} to spare" if there >= need else f"{gib(need - there)} too much"
+    words = f"  {gib(need)} of {gib(there)}"
+    more = f"  {spare}"
+    name = f"  {inert(gpu.name, 30)}"
+    room = cells - len(" GPU memory  ") - len(words) - len(more)
+    name = name if room - len(name) >= SHORTEST_BAR else ""
+    bar_cells = max(SHORTEST_BAR, min(LONGEST_BAR, room - len(name)))
+    return [
+        (" GPU memory  ", DIM),
+        *bar(need, there, bar_cells, style),
+        (words, STRONG if mark == "ok" else style),
+        (more, DIM if mark == "ok" else style),
+        (name, DIM),
+    ]
+
+
+def as_set(fix: Fix) -> str:
+    """Its options as they are set: `train_batch_size = 1, gradient_accumulation_steps = 2`."""
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in fix.changes.items())
+
+
+def lines(found: Estimate) -> Iterator[str]:
+    """All of it, as the command prints it."""
+    yield verdict(found)[1]
+    yield ""
+    width = max(len(name) for name in PARTS.values())
+    for name, count in parts(found):
+        yield f"  {name:<{width}} {gib(count):>10}"
+    yield ""
+    yield f"At the peak of each part of the work: {phases(found)}."
+    if time := time_sentence(found):
+        yield time
+    if found.fixes:
+        yield ""
+        yield "What to change, the least harm first:"
+        for fix in found.fixes:
+            yield f"  {as_set(fix)}"
+            yield f"    saves {gib(fix.saves_bytes)}. {fix.why}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,64 @@
+"""An estimate of a project's training, with what this machine knows: its GPUs, earlier runs, the GPU planned for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.plan.gpus import Gpu
+from lora_tui.hardware import gpus_here, planned
+
+if TYPE_CHECKING:
+    from engine.plan.base_model import BaseModel
+    from engine.plan.dataset import Dataset
+    from engine.plan.estimate import Estimate
+    from engine.plan.memory_fixes import Predict
+    from engine.plan.pace import Pace
+    from engine.plan.project import Project
+    from engine.plan.settings import Settings
+
+
+def estimate_of(
+    project: Project, settings: Settings, dataset: Dataset | None, base: BaseModel | None, gpu: Gpu | None = None
+) -> Estimate | None:
+    """None for the practice model, which needs no GPU. gpu: to be held against; else the one planned for, or this
+    machine's that has least room."""
+    from engine.plan.estimate import estimate
+
+    if base is not None and base.size != "sdxl":
+        return None
+    against = gpu if gpu is not None else gpu_meant(settings)
+    return estimate(settings, dataset, against, pace_of(project, settings, against), _correction)
+
+
+def predictor_of(settings: Settings, dataset: Dataset | None) -> Predict:
+    """The bytes at the peak for other settings of this training, on the GPU that is meant."""
+    from engine.plan.estimate import predictor
+
+    gpu = gpu_meant(settings)
+    return predictor(settings, dataset, _correction(gpu) if gpu is not None else 1.0)
+
+
+def gpu_meant(settings: Settings) -> Gpu | None:
+    """The GPU that is planned for; else this machine's that has the least room of those that train."""
+    from engine.plan.hardware_checks import smallest
+
+    card = planned()
+    return card.as_gpu() if card is not None else smallest(gpus_here().gpus, settings.num_processes)
+
+
+def pace_of(project: Project, settings: Settings, gpu: Gpu | None) -> Pace | None:
+    """Seconds a step, as measured here in a run of like settings, or roughly from the GPU's data sheet."""
+    from engine.plan.pace import rough
+    from engine.runs.folder import list_runs
+    from engine.runs.measured_pace import measured
+
+    if gpu is None:
+        return None
+    found = measured(reversed(list_runs(project.path)), settings, gpu.name) if gpu.here else None
+    return found or rough(settings, gpu)
+
+
+def _correction(gpu: Gpu) -> float:
+    from engine.plan.memory_seen import correction
+
+    return correction(gpu.name) if gpu.here else 1.0

@@ -1,0 +1,170 @@
+"""The GPU memory of a training, part by part, and what to change where it does not fit: the page behind `g`."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.plan.errors import UserError
+from engine.plan.gpus import gib
+from engine.plan.memory_fixes import Fix
+from lora_tui.estimate_texts import as_set, meter, parts, phases, time_sentence, verdict
+from lora_tui.screens.sentences import Says
+from lora_tui.screens.wizard_page import WizardPage
+from lora_tui.steps import Standing, StepName
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.listing import Listing
+from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, STRONG, bar, line
+
+if TYPE_CHECKING:
+    from engine.plan.estimate import Estimate
+    from lora_tui.survey import Survey
+
+NAME_CELLS, FIGURE_CELLS, BAR_CELLS = 20, 10, 24
+MEMORY_KEY = Binding("g", "memory", "memory", id="memory", tooltip="The GPU memory, part by part, and what saves some.")
+
+
+def meter_lines(survey: Survey | None, cells: int) -> list[Text]:
+    """The meter that is always in sight where the memory is decided."""
+    if survey is None or survey.settings is None:
+        return [line((" GPU memory  …", DIM))]
+    if survey.estimate is None:
+        return [line((" GPU memory  the practice model takes hardly any", DIM))]
+    return [line(*meter(survey.estimate, cells))]
+
+
+class MemoryPage(WizardPage):
+    """Lies over a step's own screen; Esc goes back to it. Enter makes the chosen change."""
+
+    STEP: ClassVar[StepName] = "settings"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "apply", "change it", id="apply", tooltip="Make the chosen change; u takes it back."),
+        Binding("a", "apply_all", "all of them", id="apply_all", tooltip="Make all the changes that are listed."),
+        Binding("up", "row(-1)", "row", show=False, tooltip="The change above or below."),
+        Binding("down", "row(1)", "row", show=False, tooltip="The change above or below."),
+        Binding("p", "plan", "another GPU", id="plan", tooltip="Plan for another GPU, for instance one to be rented."),
+        Binding("escape", "home", "back", id="home", tooltip="Back to the settings."),
+        Binding("g", "home", "back", show=False, tooltip="Back to the settings."),
+    ]
+
+    def body(self) -> ComposeResult:
+        yield Lines(id="bill")
+        yield Listing(id="fixes")
+        yield Lines(id="about")
+
+    @property
+    def estimate(self) -> Estimate | None:
+        return self.wizard.survey.estimate if self.wizard.survey is not None else None
+
+    @property
+    def fixes(self) -> tuple[Fix, ...]:
+        return self.estimate.fixes if self.estimate is not None else ()
+
+    @property
+    def chosen(self) -> Fix | None:
+        listing = self.query_one(Listing)
+        return self.fixes[listing.here] if listing.here < len(self.fixes) else None
+
+    def update(self) -> None:
+        width, found = self.room - 2, self.estimate
+        self.query_one("#bill", Lines).show(
+            _bill(found, width) if found is not None else meter_lines(self.survey, width)
+        )
+        self.query_one(Listing).show_rows(len(self.fixes), self._row)
+        chosen = self.chosen
+        why = f"{as_set(chosen)} saves {gib(chosen.saves_bytes)}. {chosen.why}" if chosen is not None else ""
+        self.query_one("#about", Lines).show([line((f" {part}", PLAIN)) for part in textwrap.wrap(why, width)])
+
+    @property
+    def survey(self) -> Survey | None:
+        return self.wizard.survey
+
+    def sentence(self, standing: Standing) -> Says:
+        if self.estimate is None:
+            return "ok", f"{self.key('home')} goes back."
+        mark, _ = verdict(self.estimate)
+        if self.fixes:
+            return (
+                "!",
+                f"{self.key('apply')} makes the chosen change, {self.key('apply_all')} all; the least harm is first.",
+            )
+        return mark or "!", f"Nothing has to be changed. {self.key('plan')} plans for another GPU."
+
+    def _row(self, index: int) -> Text:
+        fix = self.fixes[index]
+        return line((f"-{gib(fix.saves_bytes):<{FIGURE_CELLS}}", ACCENT), (as_set(fix), PLAIN))
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+    def action_row(self, by: int) -> None:
+        self.query_one(Listing).move(by)
+        self.show_all()
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        self.show_all()
+
+    def action_apply(self) -> None:
+        if (fix := self.chosen) is not None:
+            self.done(self.draft.set_values(fix.changes), f"{as_set(fix)} now.")
+
+    def action_apply_all(self) -> None:
+        changes = {name: value for fix in self.fixes for name, value in fix.changes.items()}
+        if changes:
+            self.done(self.draft.set_values(changes), f"{len(self.fixes)} changes were made; u takes them back.")
+
+    def action_plan(self) -> None:
+        from lora_tui.hardware import plan_for
+        from lora_tui.screens.gpus import GpusScreen
+
+        def answered(card: object) -> None:
+            if card is None:
+                return
+            try:
+                plan_for(card or None)  # type: ignore[arg-type]
+            except UserError as error:
+                self.say("x", str(error))
+            self.wizard.look_again()
+
+        self.app.push_screen(GpusScreen(), answered)
+
+    def action_home(self) -> None:
+        self.app.pop_screen()
+
+    def action_go(self, step: StepName) -> None:
+        self.app.pop_screen()
+        if step != self.STEP:
+            self.pages.go(step)
+
+    def action_go_by(self, by: int) -> None:
+        self.app.pop_screen()
+        super().action_go_by(by)
+
+    def offered(self, action: str) -> bool:
+        if action == "apply":
+            return bool(self.fixes)
+        if action == "apply_all":
+            return len(self.fixes) > 1
+        return super().offered(action)
+
+
+def _bill(found: Estimate, width: int) -> list[Text]:
+    """The verdict, a bar for each part, the peaks of the parts of the work, and the time."""
+    rows = [line((f" {part}", STRONG)) for part in textwrap.wrap(verdict(found)[1], width)]
+    most = max(count for _, count in parts(found))
+    for name, count in parts(found):
+        rows.append(
+            line(
+                (f" {name:<{NAME_CELLS}}", DIM),
+                (f"{gib(count):>{FIGURE_CELLS}}  ", PLAIN),
+                *bar(count, most, BAR_CELLS),
+            )
+        )
+    peaks = f"At the peak of each part of the work: {phases(found)}."
+    for text in filter(None, (peaks, time_sentence(found))):
+        rows += [line((f" {part}", DIM)) for part in textwrap.wrap(text, width)]
+    if found.fixes:
+        rows += [line(), line((" What to change, the least harm first:", STRONG))]
+    return rows
