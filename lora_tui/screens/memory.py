@@ -53,6 +53,7 @@ class MemoryPage(WizardPage):
 
     def body(self) -> ComposeResult:
         yield Lines(id="bill")
+        yield Lines(id="heading")
         yield Listing(id="fixes")
         yield Lines(id="about")
 
@@ -71,17 +72,15 @@ class MemoryPage(WizardPage):
 
     def update(self) -> None:
         width, found = self.room - 2, self.estimate
-        self.query_one("#bill", Lines).show(
-            _bill(found, width) if found is not None else meter_lines(self.survey, width)
-        )
+        roomy = self.has_class("-roomy")
+        bill = _bill(found, width, roomy) if found is not None else meter_lines(self.wizard.survey, width)
+        self.query_one("#bill", Lines).show(bill)
+        heading = [line((" What to change, the least harm first:", STRONG))] if self.fixes else []
+        self.query_one("#heading", Lines).show([line(), *heading] if roomy else heading)
         self.query_one(Listing).show_rows(len(self.fixes), self._row)
         chosen = self.chosen
         why = f"{as_set(chosen)} saves {gib(chosen.saves_bytes)}. {chosen.why}" if chosen is not None else ""
         self.query_one("#about", Lines).show([line((f" {part}", PLAIN)) for part in textwrap.wrap(why, width)])
-
-    @property
-    def survey(self) -> Survey | None:
-        return self.wizard.survey
 
     def sentence(self, standing: Standing) -> Says:
         if self.estimate is None:
@@ -150,21 +149,24 @@ class MemoryPage(WizardPage):
         return super().offered(action)
 
 
-def _bill(found: Estimate, width: int) -> list[Text]:
-    """The verdict, a bar for each part, the peaks of the parts of the work, and the time."""
+def _bill(found: Estimate, width: int, roomy: bool) -> list[Text]:
+    """The verdict, each part of the memory, the peaks of the parts of the work, and the time."""
     rows = [line((f" {part}", STRONG)) for part in textwrap.wrap(verdict(found)[1], width)]
-    most = max(count for _, count in parts(found))
-    for name, count in parts(found):
-        rows.append(
-            line(
-                (f" {name:<{NAME_CELLS}}", DIM),
-                (f"{gib(count):>{FIGURE_CELLS}}  ", PLAIN),
-                *bar(count, most, BAR_CELLS),
-            )
-        )
+    rows += _as_bars(parts(found)) if roomy else _two_a_row(parts(found))
     peaks = f"At the peak of each part of the work: {phases(found)}."
     for text in filter(None, (peaks, time_sentence(found))):
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(text, width)]
-    if found.fixes:
-        rows += [line(), line((" What to change, the least harm first:", STRONG))]
     return rows
+
+
+def _as_bars(shown: list[tuple[str, int]]) -> list[Text]:
+    most = shown[0][1]
+    return [
+        line((f" {name:<{NAME_CELLS}}", DIM), (f"{gib(count):>{FIGURE_CELLS}}  ", PLAIN), *bar(count, most, BAR_CELLS))
+        for name, count in shown
+    ]
+
+
+def _two_a_row(shown: list[tuple[str, int]]) -> list[Text]:
+    cells = [(f" {name:<{NAME_CELLS}}{gib(count):>{FIGURE_CELLS}}    ", PLAIN) for name, count in shown]
+    return [line(*cells[place : place + 2]) for place in range(0, len(cells), 2)]

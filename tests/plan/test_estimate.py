@@ -1,0 +1,110 @@
+"""What a training comes to: held against a GPU, with what to change where it does not fit."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.plan.estimate import PARTS, PHASES, estimate, largest_bucket, predictor
+from engine.plan.gpu_catalogue import named
+from engine.plan.memory import bill
+from engine.plan.memory_fixes import all_applied
+from engine.plan.pace import rough
+from engine.plan.settings import resolve
+from lora_tui.estimate_texts import brief, lines, meter, parts, verdict
+
+GUIDE: dict[str, object] = {}
+HEAVY = {"gradient_checkpointing": False, "train_batch_size": 4}
+
+
+def pictures(*buckets: tuple[int, int], steps: int = 3000) -> Any:
+    return SimpleNamespace(buckets=Counter(buckets), steps=SimpleNamespace(total=steps))
+
+
+def test_without_a_gpu_nothing_is_promised() -> None:
+    found = estimate(resolve(GUIDE), None, None)
+    assert (found.fits, found.fixes, found.pace, found.seconds) == (None, (), None, None)
+    assert "no GPU" in verdict(found)[1]
+    assert verdict(found)[0] == ""
+
+
+def test_what_fits_needs_no_change() -> None:
+    found = estimate(resolve(GUIDE), pictures((1024, 1024)), named("H100").as_gpu())
+    assert found.fits
+    assert found.fixes == ()
+    assert found.modules == 722
+    assert found.lora_bytes == pytest.approx(255.3e6 * 2, rel=0.001)  # bf16; semantics.md 4.2
+    assert brief(found)[0] == "ok"
+
+
+def test_what_does_not_fit_is_made_to_fit_by_the_fixes_that_are_named() -> None:
+    gpu = named("RTX 3060 12GB").as_gpu()
+    settings = resolve(GUIDE | HEAVY)
+    found = estimate(settings, pictures((1024, 1024)), gpu)
+    assert found.fits is False
+    assert found.fixes
+    changed = all_applied(settings, list(found.fixes))
+    assert predictor(settings, pictures((1024, 1024)))(changed) <= gpu.total_bytes  # type: ignore[operator]
+    saved = found.bill.peak_bytes - bill(changed, (1024, 1024)).peak_bytes
+    assert saved == sum(fix.saves_bytes for fix in found.fixes)
+    assert verdict(found)[0] == "x"
+
+
+def test_the_largest_bucket_counts_and_the_resolution_where_there_are_no_pictures() -> None:
+    settings = resolve({"resolution": "768,768"})
+    assert largest_bucket(settings, None) == (768, 768)
+    assert largest_bucket(settings, pictures((512, 512), (832, 640), (640, 704))) == (832, 640)
+    small = estimate(settings, pictures((256, 256)), None).bill.peak_bytes
+    assert small < estimate(settings, None, None).bill.peak_bytes
+
+
+def test_a_machine_on_which_more_was_taken_is_told_more() -> None:
+    gpu = named("RTX 4090").as_gpu()
+    plain = estimate(resolve(GUIDE), None, gpu)
+    corrected = estimate(resolve(GUIDE), None, gpu, correction=lambda gpu: 1.2)
+    assert corrected.bill.peak_bytes > plain.bill.peak_bytes
+
+
+def test_the_answer_is_the_contracts() -> None:
+    gpu = named("RTX 3060 12GB").as_gpu()
+    settings = resolve(GUIDE | HEAVY)
+    answer = estimate(settings, pictures((1024, 1024)), gpu, rough(settings, gpu)).as_json()
+    assert set(answer) >= {
+        "peak_bytes", "step_bytes", "parts", "phases", "gpu", "fits", "lora_bytes", "modules", "steps",
+        "seconds_per_step", "fixes",
+    }  # fmt: skip
+    assert set(answer["parts"]) == set(PARTS)  # type: ignore[call-overload]
+    assert set(answer["phases"]) == set(PHASES)  # type: ignore[call-overload]
+    assert {"option", "value", "saves_bytes", "why"} <= set(answer["fixes"][0])  # type: ignore[index]
+    assert answer["steps"] == 3000
+    json.dumps(answer)
+
+
+@pytest.mark.parametrize("name", ["RTX 4090", "RTX 3060 12GB", "RTX 3060 8GB"])
+@pytest.mark.parametrize("cells", [52, 78, 120])
+def test_the_meter_is_one_line_and_says_it_without_colours(name: str, cells: int) -> None:
+    settings = resolve(GUIDE)
+    found = estimate(settings, None, named(name).as_gpu())
+    text = "".join(part if isinstance(part, str) else part[0] for part in meter(found, cells))
+    assert len(text) <= max(cells, 70)
+    assert ("to spare" in text) == bool(found.fits)
+    assert ("too much" in text) != bool(found.fits)
+
+
+def test_the_words_name_each_part_and_each_fix_with_its_price() -> None:
+    gpu = named("RTX 3060 8GB").as_gpu()
+    settings = resolve(GUIDE | HEAVY)
+    found = estimate(settings, pictures((1024, 1024)), gpu, rough(settings, gpu))
+    told = "\n".join(lines(found))
+    assert "does not fit" in told
+    assert "3,000 steps" in told
+    assert "half or twice is possible" in told
+    for part, _ in parts(found):
+        assert part in told
+    for fix in found.fixes:
+        assert fix.option in told
+        assert fix.why in told

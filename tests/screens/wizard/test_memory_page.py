@@ -1,0 +1,119 @@
+"""The GPU memory in the wizard: a meter on the settings, a row on the review, and the page behind `g`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.plan.gpu_catalogue import named
+from engine.plan.gpus import Found
+from engine.plan.project import Project
+from lora_tui import estimating, hardware
+from lora_tui.look import Look
+from tests.screens.app_test import text
+from tests.screens.wizard.driving import drive, press
+
+
+@pytest.fixture(autouse=True)
+def no_gpu_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hardware, "gpus_here", Found)
+    monkeypatch.setattr(estimating, "gpus_here", Found)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def full_size(folder: Path) -> Path:
+    """The project with the guide's settings and no base model yet, so SDXL is meant."""
+    project = Project.open(folder)
+    project.settings = {
+        "pretrained_model_name_or_path": "",
+        "gradient_checkpointing": False,
+        "bucket_no_upscale": False,
+    }
+    project.save()
+    return folder
+
+
+def test_the_practice_model_takes_hardly_any(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        assert "GPU memory  the practice model takes hardly any" in text(pilot)
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge"])
+def test_the_meter_is_always_there(full_size: Path, size: str) -> None:
+    hardware.plan_for(named("RTX 3060 12GB"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        for _ in range(3):  # in each part
+            assert "GPU memory" in text(pilot)
+            assert "of 12.0 GiB" in text(pilot)
+            assert "too much" in text(pilot)
+            await press(pilot, "tab")
+
+    drive(full_size, act, size)
+
+
+def test_without_a_gpu_it_says_what_is_needed(full_size: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        assert "no GPU here" in text(pilot)
+        await press(pilot, "7")
+        assert "no GPU to hold it against" in text(pilot)
+
+    drive(full_size, act, "small")
+
+
+def test_changes_are_made_one_by_one_and_taken_back(full_size: Path) -> None:
+    hardware.plan_for(named("RTX 3060 12GB"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "g")
+        assert "It does not fit" in text(pilot)
+        assert "What to change, the least harm first" in text(pilot)
+        assert "gradient_checkpointing = true" in text(pilot)
+        await press(pilot, "enter")
+        assert Project.open(full_size).settings.get("gradient_checkpointing") is not False
+        await press(pilot, "u")
+        assert Project.open(full_size).settings["gradient_checkpointing"] is False
+        assert "It does not fit" in text(pilot)
+        await press(pilot, "escape")
+        assert "Start from" in text(pilot)
+
+    drive(full_size, act, "small")
+
+
+def test_all_changes_make_it_fit(full_size: Path) -> None:
+    hardware.plan_for(named("RTX 3060 8GB"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "g", "a")
+        assert "It fits" in text(pilot)
+        await press(pilot, "escape", "7")
+        assert "on RTX 3060 8 GB: fits" in text(pilot)
+
+    drive(full_size, act)
+
+
+def test_another_gpu_is_planned_for_from_here(full_size: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "g", "p", *"4090", "enter")
+        assert "RTX 4090 24 GB has 24.0 GiB" in " ".join(text(pilot).split())
+
+    drive(full_size, act, "small")
+
+
+def test_it_is_told_in_ascii_and_without_colours(full_size: Path) -> None:
+    hardware.plan_for(named("RTX 3060 8GB"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "g")
+        assert text(pilot).isascii()
+        assert "It does not fit" in text(pilot)
+
+    drive(full_size, act, "small", Look(ascii_only=True, theme="none"))
