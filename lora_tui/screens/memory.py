@@ -87,10 +87,8 @@ class MemoryPage(WizardPage):
             return "ok", f"{self.key('home')} goes back."
         mark, _ = verdict(self.estimate)
         if self.fixes:
-            return (
-                "!",
-                f"{self.key('apply')} makes the chosen change, {self.key('apply_all')} all; the least harm is first.",
-            )
+            all_of_them = f", {self.key('apply_all')} all; the least harm is first" if len(self.fixes) > 1 else ""
+            return "!", f"{self.key('apply')} makes the chosen change{all_of_them}."
         return mark or "!", f"Nothing has to be changed. {self.key('plan')} plans for another GPU."
 
     def _row(self, index: int) -> Text:
