@@ -8,7 +8,7 @@ from engine.plan.errors import inert
 from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib
 from engine.plan.memory_fixes import Fix
-from lora_tui.progress import duration
+from lora_tui.expected_time import expected_words
 from lora_tui.widgets.paint import BAD, DIM, GOOD, STRONG, WARN, Part, bar
 
 TIGHT_SHARE = 0.95  # of the room; above it fragments may not fit
@@ -58,11 +58,7 @@ def time_sentence(found: Estimate) -> str:
     """How long the steps take; "" where nothing tells it."""
     if found.pace is None:
         return ""
-    pace = found.pace.in_words
-    if (seconds := found.seconds) is None:
-        return f"Time: {pace}."
-    rounded = round(seconds / 60) * 60 if seconds > 600 else seconds
-    return f"Time: about {duration(rounded)} for {found.steps:,} steps; {pace}."
+    return expected_words(found.pace, found.steps) if found.steps else f"Time: {found.pace.in_words}."
 
 
 def meter(found: Estimate, cells: int) -> list[Part]:

@@ -27,7 +27,7 @@ def estimate_of(
     if base is not None and base.size != "sdxl":
         return None
     against = gpu if gpu is not None else gpu_meant(settings)
-    return estimate(settings, dataset, against, pace_of(project, settings, against), _correction)
+    return estimate(settings, dataset, against, pace_of(project, settings, base, against), _correction)
 
 
 def predictor_of(settings: Settings, dataset: Dataset | None) -> Predict:
@@ -46,16 +46,15 @@ def gpu_meant(settings: Settings) -> Gpu | None:
     return card.as_gpu() if card is not None else smallest(gpus_here().gpus, settings.num_processes)
 
 
-def pace_of(project: Project, settings: Settings, gpu: Gpu | None) -> Pace | None:
-    """Seconds a step, as measured here in a run of like settings, or roughly from the GPU's data sheet."""
+def pace_of(project: Project, settings: Settings, base: BaseModel | None, gpu: Gpu | None) -> Pace | None:
+    """Seconds a step: as measured on this machine where the GPU is here, else roughly from its data sheet."""
     from engine.plan.pace import rough
-    from engine.runs.folder import list_runs
-    from engine.runs.measured_pace import measured
+    from lora_tui.expected_time import expected_pace
 
     if gpu is None:
         return None
-    found = measured(reversed(list_runs(project.path)), settings, gpu.name) if gpu.here else None
-    return found or rough(settings, gpu)
+    measured = expected_pace(project.path, settings, base) if gpu.here else None
+    return measured or rough(settings, gpu)
 
 
 def _correction(gpu: Gpu) -> float:

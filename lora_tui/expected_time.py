@@ -32,7 +32,9 @@ def expected_pace(project: Path, settings: Settings, base: BaseModel | None) -> 
 
 def expected_words(pace: Pace, steps: int) -> str:
     """`About 1 h 10 min without samples: 2.1 s a step, as measured in the run 2026-11-22_153012.`"""
-    return f"About {duration(steps * pace.seconds_per_step)} without samples: {pace.in_words}."
+    seconds = steps * pace.seconds_per_step
+    rounded = round(seconds / 60) * 60 if seconds > 600 else seconds
+    return f"About {duration(rounded)} for {steps:,} steps, without samples: {pace.in_words}."
 
 
 def _runs(project: Path) -> Iterator[RunFolder]:

@@ -56,11 +56,6 @@ class Estimate:
         """None where it is held against nothing."""
         return None if self.room is None else self.bill.peak_bytes <= self.room
 
-    @property
-    def seconds(self) -> float | None:
-        """All steps together; pictures encoded, samples and files not counted."""
-        return None if self.pace is None or not self.steps else self.pace.seconds_per_step * self.steps
-
     def as_json(self) -> dict[str, object]:
         """As `estimate --json` prints it; bytes and seconds."""
         gpu = self.gpu

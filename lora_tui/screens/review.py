@@ -17,8 +17,8 @@ from engine.runs.folder import RunFolder
 from engine.runs.job import DRY_RUN_STEPS
 from engine.runs.lock import look
 from lora_tui.aside import aside, or_error
-from lora_tui.expected_time import expected_pace, expected_words
 from lora_tui.estimate_texts import brief
+from lora_tui.expected_time import expected_pace, expected_words
 from lora_tui.option_texts import typed_findings
 from lora_tui.screens.found import finding_lines
 from lora_tui.screens.memory import MEMORY_KEY, MemoryPage

@@ -70,4 +70,4 @@ def test_a_planned_gpu_goes_by_its_data_sheet_and_a_practice_model_by_none(
 
 def test_in_words() -> None:
     said = expected_words(Pace(2.0, "measured", "2026-11-22_153012"), 2100)
-    assert said.startswith("About 1 h 10 min without samples: 2 s a step, as measured in the run 2026")
+    assert said.startswith("About 1 h 10 min for 2,100 steps, without samples: 2 s a step, as measured in the run 2026")
