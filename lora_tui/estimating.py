@@ -58,6 +58,6 @@ def pace_of(project: Project, settings: Settings, base: BaseModel | None, gpu: G
 
 
 def _correction(gpu: Gpu) -> float:
-    from engine.plan.memory_seen import correction
+    from engine.runs.memory_seen import correction
 
     return correction(gpu.name) if gpu.here else 1.0
