@@ -18,7 +18,7 @@ WORTH_SHOWING = 2**20  # bytes; smaller parts are none
 
 def verdict(found: Estimate) -> tuple[str, str]:
     """(mark, a sentence): whether it fits. mark: "ok", "!" where it is tight, "x" where it does not, "" unknown."""
-    need, there, gpu = found.bill.peak_bytes, found.room, found.gpu
+    need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None:
         return "", f"The training needs {gib(need)} of GPU memory at its peak; there is no GPU to hold it against."
     name = inert(gpu.name, 40)
@@ -28,15 +28,16 @@ def verdict(found: Estimate) -> tuple[str, str]:
     if need > there:
         return "x", f"It does not fit: the training needs {gib(need)} at its peak, and {has}."
     tight = need > TIGHT_SHARE * there
-    return "!" if tight else "ok", (
-        f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
-    )
+    fits = f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
+    if found.samples_in_tiles:
+        fits += f" Sample pictures would need {gib(found.bill.phases['sampling'])}, so they are drawn in tiles."
+    return "!" if tight else "ok", fits
 
 
 def brief(found: Estimate) -> tuple[str, str]:
     """The same in a few words, for a row of its own."""
     mark, _ = verdict(found)
-    need, there, gpu = found.bill.peak_bytes, found.room, found.gpu
+    need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None or there is None:
         return mark, f"{gib(need)}, and no GPU to hold it against"
     ends = {"ok": "fits", "!": "fits only just"}.get(mark, "does not fit")
@@ -63,7 +64,7 @@ def time_sentence(found: Estimate) -> str:
 
 def meter(found: Estimate, cells: int) -> list[Part]:
     """One line of at most `cells`: a bar of the GPU's memory with what the training takes of it, and in figures."""
-    need, there, gpu = found.bill.peak_bytes, found.room, found.gpu
+    need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None or there is None:
         why = "no GPU here" if gpu is None else "its memory is not known"
         return [(" GPU memory  ", DIM), (gib(need), STRONG), (f"  {why}", DIM)]

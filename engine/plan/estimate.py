@@ -52,9 +52,19 @@ class Estimate:
         return room(self.gpu) if self.gpu is not None else None
 
     @property
+    def needs(self) -> int:
+        """Bytes that the training cannot do without, context and reserve among them."""
+        return without_samples(self.bill)
+
+    @property
     def fits(self) -> bool | None:
         """None where it is held against nothing."""
-        return None if self.room is None else self.bill.peak_bytes <= self.room
+        return None if self.room is None else self.needs <= self.room
+
+    @property
+    def samples_in_tiles(self) -> bool:
+        """Whether sample pictures need more than there is, so that the engine draws them piece by piece."""
+        return self.room is not None and self.bill.phases["sampling"] > self.room
 
     def as_json(self) -> dict[str, object]:
         """As `estimate --json` prints it; bytes and seconds."""
@@ -108,14 +118,20 @@ def estimate(
 
 
 def predictor(settings: Settings, dataset: Dataset | None, correction: float = 1.0) -> Callable[[Settings], int]:
-    """What tells the bytes at the peak for other settings of the same training."""
+    """What tells the bytes that other settings of the same training cannot do without."""
     now = largest_bucket(settings, dataset)
 
     def predict(other: Settings) -> int:
         bucket = now if other.size == settings.size else other.size
-        return bill(other, bucket, correction=correction).peak_bytes
+        return without_samples(bill(other, bucket, correction=correction))
 
     return predict
+
+
+def without_samples(told: Bill) -> int:
+    """The peak of all but the samples: those are drawn in tiles, or left out, where they do not fit, and never end a
+    training."""
+    return max(told.phases["caching"], told.phases["training"])
 
 
 def largest_bucket(settings: Settings, dataset: Dataset | None) -> Size:

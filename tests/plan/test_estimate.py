@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.plan.estimate import PARTS, PHASES, estimate, largest_bucket, predictor
+from engine.plan.estimate import PARTS, PHASES, estimate, largest_bucket, predictor, without_samples
 from engine.plan.gpu_catalogue import named
 from engine.plan.memory import bill
 from engine.plan.memory_fixes import all_applied
@@ -49,17 +49,26 @@ def test_what_does_not_fit_is_made_to_fit_by_the_fixes_that_are_named() -> None:
     assert found.fixes
     changed = all_applied(settings, list(found.fixes))
     assert predictor(settings, pictures((1024, 1024)))(changed) <= gpu.total_bytes  # type: ignore[operator]
-    saved = found.bill.peak_bytes - bill(changed, (1024, 1024)).peak_bytes
+    saved = found.needs - without_samples(bill(changed, (1024, 1024)))
     assert saved == sum(fix.saves_bytes for fix in found.fixes)
     assert verdict(found)[0] == "x"
+
+
+def test_samples_that_do_not_fit_are_drawn_in_tiles_and_change_nothing() -> None:
+    settings = resolve({"network_dim": 96, "optimizer_type": "AdamW8bit"})
+    small = estimate(settings, pictures((1024, 1024)), named("RTX 3080 10GB").as_gpu())
+    assert small.fits
+    assert small.samples_in_tiles
+    assert small.fixes == ()
+    assert "drawn in tiles" in verdict(small)[1]
 
 
 def test_the_largest_bucket_counts_and_the_resolution_where_there_are_no_pictures() -> None:
     settings = resolve({"resolution": "768,768"})
     assert largest_bucket(settings, None) == (768, 768)
     assert largest_bucket(settings, pictures((512, 512), (832, 640), (640, 704))) == (832, 640)
-    small = estimate(settings, pictures((256, 256)), None).bill.peak_bytes
-    assert small < estimate(settings, None, None).bill.peak_bytes
+    small = estimate(settings, pictures((256, 256)), None).bill.step_bytes
+    assert small < estimate(settings, None, None).bill.step_bytes
 
 
 def test_a_machine_on_which_more_was_taken_is_told_more() -> None:
