@@ -140,7 +140,8 @@ def _captions(progress: Progress) -> Standing:
         return Standing("todo", f"{len(without)} of {len(train)} pictures {have} no caption: {named}.")
     trigger = progress.trigger
     if trigger and (bare := sum(not has_word(picture.caption, trigger) for picture in train)):
-        return Standing("attention", f'{bare} of {len(train)} captions are without the word "{trigger}".')
+        are = "is" if bare == 1 else "are"
+        return Standing("attention", f'{bare} of {len(train)} captions {are} without the word "{trigger}".')
     return _by_findings("captions", survey, str(len(train)))
 
 

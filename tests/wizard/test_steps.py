@@ -47,7 +47,7 @@ def test_what_is_missing_is_said_where_it_is_missing(folder: Path) -> None:
 def test_captions_that_are_missing_or_without_the_trigger(folder: Path) -> None:
     captions = sorted(folder.rglob("*.txt"))
     captions[0].write_text("a photo of a man\n", encoding="utf-8")
-    assert stands(folder, "captions") == ("attention", '1 of 6 captions are without the word "ohwx".')
+    assert stands(folder, "captions") == ("attention", '1 of 6 captions is without the word "ohwx".')
     captions[1].unlink()
     mark, missing = stands(folder, "captions")
     assert (mark, missing.startswith("1 of 6 pictures has no caption: 01.png")) == ("todo", True)
