@@ -44,7 +44,9 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     those that `train` only goes past with --accept-warnings.
     """
     from engine.plan.base_model import recognise
+    from engine.plan.caption_findings import check_words
     from engine.plan.checks import check_settings
+    from engine.plan.clip_tokens import Counter
     from engine.plan.dataset import scan
     from engine.plan.disk import disk_use, size
     from engine.plan.looked import keep_looks, kept_looks
@@ -77,6 +79,7 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     needed = _needed(project, dataset)
     found = [*dataset.findings, *report.findings, *check_settings(settings, dataset, project)]
     found += hardware_findings(settings, base, predict=predictor_of(settings, dataset))
+    found += check_words(settings, dataset, project.trigger, Counter.for_base(base, settings.weighted_captions))
     if as_json:
         options = options_of(project, base)
         answer = as_object(dataset, found, use) | report_as_object(dataset, report, whole, advice)

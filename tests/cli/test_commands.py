@@ -320,3 +320,14 @@ def test_the_demo_keeps_the_folder_it_is_made_in(lora_tui, tmp_path: Path, monke
     assert tmp_path.stat().st_ino == before
     assert (tmp_path / "project.toml").is_file()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_check_says_what_is_wrong_with_the_words_of_captions(lora_tui, project: Path):
+    pictures = project / "img" / "2_zibo man"
+    (pictures / "0.txt").write_text("zibo, a man in a red coat, a man in a red coat")
+    (pictures / "1.txt").write_text(f"zibo, {' '.join(f'word{number}' for number in range(60))}")
+    answer = lora_tui("check", project, "--json")
+    told = {warning["code"]: warning for warning in answer.json["warnings"]}
+    assert told["caption-too-long"]["level"] == "warning"
+    assert "0.txt" in told["caption-repeats"]["message"]
+    assert "warning: 1 caption is longer than the 75 tokens" in lora_tui("check", project).err

@@ -1,0 +1,117 @@
+"""What is wrong with the captions of a project, one finding a kind, for those who do not look at each in the wizard.
+
+A caption that is missing, empty, not UTF-8 or without the trigger word has its finding elsewhere (`dataset.scan`,
+`dataset_checks`); here is what only shows where captions are read word by word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from engine.plan.caption_attention import Attention, Code, TokenCounter
+from engine.plan.dataset import Dataset, Picture
+from engine.plan.errors import Finding, few
+from engine.plan.remedy import set_line
+from engine.plan.settings import Settings
+
+LONGEST_READ = 225
+"""The most that max_token_length may be, in tokens."""
+
+_NO_WORDS = frozenset({"caption-empty", "caption-not-utf8", "caption-unreadable"})
+"""Findings on captions in whose place other words are trained, or none."""
+
+_Kinds = dict[Code, list[Picture]]
+
+
+def check_words(settings: Settings, dataset: Dataset, trigger: str, counter: TokenCounter) -> Iterator[Finding]:
+    """What the wizard says of single captions on its step 4. Some 0.1 ms a caption, most of it for `counter`.
+
+    trigger: "" where the project has none.
+    """
+    attention = Attention(trigger, settings.max_token_length, counter)
+    written = [picture for picture in dataset.used_of("train") if _is_written(picture)]
+    for picture in written:
+        attention.update(picture.path, picture.caption)
+    found: _Kinds = {}
+    for picture in written:
+        for reason in attention.reasons(picture.path):
+            found.setdefault(reason.code, []).append(picture)
+    if pictures := found.get("too-long"):
+        yield _too_long(settings, pictures, attention)
+    for code, tell in _TOLD.items():
+        if pictures := found.get(code):
+            yield tell(pictures, attention)
+
+
+def _is_written(picture: Picture) -> bool:
+    return picture.caption_path is not None and not any(problem.code in _NO_WORDS for problem in picture.problems)
+
+
+def _too_long(settings: Settings, pictures: list[Picture], attention: Attention) -> Finding:
+    longest = max(attention.tokens(picture.path) or 0 for picture in pictures)
+    limit = settings.max_token_length
+    reads = next((tokens for tokens in (150, LONGEST_READ) if tokens >= longest), LONGEST_READ)
+    more = limit < reads
+    hint = f"Shorten them, or have more read: {set_line('max_token_length', str(reads))}" if more else "Shorten them."
+    return Finding(
+        "caption-too-long",
+        f"{_captions(pictures, 'is', 'are')} longer than the {limit} tokens (about words) that are read, up to "
+        f"{longest:,}, and what comes after them is not learnt: {_names(pictures)}.",
+        hint,
+        option="max_token_length" if more else None,
+        value=reads if more else None,
+    )
+
+
+def _trigger_twice(pictures: list[Picture], attention: Attention) -> Finding:
+    return Finding(
+        "caption-trigger-twice",
+        f'{_captions(pictures, "has", "have")} the trigger word "{attention.trigger}" more than once: '
+        f"{_names(pictures)}.",
+        "Once is enough: take it out where it comes again.",
+        level="note",
+    )
+
+
+def _repeated(pictures: list[Picture], attention: Attention) -> Finding:
+    first = next(reason for reason in attention.reasons(pictures[0].path) if reason.code == "repeated")
+    return Finding(
+        "caption-repeats",
+        f"{_captions(pictures, 'says', 'say')} something twice: {_names(pictures)}. In the first, {first.words}",
+        "Take out what comes again: it takes room from words that tell more.",
+        level="note",
+    )
+
+
+def _spaces(pictures: list[Picture], attention: Attention) -> Finding:
+    return Finding(
+        "caption-spaces",
+        f"{_captions(pictures, 'has', 'have')} spaces or commas too many: {_names(pictures)}.",
+        "Step 4 of the wizard mends all at once: o, then Tidy blanks and commas.",
+        level="note",
+    )
+
+
+def _same(pictures: list[Picture], attention: Attention) -> Finding:
+    return Finding(
+        "captions-equal",
+        f"{_captions(pictures, 'is', 'are')} equal to another: {_names(pictures)}.",
+        "Right where the pictures show the same; else say what is different in each.",
+        level="note",
+    )
+
+
+_TOLD: dict[Code, Callable[[list[Picture], Attention], Finding]] = {
+    "trigger-twice": _trigger_twice,
+    "repeated": _repeated,
+    "spaces": _spaces,
+    "same": _same,
+}
+
+
+def _captions(pictures: list[Picture], one: str, many: str) -> str:
+    return f"1 caption {one}" if len(pictures) == 1 else f"{len(pictures):,} captions {many}"
+
+
+def _names(pictures: list[Picture]) -> str:
+    return few((picture.caption_path or picture.path).name for picture in pictures)
