@@ -1,4 +1,4 @@
-"""An estimate in words: for the command, the meter that is always seen, and the page behind it."""
+"""An estimate in words: for the command, the questions one after another, and the page behind the meter."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib
 from engine.plan.memory_fixes import Fix
 from lora_tui.expected_time import expected_words
-from lora_tui.widgets.paint import BAD, DIM, GOOD, STRONG, WARN, Part, bar
 
 TIGHT_SHARE = 0.95  # of the room; above it fragments may not fit
-SHORTEST_BAR, LONGEST_BAR = 8, 40  # cells
 WORTH_SHOWING = 2**20  # bytes; smaller parts are none
 
 
@@ -60,30 +58,6 @@ def time_sentence(found: Estimate) -> str:
     if found.pace is None:
         return ""
     return expected_words(found.pace, found.steps) if found.steps else f"Time: {found.pace.in_words}."
-
-
-def meter(found: Estimate, cells: int) -> list[Part]:
-    """One line of at most `cells`: a bar of the GPU's memory with what the training takes of it, and in figures."""
-    need, there, gpu = found.needs, found.room, found.gpu
-    if gpu is None or there is None:
-        why = "no GPU here" if gpu is None else "its memory is not known"
-        return [(" GPU memory  ", DIM), (gib(need), STRONG), (f"  {why}", DIM)]
-    mark, _ = verdict(found)
-    style = {"x": BAD, "!": WARN}.get(mark, GOOD)
-    spare = f"{gib(there - need)} to spare" if there >= need else f"{gib(need - there)} too much"
-    words = f"  {gib(need)} of {gib(there)}"
-    more = f"  {spare}"
-    name = f"  {inert(gpu.name, 30)}"
-    room = cells - len(" GPU memory  ") - len(words) - len(more)
-    name = name if room - len(name) >= SHORTEST_BAR else ""
-    bar_cells = max(SHORTEST_BAR, min(LONGEST_BAR, room - len(name)))
-    return [
-        (" GPU memory  ", DIM),
-        *bar(need, there, bar_cells, style),
-        (words, STRONG if mark == "ok" else style),
-        (more, DIM if mark == "ok" else style),
-        (name, DIM),
-    ]
 
 
 def as_set(fix: Fix) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.plan.base_model import BaseModel
-from engine.plan.errors import Finding, UserError
+from engine.plan.errors import Finding, UserError, inert
 from engine.plan.files import atomic_write
 from engine.plan.gpu_catalogue import Card, named
 from engine.plan.gpus import Found, from_json
@@ -37,7 +37,11 @@ def gpus_here(*, anew: bool = False) -> Found:
     with _mutex:
         if not anew and _answers and time.monotonic() - _answers[0][0] < KNOWN_SECONDS:
             return _answers[0][1]
-        found = _look()
+        try:
+            found = _look()
+        except Exception as error:  # whatever a system does not tell: no training is kept from starting by that
+            why = inert(str(error), 120).rstrip(".")
+            found = Found(problem=f"This machine's GPUs could not be looked for: {why}.", unsure=True)
         _answers[:] = [(time.monotonic(), found)]
         return found
 

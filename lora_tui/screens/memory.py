@@ -12,12 +12,13 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import UserError
 from engine.plan.gpus import gib
 from engine.plan.memory_fixes import Fix
-from lora_tui.estimate_texts import as_set, meter, parts, phases, time_sentence, verdict
+from lora_tui.estimate_texts import as_set, parts, phases, time_sentence, verdict
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
+from lora_tui.widgets.memory_meter import meter
 from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, STRONG, bar, line
 
 if TYPE_CHECKING:

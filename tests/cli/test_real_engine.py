@@ -27,7 +27,7 @@ def practice(project: Path) -> Path:
     """The project on the practice model that is shipped: 8 steps in an epoch."""
     file = project / "project.toml"
     lines = [line for line in file.read_text().splitlines() if not line.startswith("pretrained_model")]
-    file.write_text("\n".join([*lines, "sample_every_n_steps = 0", ""]))
+    file.write_text("\n".join([*lines, 'pretrained_model_name_or_path = "micro"', "sample_every_n_steps = 0", ""]))
     return project
 
 

@@ -15,7 +15,8 @@ from engine.plan.memory import bill
 from engine.plan.memory_fixes import all_applied
 from engine.plan.pace import rough
 from engine.plan.settings import resolve
-from lora_tui.estimate_texts import brief, lines, meter, parts, verdict
+from lora_tui.estimate_texts import brief, lines, parts, verdict
+from lora_tui.widgets.memory_meter import meter
 
 GUIDE: dict[str, object] = {}
 HEAVY = {"gradient_checkpointing": False, "train_batch_size": 4}

@@ -77,7 +77,7 @@ def test_option_max_data_loader_n_workers(train: Trainer, plain: Trained, monkey
     original = encoding_module.Latents
 
     def spy(*arguments: Any) -> Any:
-        given.append(arguments[-1])
+        given.append(arguments[4])  # of (cache, model, device, alpha_mask, workers, in_tiles)
         return original(*arguments)
 
     monkeypatch.setattr(encoding_module, "Latents", spy)

@@ -24,7 +24,7 @@ SHORT = Finding("does-not-fit", "The training needs 12.1 GiB at its peak.", "A h
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which the training does not fit as long as the batch is 2."""
 
-    def findings(settings: object, *_: object) -> list[Finding]:
+    def findings(settings: object, *_: object, **__: object) -> list[Finding]:
         return [SHORT, as_finding(FIX)] if settings.train_batch_size == 2 else []  # type: ignore[attr-defined]
 
     monkeypatch.setattr(hardware, "hardware_findings", findings)
