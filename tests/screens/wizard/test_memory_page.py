@@ -77,6 +77,7 @@ def test_changes_are_made_one_by_one_and_taken_back(full_size: Path) -> None:
         assert "It does not fit" in text(pilot)
         assert "What to change, the least harm first" in text(pilot)
         assert "gradient_checkpointing = true" in text(pilot)
+        assert "Disk: LoRAs up to" in text(pilot)
         await press(pilot, "enter")
         assert Project.open(full_size).settings.get("gradient_checkpointing") is not False
         await press(pilot, "u")
