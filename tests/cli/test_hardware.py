@@ -159,3 +159,10 @@ def test_a_run_that_goes_on_where_there_is_no_gpu(lora_tui, died, monkeypatch):
     machine(monkeypatch)
     assert "needs a GPU" in lora_tui("train", died.path, "--resume").err
     assert lora_tui("train", died.path, "--resume", "--device", "cpu").code == 0
+
+
+def test_a_training_that_does_not_fit_is_refused_with_where_the_changes_stand(lora_tui, full_size, monkeypatch):
+    machine(monkeypatch, Gpu("NVIDIA GeForce RTX 4060", "cuda", 8 * GIB, 7 * GIB, (8, 9), True))
+    refused = lora_tui("train", full_size)
+    assert "RTX 4060 has 7.0 GiB free" in refused.err
+    assert "With the changes that lora-tui estimate lists it needs" in refused.err
