@@ -79,6 +79,16 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
+def half(device: torch.device) -> torch.dtype:
+    """The 16 bits that a device calculates in by itself: bf16, or fp16 on a CUDA GPU that only imitates bf16 (before
+    compute capability 8.0), several times as slow."""
+    if device.type != "cuda":
+        return torch.bfloat16
+    with torch.cuda.device(device):  # what is asked next is asked of the current one
+        own = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if own else torch.float16
+
+
 def gpu_facts(device: torch.device) -> dict[str, Any]:
     """The fields of a `gpu` event: bytes used on the card, its size, and the engine's own peak; load in %, °C, W of the
     whole card, each None where its driver does not tell (old cards, some containers).

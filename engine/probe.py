@@ -80,10 +80,9 @@ def _device() -> Any:
 
 
 def _half() -> Any:
-    import torch
+    from engine.device import half
 
-    emulated = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.float16 if emulated else torch.bfloat16
+    return half(_device())
 
 
 def _heads() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.plan.disk import DiskUse, size
 from engine.plan.errors import inert
 from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib
@@ -60,6 +61,13 @@ def time_sentence(found: Estimate) -> str:
     return expected_words(found.pace, found.steps) if found.steps else f"Time: {found.pace.in_words}."
 
 
+def disk_sentence(use: DiskUse, free: int | None) -> str:
+    """What the training writes, against what is free."""
+    loras, checkpoints = size(use.loras * use.lora), size(use.checkpoints * use.checkpoint)
+    has = "" if free is None else f"; {'only ' if free < use.most else ''}{size(free)} are free"
+    return f"Disk: LoRAs up to {loras}, checkpoints {checkpoints}, cache {size(use.cache)}{has}."
+
+
 def as_set(fix: Fix) -> str:
     """Its options as they are set: `train_batch_size = 1, gradient_accumulation_steps = 2`."""
     return ", ".join(f"{name} = {_plain(value)}" for name, value in fix.changes.items())
@@ -76,6 +84,8 @@ def lines(found: Estimate) -> Iterator[str]:
     yield f"At the peak of each part of the work: {phases(found)}."
     if time := time_sentence(found):
         yield time
+    if found.disk is not None:
+        yield disk_sentence(found.disk, found.free_bytes)
     if found.fixes:
         yield ""
         yield "What to change, the least harm first:"

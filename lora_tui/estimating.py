@@ -22,12 +22,14 @@ def estimate_of(
 ) -> Estimate | None:
     """None for the practice model, which needs no GPU. gpu: to be held against; else the one planned for, or this
     machine's that has least room."""
+    from engine.plan.disk import free_bytes
     from engine.plan.estimate import estimate
 
     if base is not None and base.size != "sdxl":
         return None
     against = gpu if gpu is not None else gpu_meant(settings)
-    return estimate(settings, dataset, against, pace_of(project, settings, base, against), _correction)
+    pace = pace_of(project, settings, base, against)
+    return estimate(settings, dataset, against, pace, _correction, free_bytes(project))
 
 
 def predictor_of(settings: Settings, dataset: Dataset | None) -> Predict:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
-from engine.plan.disk import DiskUse
+from engine.plan.disk import DiskUse, free_bytes
 from engine.plan.errors import inert, plural
 from engine.plan.hardware_checks import CODES as HARDWARE
 from engine.plan.lora_names import free_name
 from engine.plan.option_values import plain_name
 from engine.runs.folder import RunFolder
+from lora_tui import estimate_texts
 from lora_tui.draft import Draft
 from lora_tui.option_texts import typed_findings
 from lora_tui.own_command import own_command
-from lora_tui.readable import size
 from lora_tui.steps import StepName
 from lora_tui.survey import Survey
 from lora_tui.wizard import Wizard
@@ -55,12 +54,8 @@ def lora_name(draft: Draft) -> str:
 
 
 def disk_sentence(draft: Draft, use: DiskUse) -> str:
-    """How much room it takes, and how much there is."""
-    try:
-        free: float | None = shutil.disk_usage(draft.path).free
-    except OSError:  # the folder is gone meanwhile
-        free = None
-    return f"It takes {size(use.lora)}, the whole training at most {size(use.most)}; {size(free)} are free."
+    """How much room it takes, and how much there is now."""
+    return estimate_texts.disk_sentence(use, free_bytes(draft.project))
 
 
 def as_command(draft: Draft) -> str:

@@ -37,7 +37,8 @@ class Survey:
     """A project at one moment. What could not be found out is None, and its error says why.
 
     settings_error: project.toml holds a value that does not fit. pictures_error: nothing to train on. report: what the
-    pictures' pixels tell, of those that were looked at so far. estimate: None for the practice model.
+    pictures' pixels tell, of those that were looked at so far. estimate: None for the practice model. disk, estimate:
+    of full-size SDXL where no base model is chosen yet.
     """
 
     settings: Settings | None = None
@@ -108,7 +109,7 @@ def survey(
         if looks is not None and reporter is not None:
             report = reporter.report(settings, dataset, looks)
         findings = [*dataset.findings, *(report.findings if report is not None else ()), *findings]
-        use = disk_use(settings, dataset, base) if base is not None else None
+        use = disk_use(settings, dataset, base)
     shown = tuple(finding_in_rows(finding) for finding in findings)
     return Survey(settings, None, dataset, pictures_error, base, base_error, use, report, estimate, shown)
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from engine.context import JobContext
 from engine.data.cache import Texts
+from engine.device import half
 from engine.generate.prompts import Encode, FromCache, WithTrained, prompt_reading
 from engine.generate.sampler import Sampler
 from engine.lora import weights
@@ -31,7 +32,7 @@ BATCH_ON_CPU = 8
 
 def model_to_draw_with(context: JobContext, base: BaseModel, device: torch.device, vae: VaeFile | None = None) -> SDXL:
     """The base model, its U-Net on `device`, kept and calculated as the job's settings say for its training."""
-    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype = torch.float32 if device.type == "cpu" else half(device)
     settings = context.job.settings or Settings()
     refuse_what_cannot_be_had(settings, device, dtype)
     with context.phase("loading the base model"):
@@ -41,8 +42,10 @@ def model_to_draw_with(context: JobContext, base: BaseModel, device: torch.devic
 
 
 def autocast_on(device: torch.device) -> Callable[[], torch.autocast]:
-    """What pictures are computed in: bf16 on CUDA, the weights' own kind elsewhere."""
-    return lambda: torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """What pictures are computed in: on CUDA the GPU's own 16 bits, elsewhere the weights' own kind. The VAE decodes
+    outside of it in fp32, as SDXL's overflows in fp16."""
+    dtype = half(device)
+    return lambda: torch.autocast(device.type, dtype, enabled=device.type == "cuda")
 
 
 class Studio:

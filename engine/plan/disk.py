@@ -14,7 +14,7 @@ from engine.plan.optimizers import Sizes, state_elements
 from engine.plan.project import Project
 from engine.plan.saving_times import most_loras
 from engine.plan.settings import Settings
-from engine.plan.trained_parts import rates
+from engine.plan.trained_parts import encodes_ahead, rates
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,37 @@ LAYERS: Mapping[str, Mapping[str, Layers]] = {
 
 FILE_BYTES = {"float": 4, "fp16": 2, "bf16": 2}
 STATE_BYTES = 4  # everything in a checkpoint is fp32
+CACHE_BYTES = 4  # and in the cache
+LATENT_VALUES = 2 * 4 / 64  # a pixel: mean and log-variance of four channels, for squares of 8 pixels
+TEXT_WIDTHS = {"sdxl": (2048, 1280), "micro": (128, 64)}  # of each token, and of the whole text
 
 
 @dataclass(frozen=True)
 class DiskUse:
-    """In bytes: one LoRA file, one checkpoint, and the most that the training takes at once (the cache not counted)."""
+    """In bytes: one LoRA file, one checkpoint, the cache when it is full. loras, checkpoints: how many there are at
+    most at once."""
 
     lora: int
     checkpoint: int
-    most: int
+    loras: int
+    checkpoints: int
+    cache: int
+
+    @property
+    def most(self) -> int:
+        """The most that the training takes at once."""
+        return self.loras * self.lora + self.checkpoints * self.checkpoint + self.cache
+
+    def as_json(self) -> dict[str, int]:
+        """As `check --json` and `estimate --json` print it."""
+        return {
+            "lora_bytes": self.lora,
+            "loras": self.loras,
+            "checkpoint_bytes": self.checkpoint,
+            "checkpoints": self.checkpoints,
+            "cache_bytes": self.cache,
+            "most_bytes": self.most,
+        }
 
 
 def lora_sizes(settings: Settings, size: str) -> Sizes:
@@ -74,32 +96,57 @@ def lora_sizes(settings: Settings, size: str) -> Sizes:
     )
 
 
-def disk_use(settings: Settings, dataset: Dataset, base: BaseModel) -> DiskUse:
-    """What a training with these settings writes. A new checkpoint is whole before the oldest one goes."""
-    sizes = lora_sizes(settings, base.size)
-    lora = sizes.whole * FILE_BYTES[settings.save_precision]
+def disk_use(settings: Settings, dataset: Dataset, base: BaseModel | None) -> DiskUse:
+    """What a training with these settings writes; without a `base` on full-size SDXL. A new checkpoint is whole before
+    the oldest one goes."""
+    model = "sdxl" if base is None else base.size
+    sizes = lora_sizes(settings, model)
     kept = state_elements(settings.optimizer_type, settings.optimizer_kwargs, sizes)
     averaged = sizes.whole if settings.use_ema else 0
-    checkpoint = (sizes.whole + averaged + kept) * STATE_BYTES
-    loras = most_loras(settings, dataset.steps.total)
     interval = settings.checkpoint_every_n_steps or dataset.steps.total
     written = -(-dataset.steps.total // interval)
-    return DiskUse(lora, checkpoint, loras * lora + min(settings.keep_last_n_checkpoints + 1, written) * checkpoint)
+    return DiskUse(
+        lora=sizes.whole * FILE_BYTES[settings.save_precision],
+        checkpoint=(sizes.whole + averaged + kept) * STATE_BYTES,
+        loras=most_loras(settings, dataset.steps.total),
+        checkpoints=min(settings.keep_last_n_checkpoints + 1, written),
+        cache=_cache_bytes(settings, dataset, model),
+    )
+
+
+def _cache_bytes(settings: Settings, dataset: Dataset, model: str) -> int:
+    """Of latents and text outputs where the cache is empty before; each entry's header, some 200 bytes, not counted."""
+    values = 0.0
+    if settings.cache_latents:
+        a_pixel = LATENT_VALUES + (1 / 64 if settings.alpha_mask else 0)
+        for pictures, times in ((dataset.used, 2 if settings.flip_aug else 1), (dataset.validation, 1)):
+            values += times * a_pixel * sum(picture.bucket[0] * picture.bucket[1] for picture in pictures)
+    if encodes_ahead(settings):
+        words = {picture.words for picture in (*dataset.used, *dataset.validation)}
+        preserved = 2 if settings.diff_output_preservation_multiplier else 1
+        token, text = TEXT_WIDTHS[model]
+        texts = preserved * len(words) + 1 + max(1, len(settings.sample_prompts))  # 1: the empty text
+        values += texts * (token * (settings.max_token_length + 2) + text)
+    return int(values * CACHE_BYTES)
+
+
+def free_bytes(project: Project) -> int | None:
+    """What the project's disk has free; None where nobody tells."""
+    try:
+        return shutil.disk_usage(project.path).free
+    except OSError:
+        return None
 
 
 def check_disk(settings: Settings, dataset: Dataset, base: BaseModel, project: Project) -> Iterator[Finding]:
     """A warning where the disk has too little room for what will be written."""
-    use = disk_use(settings, dataset, base)
-    disk = mount_point(project.path)
-    try:
-        free = shutil.disk_usage(project.path).free
-    except OSError:
-        return
-    if free < use.most:
+    use, free = disk_use(settings, dataset, base), free_bytes(project)
+    if free is not None and free < use.most:
         yield Finding(
             "disk-space",
             f"The training writes up to {size(use.most)} (checkpoints of {size(use.checkpoint)}, LoRAs of "
-            f"{size(use.lora)}), and the disk at {disk} has {size(free)} free.",
+            f"{size(use.lora)}, {size(use.cache)} of cache), and the disk at {mount_point(project.path)} has "
+            f"{size(free)} free.",
             "Free some space, or keep fewer checkpoints: keep_last_n_checkpoints = 1",
             option="keep_last_n_checkpoints",
             value=1,

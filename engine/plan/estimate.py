@@ -1,6 +1,7 @@
 """What a training comes to before it: the memory by part, whether it fits on a GPU, what to change, the time, the disk.
 
-Only arithmetic: the memory from `memory.bill`, the fixes from `memory_fixes`; the GPU and the pace are told.
+Only arithmetic: the memory from `memory.bill`, the fixes from `memory_fixes`; the GPU, the pace and what
+the disk has free are told.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.plan.dataset import Dataset
-from engine.plan.disk import FILE_BYTES, LAYERS, lora_sizes
+from engine.plan.disk import FILE_BYTES, LAYERS, DiskUse, disk_use, lora_sizes
 from engine.plan.gpus import Gpu
 from engine.plan.memory import Bill, bill
 from engine.plan.memory_fixes import Fix, fixes, room
@@ -36,7 +37,8 @@ PHASES: Mapping[str, str] = {"caching": "caching", "training": "training", "samp
 @dataclass(frozen=True)
 class Estimate:
     """gpu: what it is held against, None where there is none. fixes: empty where it fits. steps: 0 where there are no
-    pictures to count by. pace: None where nothing tells it. lora_bytes, modules: of the LoRA file."""
+    pictures to count by. pace: None where nothing tells it. lora_bytes, modules: of the LoRA file. disk: None where
+    there are no pictures to count by. free_bytes: of the project's disk, None where nobody tells."""
 
     bill: Bill
     gpu: Gpu | None
@@ -45,6 +47,8 @@ class Estimate:
     modules: int
     steps: int
     pace: Pace | None
+    disk: DiskUse | None = None
+    free_bytes: int | None = None
 
     @property
     def room(self) -> int | None:
@@ -83,6 +87,7 @@ class Estimate:
             "steps": self.steps,
             "seconds_per_step": None if self.pace is None else self.pace.seconds_per_step,
             "pace": None if self.pace is None else self.pace.source,
+            "disk": None if self.disk is None else self.disk.as_json() | {"free_bytes": self.free_bytes},
             "fixes": [fix.as_json() for fix in self.fixes],
         }
 
@@ -93,10 +98,11 @@ def estimate(
     gpu: Gpu | None,
     pace: Pace | None = None,
     correction: Callable[[Gpu], float] = lambda gpu: 1.0,
+    free_bytes: int | None = None,
 ) -> Estimate:
     """For a training of full-size SDXL. dataset: None where there are no pictures yet; then the resolution counts.
 
-    correction: by how much runs on such a GPU took more than was predicted.
+    correction: by how much runs on such a GPU took more than was predicted. free_bytes: of the project's disk.
     """
     factor = correction(gpu) if gpu is not None else 1.0
     predict = predictor(settings, dataset, factor)
@@ -114,6 +120,8 @@ def estimate(
         sum(LAYERS["sdxl"][group].count for group in groups),
         dataset.steps.total if dataset is not None else 0,
         pace,
+        disk_use(settings, dataset, None) if dataset is not None else None,
+        free_bytes,
     )
 
 

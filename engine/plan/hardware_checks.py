@@ -230,7 +230,7 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
         return
     found = fixes(settings, there, predict, gpu.kind, here=gpu.here)
     saved = peak - sum(fix.saves_bytes for fix in found)
-    enough = f"With what is named below it needs {gib(saved)}"
+    enough = f"With the changes that lora-tui estimate lists it needs {gib(saved)}"
     hint = f"{enough}." if saved <= there else f"{enough}, which is still too much: a larger GPU is needed."
     if peak <= total:  # it would fit an idle one
         fits_not, hint = "does-not-fit-now", f"Close what takes the GPU's memory. {hint}"

@@ -52,6 +52,21 @@ def prepare(
 ) -> None:
     """Make `run` ready to be launched again; where something changes, a new job file says so.
 
+    Arguments and errors are those of `going_on`.
+    """
+    before, job = run.job, going_on(run, sets, device, take_over)
+    if job != before:
+        next_job(run, job)
+
+
+def going_on(
+    run: RunFolder,
+    sets: Mapping[str, object] | None = None,
+    device: str | None = None,
+    take_over: bool = False,
+) -> Job:
+    """What `run` will be asked to do when it goes on. Nothing is written.
+
     `take_over`: go on with it although another machine's engine was the last at work on it.
 
     `sets`: options by name with their values (as `settings.parse_text` gives them); `device` None: as before.
@@ -75,8 +90,7 @@ def prepare(
         )
     settings = _changed(job.settings, sets or {})
     _refuse_nothing_left(run, job.settings, settings)
-    if settings != job.settings or device not in (None, job.device):
-        next_job(run, replace(job, settings=settings, device=device or job.device))
+    return replace(job, settings=settings, device=device or job.device)
 
 
 def _changed(before: Settings, sets: Mapping[str, object]) -> Settings:

@@ -143,7 +143,7 @@ def as_object(dataset: Dataset, found: Sequence[Finding], use: DiskUse | None = 
             "total": steps.total,
             "explanation": steps.explanation,
         },
-        "disk": {"lora_bytes": use.lora, "checkpoint_bytes": use.checkpoint, "most_bytes": use.most} if use else None,
+        "disk": use.as_json() if use else None,
         "warnings": [finding.as_json() for finding in found],
     }
 

@@ -94,6 +94,7 @@ def sample(run: str, project: str | None, no_wait: bool, as_json: bool, prompt: 
 @device_option_unset
 @on_end_option
 @take_over_option
+@click.option("--accept-warnings", is_flag=True, help="Go on even where a warning says that it will not work here.")
 @_common
 def resume(
     run: str,
@@ -104,6 +105,7 @@ def resume(
     device: str | None,
     on_end: str | None,
     take_over: bool,
+    accept_warnings: bool,
 ) -> None:
     """Let a paused RUN go on, or restart one that was stopped or died (by default this project's last training).
 
@@ -115,7 +117,7 @@ def resume(
     if run == "last" and not at_work(folder):
         folder = chosen_run(run, project, prefer=lambda other: other.is_training)
     if not at_work(folder):
-        _restart(folder, changed, device, on_end, take_over, as_json)
+        _restart(folder, changed, device, on_end, take_over, accept_warnings, as_json)
         return
     if changed or device is not None or on_end is not None:
         raise UserError(
@@ -140,16 +142,19 @@ def _restart(
     device: str | None,
     on_end: str | None,
     take_over: bool,
+    accept_warnings: bool,
     as_json: bool,
 ) -> None:
     from engine.runs import queue
-    from engine.runs.resume import prepare
+    from engine.runs.resume import going_on, prepare
     from lora_tui import recent
     from lora_tui.follow import start
+    from lora_tui.resuming import refuse
 
     entry = queue.entry_of(run)
     if entry is not None and queue.turn(entry) == "start":
         raise UserError("in-queue", f"The run {run.name} waits in the queue.", "Begin with it: lora-tui queue start")
+    refuse(run, going_on(run, sets, device, take_over), accept_warnings)
     prepare(run, sets, device, take_over)
     project = run.table().get("project")
     pid = start(run, on_end, fresh=False)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.plan.errors import UserError
 from lora_tui import output
 from lora_tui.options import (
     device_option_unset,
@@ -75,7 +74,7 @@ def command(
         _dry_run(context, directory, sets, accept_warnings, device, on_end, as_json)
         return
     if resume:
-        run, title = resumed_run(directory, run_name, sets, device, take_over)
+        run, title = resumed_run(directory, run_name, sets, device, take_over, accept_warnings)
         total_steps = 0
     else:
         project, settings = open_project(directory, sets)
@@ -130,18 +129,24 @@ def _dry_run(
 
 
 def resumed_run(
-    directory: str, name: str | None, sets: tuple[tuple[str, str], ...], device: str | None, take_over: bool = False
+    directory: str,
+    name: str | None,
+    sets: tuple[tuple[str, str], ...],
+    device: str | None,
+    take_over: bool,
+    accept_warnings: bool,
 ) -> tuple[RunFolder, str]:
     """(the run to go on with, ready to be launched; its name for people).
 
     `directory`: a project, whose last training is meant unless `name` says which run, or the folder of a run.
-    Raises UserError as `resume.prepare` does.
+    Raises UserError as `resume.going_on` and `resuming.refuse` do.
     """
     from engine.plan.files import absolute_path
     from engine.runs.checkpoints import list_checkpoints
     from engine.runs.folder import RunFolder, find
-    from engine.runs.resume import prepare
+    from engine.runs.resume import going_on, prepare
     from lora_tui import recent
+    from lora_tui.resuming import refuse
 
     changed = overrides(sets)
     folder = absolute_path(directory)
@@ -151,6 +156,7 @@ def resumed_run(
         run = find(name, folder)
     else:
         run = last_training(folder) or find("last", folder)
+    refuse(run, going_on(run, changed, device, take_over), accept_warnings)
     prepare(run, changed, device, take_over)
     job = run.table()
     if isinstance(job.get("project"), str):
@@ -204,6 +210,7 @@ def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, 
     from engine.plan.dataset import scan
     from lora_tui.estimating import predictor_of
     from lora_tui.hardware import hardware_findings
+    from lora_tui.resuming import refusal
 
     base = None
     if settings.pretrained_model_name_or_path:
@@ -213,10 +220,7 @@ def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, 
     found += hardware_findings(settings, base, device, predictor_of(settings, dataset))
     for finding in found:
         if finding.stops_training(accept_warnings=accept_warnings):
-            error = finding.as_error()
-            # In brackets: a hint may end in a command, to which no full stop must stick.
-            hint = f"{error.hint} (to train all the same: --accept-warnings)" if finding.overridable else error.hint
-            raise UserError(error.code, error.message, hint.strip())
+            raise refusal(finding)
     output.findings(found)
     return dataset.steps.total
 

@@ -18,13 +18,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.css.query import NoMatches
 
-from engine.plan.errors import inert
+from engine.plan.errors import Finding, inert
 from engine.runs.events import SLICE_EVENTS
 from engine.runs.folder import RunFolder
 from engine.runs.resume import resumable
 from engine.runs.state import Observation, RunView, State
 from lora_tui.aside import aside
-from lora_tui.screens import figures, sentences
+from lora_tui.screens import figures, questions, sentences
 from lora_tui.screens.asked import default_prompt, names_of, project_of
 from lora_tui.screens.keys import DASHBOARD_KEYS, LAST_STEPS
 from lora_tui.screens.log import LogScreen, LogTail
@@ -327,8 +327,6 @@ class Dashboard(Page[None]):
         self._wake.set()
 
     def action_pause(self) -> None:
-        from lora_tui.screens import questions
-
         def chosen(value: str | None) -> None:
             if value:
                 self._order("pause", release_memory=value == "release")
@@ -340,8 +338,6 @@ class Dashboard(Page[None]):
                 self.app.push_screen(questions.pause(), chosen)
 
     def action_stop(self) -> None:
-        from lora_tui.screens import questions
-
         def chosen(command: str | None) -> None:
             if command:
                 self._order(command)
@@ -354,8 +350,6 @@ class Dashboard(Page[None]):
             self._order("checkpoint")
 
     def action_sample(self) -> None:
-        from lora_tui.screens import questions
-
         def asked(prompt: str | None) -> None:
             if prompt:
                 self._order("sample", prompt=prompt)
@@ -377,8 +371,6 @@ class Dashboard(Page[None]):
         self._go_on()
 
     def _ask_for_more(self, epochs: int) -> None:
-        from lora_tui.screens import questions
-
         def asked(answer: str | None) -> None:
             if answer and not (answer.isascii() and answer.isdecimal()):
                 self.say("x", "The number of epochs is a whole number. Nothing was started.")
@@ -387,13 +379,18 @@ class Dashboard(Page[None]):
 
         self.app.push_screen(questions.more_epochs(epochs), asked)
 
-    def _go_on(self, sets: Mapping[str, object] | None = None) -> None:
+    def _go_on(self, sets: Mapping[str, object] | None = None, accepted: bool = False) -> None:
         self._starting = True
         self.query_one(Status).say("ok", "Starting the engine…")
-        aside(lambda: resume(self.watched, sets), self._resumed)
+        aside(lambda: resume(self.watched, sets, accepted), lambda said: self._resumed(said, sets))
 
-    def _resumed(self, said: sentences.Says) -> None:
+    def _resumed(self, said: sentences.Says | Finding, sets: Mapping[str, object] | None) -> None:
         self._starting = False
-        if self.is_attached:
+        if not self.is_attached:
+            return
+        if isinstance(said, Finding):
+            ask = questions.all_the_same(said)
+            self.app.push_screen(ask, lambda yes: self._go_on(sets, accepted=True) if yes else None)
+        else:
             self.say(*said)
-            self._wake.set()
+        self._wake.set()

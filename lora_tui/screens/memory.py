@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import UserError
 from engine.plan.gpus import gib
 from engine.plan.memory_fixes import Fix
-from lora_tui.estimate_texts import as_set, parts, phases, time_sentence, verdict
+from lora_tui.estimate_texts import as_set, disk_sentence, parts, phases, time_sentence, verdict
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
@@ -149,11 +149,12 @@ class MemoryPage(WizardPage):
 
 
 def _bill(found: Estimate, width: int, roomy: bool) -> list[Text]:
-    """The verdict, each part of the memory, the peaks of the parts of the work, and the time."""
+    """The verdict, each part of the memory, the peaks of the parts of the work, the time, and the disk."""
     rows = [line((f" {part}", STRONG)) for part in textwrap.wrap(verdict(found)[1], width)]
     rows += _as_bars(parts(found)) if roomy else _two_a_row(parts(found))
     peaks = f"At the peak of each part of the work: {phases(found)}."
-    for text in filter(None, (peaks, time_sentence(found))):
+    disk = disk_sentence(found.disk, found.free_bytes) if found.disk is not None else ""
+    for text in filter(None, (peaks, time_sentence(found), disk)):
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(text, width)]
     return rows
 

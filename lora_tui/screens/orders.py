@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from engine.plan.errors import UserError, inert
+from engine.plan.errors import Finding, UserError, inert
 from engine.runs import control
 from engine.runs.folder import RunFolder
 from engine.runs.snapshot import Snapshot
@@ -62,12 +62,17 @@ class Orders:
         return None
 
 
-def resume(run: RunFolder, sets: Mapping[str, object] | None = None) -> Says:
-    """Start an engine on a run that can go on, with these options changed; what to say of it."""
-    from engine.runs.resume import prepare
+def resume(run: RunFolder, sets: Mapping[str, object] | None = None, accepted: bool = False) -> Says | Finding:
+    """Start an engine on a run that can go on, with these options changed; what to say of it. A finding is what is
+    known to fail here: nothing was started then, unless that is `accepted`."""
+    from engine.runs.resume import going_on, prepare
     from lora_tui.follow import start
+    from lora_tui.resuming import hindrance
 
     try:
+        stops = hindrance(run, going_on(run, sets))
+        if stops is not None and stops.stops_training(accept_warnings=accepted):
+            return stops if stops.overridable else ("x", str(stops))
         prepare(run, sets)
         start(run, None, fresh=False)
     except UserError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.plan.errors import inert
+from engine.plan.errors import Finding, inert
 from lora_tui.screens.dialogs import Ask, Choice, Question
 
 MORE_EPOCHS = 2  # proposed for a run that is finished
@@ -31,6 +31,12 @@ def stop(dry_run: bool = False) -> Question:
         Choice("stop-after-epoch", "Stop after this epoch", "with a LoRA of the whole epoch"),
     ]
     return Question("Stop the training?", choices)
+
+
+def all_the_same(finding: Finding) -> Question:
+    """Answers "yes" to go on where that is known to fail on this machine, or ""."""
+    choices = [Choice("", "No, I mend it first", str(finding)), Choice("yes", "Go on all the same")]
+    return Question("This is known to fail on this machine.", choices)
 
 
 def make_folder(folder: Path) -> Question:

@@ -82,7 +82,7 @@ class ReviewPage(WizardPage):
         if survey is not None and survey.dataset is not None:
             rows += [line(), *_arithmetic(survey.dataset.steps, self.tried, self.expected, width)]
         if survey is not None:
-            rows += [line(), *self._files(survey)]
+            rows += [line(), *self._files(survey, width)]
             for finding in [*survey.blocking, *typed_findings(self.draft.typed), *survey.warnings]:
                 rows += [line(), *finding_lines(finding, width)]
         self.query_one("#lines", Lines).show(rows)
@@ -157,11 +157,12 @@ class ReviewPage(WizardPage):
     def action_memory(self) -> None:
         self.app.push_screen(MemoryPage(self.pages))
 
-    def _files(self, survey: Survey) -> list[Text]:
+    def _files(self, survey: Survey, width: int) -> list[Text]:
         name = lora_name(self.draft)
         rows = [line((" The LoRA will be called ", DIM), (f"{inert(name)}.safetensors", STRONG))]
         if survey.disk is not None:
-            rows.append(line((f" {disk_sentence(self.draft, survey.disk)}", DIM)))
+            disk = textwrap.wrap(disk_sentence(self.draft, survey.disk), width)
+            rows += [line((f" {part}", DIM)) for part in disk]
         return [*rows, line((" As a command: ", DIM), (inert(as_command(self.draft)), PLAIN))]
 
     def sentence(self, standing: Standing) -> Says:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from engine.plan.gpus import Found
@@ -55,3 +57,23 @@ def test_the_practice_model_is_not_estimated(lora_tui, project):
     answer = lora_tui("estimate", str(project), "--json")
     assert answer.code == 1
     assert answer.json["error"]["code"] == "practice-model"
+
+
+def test_the_disk_that_it_takes_is_held_against_what_is_free(lora_tui, project, monkeypatch):
+    answer = lora_tui("estimate", str(project), *FULL_SIZE, "--json")
+    disk = answer.json["disk"]
+    assert disk["lora_bytes"] == answer.json["lora_bytes"]
+    assert disk["free_bytes"] > 0
+    assert disk["cache_bytes"] > 0
+    parts = disk["loras"] * disk["lora_bytes"] + disk["checkpoints"] * disk["checkpoint_bytes"]
+    assert disk["most_bytes"] == parts + disk["cache_bytes"]
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3e9))
+    said = lora_tui("estimate", str(project), *FULL_SIZE).out
+    assert "checkpoints 4.6 GB, cache" in said
+    assert "only 3.0 GB are free" in said
+
+
+def test_without_pictures_nothing_is_said_of_the_disk(lora_tui, project):
+    for path in project.glob("img/*/*"):
+        path.unlink()
+    assert lora_tui("estimate", str(project), *FULL_SIZE, "--json").json["disk"] is None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.plan.gpu_catalogue import named
 from engine.plan.gpus import Found, Gpu
+from engine.runs.folder import RunFolder, find
+from engine.runs.state import observe
 from lora_tui import hardware
 from tests.cli.conftest import safetensors
 
@@ -105,3 +109,60 @@ def test_a_look_that_breaks_keeps_nobody_from_training(lora_tui, full_size, monk
     monkeypatch.setattr(hardware, "_look", broken)
     monkeypatch.setattr(hardware, "_answers", [])
     assert lora_tui("check", full_size, "--json").code == 0
+
+
+# ------------------------------------------------------------------------------------------------ a run that goes on
+@pytest.fixture
+def died(lora_tui, full_size, monkeypatch, fake_engine) -> RunFolder:
+    """A training that was killed at its fourth step, on a GPU that could do it."""
+    machine(monkeypatch, RTX_3090)
+    fake_engine(steps=6, crash_at=4, resumes=True)
+    assert lora_tui("train", full_size).code == 1
+    fake_engine(steps=6, resumes=True)
+    return find("last", full_size)
+
+
+@pytest.mark.parametrize("words", [("train", "--resume"), ("resume",)])
+def test_a_run_that_goes_on_is_held_against_the_machine_as_a_new_one_is(lora_tui, died, monkeypatch, words):
+    machine(monkeypatch, T4)
+    command, *flags = words
+    more = ("--set", "max_train_epochs=3")
+    refused = lora_tui(command, died.path, *flags, *more)
+    assert refused.code == 1
+    assert "Tesla T4 does not calculate in bf16" in refused.err
+    assert "settings cannot change" in refused.err
+    assert "--accept-warnings" in refused.err
+    assert observe(died).state == "died"
+    assert died.job_number == 1  # what was to change has not been written either
+    assert lora_tui(command, died.path, *flags, *more, "--accept-warnings").code == 0
+    assert died.job_number == 2
+
+
+def test_where_it_fits_as_before_a_run_goes_on_without_a_word(lora_tui, died):
+    answer = lora_tui("train", died.path, "--resume", "--json")
+    assert (answer.code, answer.json["step"]) == (0, 6)
+
+
+def test_memory_that_somebody_else_has_taken_is_told_before_a_run_goes_on(lora_tui, died, monkeypatch):
+    machine(monkeypatch, replace(RTX_3090, free_bytes=2 * GIB))
+    refused = lora_tui("resume", died.path)
+    assert "2.0 GiB of its 24.0 GiB free" in refused.err
+    assert "Close what takes the GPU's memory" in refused.err
+    # It has come to need less on its way, and nobody knows how much less.
+    oom = {"v": 1, "seq": 99, "time": 1.0, "kind": "oom", "step": 3, "message": "…", "change": {"batch_size": 1}}
+    with died.events_path.open("a") as events:
+        events.write(json.dumps(oom) + "\n")
+    assert lora_tui("resume", died.path).code == 0
+
+
+def test_a_run_that_goes_on_where_there_is_no_gpu(lora_tui, died, monkeypatch):
+    machine(monkeypatch)
+    assert "needs a GPU" in lora_tui("train", died.path, "--resume").err
+    assert lora_tui("train", died.path, "--resume", "--device", "cpu").code == 0
+
+
+def test_a_training_that_does_not_fit_is_refused_with_where_the_changes_stand(lora_tui, full_size, monkeypatch):
+    machine(monkeypatch, Gpu("NVIDIA GeForce RTX 4060", "cuda", 8 * GIB, 7 * GIB, (8, 9), True))
+    refused = lora_tui("train", full_size)
+    assert "RTX 4060 has 7.0 GiB free" in refused.err
+    assert "With the changes that lora-tui estimate lists it needs" in refused.err

@@ -18,20 +18,38 @@ MICRO = {"pretrained_model_name_or_path": "micro", "resolution": "64,64", "bucke
 
 def test_the_guides_lora_and_checkpoints() -> None:
     """255.3 million parameters at rank 96: 511 MB in bf16, and Prodigy keeps about four more values of each."""
-    dataset = SimpleNamespace(steps=SimpleNamespace(total=3000))
+    dataset = SimpleNamespace(steps=SimpleNamespace(total=3000), used=(), validation=())
     use = disk_use(resolve(), dataset, SimpleNamespace(size="sdxl"))  # type: ignore[arg-type]
     assert use.lora == 255_344_640 * 2
     assert use.checkpoint == 255_344_640 * 4 * 4 + 1_223_680 * 96 * 4
     assert size(use.checkpoint) == "4.6 GB"
-    assert use.most == 4 * use.lora + 3 * use.checkpoint
+    assert (use.loras, use.checkpoints) == (4, 3)
+    assert use.most == 4 * use.lora + 3 * use.checkpoint + use.cache
 
 
 @pytest.mark.parametrize(
     "values", [{"optimizer_type": "AdamW", "optimizer_args": ()}, {"optimizer_args": ("slice_p=11",)}]
 )
 def test_other_optimizers_keep_less(values: dict[str, object]) -> None:
-    dataset, base = SimpleNamespace(steps=SimpleNamespace(total=3000)), SimpleNamespace(size="sdxl")
+    dataset = SimpleNamespace(steps=SimpleNamespace(total=3000), used=(), validation=())
+    base = SimpleNamespace(size="sdxl")
     assert disk_use(resolve(values), dataset, base).checkpoint < disk_use(resolve(), dataset, base).checkpoint  # type: ignore[arg-type]
+
+
+def test_the_cache_of_full_size_sdxl() -> None:
+    """A picture of 1024 × 1024 is 128 × 128 × 8 numbers, a caption 77 × 2048 and 1280, each of 4 bytes; the empty
+    caption and the sample's prompt are encoded too."""
+    pictures = [SimpleNamespace(bucket=(1024, 1024), words=f"zibo, number {number}") for number in range(20)]
+    dataset = SimpleNamespace(steps=SimpleNamespace(total=3000), used=pictures[:18], validation=pictures[18:])
+
+    def cache(**values: object) -> int:
+        return disk_use(resolve(values), dataset, None).cache  # type: ignore[arg-type]
+
+    latents, texts = 20 * 128 * 128 * 8 * 4, 22 * (77 * 2048 + 1280) * 4
+    assert cache() == latents + texts
+    assert cache(cache_latents=False) == texts
+    assert cache(cache_text_encoder_outputs=False) == latents
+    assert cache(flip_aug=True) == latents * 38 // 20 + texts
 
 
 def test_a_disk_with_too_little_room_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ HEAVY = {"gradient_checkpointing": False, "train_batch_size": 4}
 
 
 def pictures(*buckets: tuple[int, int], steps: int = 3000) -> Any:
-    return SimpleNamespace(buckets=Counter(buckets), steps=SimpleNamespace(total=steps))
+    used = [SimpleNamespace(bucket=bucket, words="zibo, a man") for bucket in buckets]
+    return SimpleNamespace(buckets=Counter(buckets), steps=SimpleNamespace(total=steps), used=used, validation=())
 
 
 def test_without_a_gpu_nothing_is_promised() -> None:
@@ -85,7 +86,7 @@ def test_the_answer_is_the_contracts() -> None:
     answer = estimate(settings, pictures((1024, 1024)), gpu, rough(settings, gpu)).as_json()
     assert set(answer) >= {
         "peak_bytes", "step_bytes", "parts", "phases", "gpu", "fits", "lora_bytes", "modules", "steps",
-        "seconds_per_step", "fixes",
+        "seconds_per_step", "fixes", "disk",
     }  # fmt: skip
     assert set(answer["parts"]) == set(PARTS)  # type: ignore[call-overload]
     assert set(answer["phases"]) == set(PHASES)  # type: ignore[call-overload]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.plan import presets
 from engine.plan.checks import check_settings
+from engine.plan.estimate import estimate
+from engine.plan.gpu_catalogue import cards
+from engine.plan.gpus import gib
+from engine.plan.hardware_checks import TIGHT_SHARE
 from engine.plan.preset_changes import changes, start_from, worth_saving
 from engine.plan.presets import OF_THE_PROJECT, Preset
 from engine.plan.project import Project
@@ -135,6 +140,31 @@ def test_cards_with_less_memory_get_what_needs_less():
         assert card.optimizer_type == "Adafactor"
         assert card.optimizer_kwargs == {"scale_parameter": False, "relative_step": False, "warmup_init": False}
         assert card.learning_rate == 0.0002
+
+
+@pytest.mark.parametrize(
+    ("name", "gigabytes"),
+    [
+        ("low-memory-8gb", (8,)),
+        ("low-memory-12gb", (10, 11, 12)),
+        ("low-memory-16gb", (16,)),
+        ("low-memory-24gb", (24,)),
+    ],
+)
+def test_each_for_a_small_card_fits_on_every_card_of_that_size(name, gigabytes):
+    """As the preset has it, for pictures of 1024 × 1024, on a card that nothing else uses; its note says the need."""
+    settings, notes = settings_of(name), " ".join(presets.load(name).notes)
+    assert settings.size == (1024, 1024)
+    fitting = [card for card in cards() if card.gigabytes in gigabytes and card.kind == "cuda"]
+    assert len(fitting) > 5
+    for card in fitting:
+        own = settings if card.bf16 else settings.model_copy(update={"mixed_precision": "fp16"})
+        found = estimate(own, None, replace(card.as_gpu(), free_bytes=card.bytes))
+        assert found.fits, card.name
+        assert found.needs < TIGHT_SHARE * card.bytes, card.name
+        assert not found.samples_in_tiles, card.name
+    needs = f"a step needs {gib(found.needs)} and a sample {gib(found.bill.phases['sampling'])}."
+    assert needs in notes
 
 
 # ------------------------------------------------------------------------------------------------ taken in a project

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from benchmarks.recorded import hold
-from engine.plan.errors import UserError
+from engine.plan.errors import Finding, UserError
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
 from lora_tui.screens.dashboard import Dashboard
@@ -208,6 +208,36 @@ def test_resume_that_cannot_be_is_told(endings, monkeypatch, trouble, said):
         mark, sentence = pilot.app.screen.query_one(Status).said
         assert mark == "x"
         assert said in sentence
+
+    drive(lambda: dashboard(endings["died"]), act)
+
+
+def test_what_is_known_to_fail_here_is_asked_about_before_a_run_goes_on(endings, monkeypatch):
+    told = Finding("no-bf16", "Tesla T4 does not calculate in bf16.", "Take another GPU.", blocks_training=True)
+    started = []
+    monkeypatch.setattr("lora_tui.resuming.hindrance", lambda run, job: told)
+    monkeypatch.setattr("lora_tui.follow.start", lambda run, *_, **__: started.append(run))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "r")
+        assert "This is known to fail on this machine." in text(pilot)
+        await press(pilot, "enter")  # what is proposed is to leave it
+        assert isinstance(pilot.app.screen, Dashboard)
+        assert started == []
+        await press(pilot, "r", "down", "enter")
+        assert "The engine has started" in pilot.app.screen.query_one(Status).said[1]
+
+    drive(lambda: dashboard(endings["died"]), act)
+    assert started == [endings["died"]]
+
+
+def test_what_nobody_may_overrule_is_only_told(endings, monkeypatch):
+    told = Finding("too-few-gpus", "It needs two GPUs.", "Take two.", blocks_training=True, overridable=False)
+    monkeypatch.setattr("lora_tui.resuming.hindrance", lambda run, job: told)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "r")
+        assert pilot.app.screen.query_one(Status).said == ("x", "It needs two GPUs. Take two.")
 
     drive(lambda: dashboard(endings["died"]), act)
 

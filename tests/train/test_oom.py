@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from engine.lora import norms
 from engine.plan.memory_note import DID_NOT_FIT
 from engine.runs.fold import fold
 from engine.runs.resume import prepare
+from engine.train import optimizers
 from engine.train.meter import Meter
 from tests.training import Trained, Trainer, apart, ask_to_stop, same
 
@@ -39,6 +41,7 @@ PRODIGY: dict[str, Any] = {
     "optimizer_args": ("weight_decay=0.01", "decouple=True", "d0=0.0001", "use_bias_correction=True"),
     "learning_rate": 1.0,
 }
+ADAMW: dict[str, Any] = {"optimizer_type": "AdamW", "optimizer_args": (), "learning_rate": 1e-3}
 PRESERVED: dict[str, Any] = {"diff_output_preservation_multiplier": 1.0, "validation_split": 0.25}
 TORCH = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
@@ -194,6 +197,40 @@ def test_an_optimizer_that_failed_half_way_is_taken_back(
     assert list(told.values()) == undisturbed.losses
     assert same(run.lora, undisturbed.lora)
     assert [saved.path for saved in fold(run.events).saved] == [saved.path for saved in fold(undisturbed.events).saved]
+
+
+@pytest.mark.parametrize(
+    ("values", "every", "back_to"), [(ADAMW, 0, 0), (ADAMW, 2, 2), (PRODIGY, 2, 2)], ids=["AdamW", "AdamW 2", "Prodigy"]
+)
+def test_an_optimizer_that_had_moved_some_of_its_pieces_is_taken_back(
+    train: Trainer,
+    monkeypatch: pytest.MonkeyPatch,
+    before_call: Any,
+    values: dict[str, Any],
+    every: int,
+    back_to: int,
+) -> None:
+    """It fails at the fourth piece of the fourth step: three have new weights, the fourth has new averages."""
+    monkeypatch.setattr(optimizers, "PIECE", 2_000)
+    values = EVERYTHING | values | {"checkpoint_every_n_steps": every}
+    undisturbed = finished(train(**values))
+    original, moved = Tensor.addcdiv_, [math.inf]  # with which each of them writes a piece's weights
+
+    def failing(self: Tensor, *arguments: Any, **more: Any) -> Tensor:
+        moved[0] += 1
+        if moved[0] == 4:
+            too_much()
+        return original(self, *arguments, **more)
+
+    monkeypatch.setattr(Tensor, "addcdiv_", failing)
+    before_call(loop_module, "train_step", {4: lambda: moved.__setitem__(0, 0)})
+    run = finished(train(**values))
+    assert moved[0] > 4 * 6  # a step has more pieces than were done, and more steps were done since then
+    assert changes(run) == [(4, {"repeated": True})]
+    assert [event["from_step"] for event in run.of("resumed")] == [back_to]
+    told: dict[int, float] = {event["step"]: event["loss"] for event in run.of("step")}
+    assert list(told.values()) == undisturbed.losses
+    assert same(run.lora, undisturbed.lora)
 
 
 # ---------------------------------------------------------------------------------------------------- and then less

@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,9 +21,12 @@ import engine.train.loop as loop_module
 import engine.train.saving as saving_module
 import engine.train.state as state_module
 from engine.__main__ import work
+from engine.plan.base_model import recognise
+from engine.plan.dataset import scan
 from engine.plan.disk import disk_use
 from engine.plan.errors import UserError
 from engine.plan.optimizers import ADAFACTOR_ARGS
+from engine.plan.project import Project
 from engine.runs.checkpoints import list_checkpoints
 from engine.runs.events import read_all
 from engine.runs.fold import fold
@@ -235,7 +237,7 @@ def test_a_checkpoint_is_as_large_as_was_said(train: Trainer, undisturbed: Train
     run = train(**values)
     settings = run.run.job.settings
     assert settings is not None
-    use = disk_use(settings, SimpleNamespace(steps=SimpleNamespace(total=3)), SimpleNamespace(size="micro"))  # type: ignore[arg-type]
+    use = disk_use(settings, scan(Project.open(run.project), settings), recognise("micro"))
     # over it only headers, and what aligns the layers in the flat buffers
     headers = 150_000 if optimizer == "Adafactor" else 60_000  # three tensors for each down and each up
     assert use.checkpoint < run.of("checkpoint")[-1]["bytes"] < use.checkpoint * 1.01 + headers
@@ -251,9 +253,19 @@ def test_whatever_is_trained_is_as_large_as_was_said(train: Trainer, values: dic
     run = train(**(WHOLE | {"max_train_epochs": 1, "network_dim": 32} | values))
     settings = run.run.job.settings
     assert settings is not None
-    use = disk_use(settings, SimpleNamespace(steps=SimpleNamespace(total=3)), SimpleNamespace(size="micro"))  # type: ignore[arg-type]
+    use = disk_use(settings, scan(Project.open(run.project), settings), recognise("micro"))
     assert use.checkpoint < run.of("checkpoint")[-1]["bytes"] < use.checkpoint * 1.01 + 90_000
     assert use.lora < run.of("saved")[-1]["bytes"] < use.lora * 1.01 + 90_000
+
+
+def test_the_cache_is_as_large_as_was_said(train: Trainer, tmp_path: Path) -> None:
+    values = {"flip_aug": True, "caption_dropout_rate": 0.1, "sample_every_n_steps": 0}
+    run = train(make_project(tmp_path / "own"), max_train_epochs=1, **values)
+    settings, project = run.run.job.settings, Project.open(run.project)
+    assert settings is not None
+    use = disk_use(settings, scan(project, settings), recognise("micro"))
+    cached = [path.stat().st_size for path in project.cache_dir.glob("*/*")]
+    assert use.cache < sum(cached) < use.cache + 300 * len(cached)
 
 
 # ------------------------------------------------------------------------------------------------ what may change

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.plan import presets
 from engine.plan.kohya import gui
 from engine.plan.kohya.opening import read as open_file
-from engine.plan.settings import resolve
+from engine.plan.settings import resolve, to_dict
 from tests.plan.kohya.asked import AI_NOW, Read
 
 
@@ -28,6 +29,18 @@ def test_ai_now_preset_becomes_what_it_trains(window):
     assert (settings.noise_offset, settings.caption_dropout_rate, settings.min_snr_gamma) == (0.0, 0.0, 5.0)
     assert (settings.unet_lr, settings.text_encoder_lr) == ("", "")
     assert settings.conv_dim == 0
+
+
+def test_the_programs_own_copy_of_the_preset_is_what_the_file_gives():
+    """But for two options, whose reasons stand in the preset's file."""
+    own, imported = presets.load("ai-now-prodigy"), open_file(AI_NOW)
+    given, copied = to_dict(resolve(imported.settings)), to_dict(resolve(own.settings))
+    differ = {name: (given[name], copied[name]) for name in given if given[name] != copied[name]}
+    assert differ == {"max_data_loader_n_workers": (0, 2), "sample_every_n_steps": (250, 0)}
+    assert "sample_every_n_steps" not in imported.settings
+    text = (presets.folder() / "ai-now-prodigy.toml").read_text(encoding="utf-8")
+    assert all(name in text for name in differ)
+    assert "1,600 steps" in " ".join(own.notes)  # what the import tells as well
 
 
 def test_what_is_without_effect_there_is_named_so(window):

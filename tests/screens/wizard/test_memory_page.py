@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from textual.pilot import Pilot
@@ -77,6 +78,7 @@ def test_changes_are_made_one_by_one_and_taken_back(full_size: Path) -> None:
         assert "It does not fit" in text(pilot)
         assert "What to change, the least harm first" in text(pilot)
         assert "gradient_checkpointing = true" in text(pilot)
+        assert "Disk: LoRAs up to" in text(pilot)
         await press(pilot, "enter")
         assert Project.open(full_size).settings.get("gradient_checkpointing") is not False
         await press(pilot, "u")
@@ -117,3 +119,15 @@ def test_it_is_told_in_ascii_and_without_colours(full_size: Path) -> None:
         assert "It does not fit" in text(pilot)
 
     drive(full_size, act, "small", Look(ascii_only=True, theme="none"))
+
+
+def test_review_tells_the_disk_in_full_on_a_small_screen(full_size: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3_000_000_000))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "7", *["down"] * 12)
+        said = " ".join(text(pilot).split())
+        assert "checkpoints 4.6 GB" in said
+        assert "only 3.0 GB are free." in said
+
+    drive(full_size, act, "small")
