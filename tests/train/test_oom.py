@@ -89,8 +89,10 @@ def steps(run: Trained) -> list[tuple[int, int, int]]:
 @pytest.mark.parametrize(
     ("values", "reg"),
     [
-        ({"train_batch_size": 2} | PRODIGY, False),
-        ({"train_batch_size": 3, "gradient_accumulation_steps": 2} | PRESERVED, False),
+        pytest.param({"train_batch_size": 2} | PRODIGY, False, marks=pytest.mark.proof),
+        pytest.param(
+            {"train_batch_size": 3, "gradient_accumulation_steps": 2} | PRESERVED, False, marks=pytest.mark.proof
+        ),
         ({"train_batch_size": 2, "gradient_accumulation_steps": 2, "prior_loss_weight": 0.5} | PRODIGY, True),
         pytest.param({"train_batch_size": 3}, True, marks=pytest.mark.proof),
     ],
@@ -146,7 +148,7 @@ def undisturbed(train: Trainer) -> Trained:
     [
         (UNet2DConditionModel, "forward", False, CUBLAS),
         (Accelerator, "backward", True, TORCH),
-        (Accelerator, "clip_grad_norm_", True, TORCH),
+        pytest.param(Accelerator, "clip_grad_norm_", True, TORCH, marks=pytest.mark.proof),
     ],
 )
 def test_a_step_that_failed_once_is_repeated_to_the_bit(
@@ -170,7 +172,7 @@ def test_a_step_that_failed_once_is_repeated_to_the_bit(
     ("owner", "name", "call", "every", "back_to"),
     [
         (Prodigy, "step", 1 + 1, 0, None),  # its very first step of the training, after the one that tries it out
-        (Prodigy, "step", 1 + 4, 0, 0),
+        pytest.param(Prodigy, "step", 1 + 4, 0, 0, marks=pytest.mark.proof),
         (Prodigy, "step", 1 + 4, 2, 2),
         pytest.param(Prodigy, "step", 1 + 5, 2, None, marks=pytest.mark.proof),  # a checkpoint was written just before
         (norms, "_norms", 3, 0, None),
@@ -200,7 +202,12 @@ def test_an_optimizer_that_failed_half_way_is_taken_back(
 
 
 @pytest.mark.parametrize(
-    ("values", "every", "back_to"), [(ADAMW, 0, 0), (ADAMW, 2, 2), (PRODIGY, 2, 2)], ids=["AdamW", "AdamW 2", "Prodigy"]
+    ("values", "every", "back_to"),
+    [
+        pytest.param(ADAMW, 0, 0, id="AdamW", marks=pytest.mark.proof),
+        pytest.param(ADAMW, 2, 2, id="AdamW 2"),
+        pytest.param(PRODIGY, 2, 2, id="Prodigy", marks=pytest.mark.proof),
+    ],
 )
 def test_an_optimizer_that_had_moved_some_of_its_pieces_is_taken_back(
     train: Trainer,
@@ -293,7 +300,7 @@ def test_when_nothing_helps_all_that_was_learnt_is_saved_and_the_next_one_is_war
     assert json.loads(again.run.result_path.read_bytes())["memory"] == {"batch_size": 1, "gradient_checkpointing": True}
 
 
-@pytest.mark.parametrize("most", [1, 0])
+@pytest.mark.parametrize("most", [pytest.param(1, marks=pytest.mark.proof), 0])
 def test_a_validation_that_does_not_fit_takes_single_pictures_or_is_left_out(
     train: Trainer, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:

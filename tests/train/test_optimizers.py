@@ -156,7 +156,7 @@ def test_adafactors_own_rate_is_the_one_of_its_next_step() -> None:
     [
         ("Adafactor", GUIDES_ADAFACTOR, 3e-4),
         pytest.param("Adafactor", ("beta1=0.9",), 1.0, marks=pytest.mark.proof),
-        ("Lion", ("weight_decay=0.1",), 1e-4),
+        pytest.param("Lion", ("weight_decay=0.1",), 1e-4, marks=pytest.mark.proof),
         ("torch.optim.RAdam", ("betas=(0.8, 0.99)",), 1e-3),
         ("AdamW8bit", (), 1e-3),
     ],

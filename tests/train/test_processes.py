@@ -70,6 +70,7 @@ def two(train: Trainer) -> Trained:
     return finished(train(**TWO))
 
 
+@pytest.mark.proof
 def test_a_batch_that_cannot_be_shared_evenly_counts_each_picture_once(train: Trainer, two: Trained) -> None:
     """Three pictures of one shape and one of another in batches of 2: two of the three batches have one sample."""
     one = finished(train(**ONE))

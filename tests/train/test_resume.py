@@ -140,14 +140,11 @@ MOMENTS = {
 }
 QUICK = (
     "inside an epoch",
-    "a checkpoint before its rename",
     "between a checkpoint's rename and its event",
-    "thinning checkpoints",
-    "between a sample's file and its event",
     "before a LoRA is shown in model/",
     "writing the finished LoRA",
 )
-"""Half of them; of the others some come in `test_killed_again_and_again`, and all in `make proof`."""
+"""Some of them; of the others some come in `test_killed_again_and_again`, and all in `make proof`."""
 
 
 @pytest.mark.parametrize(

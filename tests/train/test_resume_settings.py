@@ -23,7 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "base model in 8 bits": {"base_weights": "fp8"},
     "base model in 4 bits": {"base_weights": "nf4", "conv_dim": 3},
 }
-QUICK = ("text-encoders", "locon", "captions", "base model in 4 bits")
+QUICK = ("text-encoders", "captions")
 """Some of them, as different as can be (Adafactor: `test_optimizers`); the others are tried by `make proof`, and by
 benchmarks.crashes."""
 
