@@ -131,10 +131,10 @@ class CaptionEditor(CaptionList):
 
     def _first_about(self, entry: Entry, text: str) -> Text:
         parts: list[Part] = [" "]
-        if text:
-            words, over = self.help.tokens_told(text)
+        words, over = self.help.tokens_told(text) if text else ("", False)
+        if words:
             parts.append((f"{words}  ", BAD if over else DIM))
-        if reasons := self.desk.reasons(entry.path):
+        if reasons := [reason for reason in self.desk.reasons(entry.path) if not (over and reason.code == "too-long")]:
             graver = self.desk.wants(entry.path)
             parts.append((" ".join(reason.words for reason in reasons[:3]), WARN if graver else DIM))
         return line(*parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,9 +100,24 @@ def test_tokens_are_counted_as_they_are_typed_and_the_end_is_marked(folder: Path
         editor = page(pilot).editor
         assert editor.cut is not None
         assert before is None or before < len(editor.value)
-        assert "What comes after 75 is not read".casefold() in text(pilot).casefold()
+        assert 'of 75 tokens, read up to "…word word word word"' in text(pilot)
+        assert "is not read" not in text(pilot)  # which would say the same again
+        assert "need attention" in text(pilot) or "needs attention" in text(pilot)
 
     drive(folder, act)
+
+
+def test_where_the_reading_ends_is_told_harmlessly_and_without_colours(folder: Path) -> None:
+    caption(folder, "00").write_text(f"ohwx, {'red hat, ' * 15}{chr(27)}[31m{'red hats ' * 15}\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await until(pilot, lambda: "read up to" in text(pilot))
+        (told,) = [row for row in text(pilot).splitlines() if "read up to" in row]
+        assert re.search(r'of 75 tokens, read up to "\.\.\..*red', told), told
+        assert "\x1b" not in text(pilot)
+
+    drive(folder, act, "small", Look(ascii_only=True, images=False, theme="none"))
 
 
 def test_the_next_to_mend_is_found_and_says_why(folder: Path) -> None:
