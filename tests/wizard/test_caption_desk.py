@@ -69,6 +69,21 @@ def test_filters_go_together(desk: Desk) -> None:
     assert names(desk) == "c"
 
 
+def test_of_a_tag_the_first_picture_in_the_list_is_found(desk: Desk) -> None:
+    def first(tag: str) -> str | None:
+        found = desk.first_with(tag)
+        return found.path.stem if found is not None else None
+
+    assert [first(tag) for tag in ("night", "a man on a stage", "nig", "")] == ["a", "b", None, None]
+    desk.set(path("a"), "a man in a park")
+    assert [first(tag) for tag in ("night", "a man in a park")] == ["b", "a"]
+    desk.set(path("a"), "ohwx, night")  # which is at its place again
+    assert first("night") == "a"
+    desk.take(entries({name: text for name, text in TEXTS.items() if name != "a"}))
+    assert first("night") == "b"
+    assert Desk().first_with("night") is None
+
+
 def test_attention_says_why_and_follows_what_is_typed(desk: Desk) -> None:
     codes = {name: [reason.code for reason in desk.reasons(path(name))] for name in TEXTS}
     assert codes == {"a": [], "b": ["same"], "c": ["no-trigger"], "d": ["empty"], "e": ["same"]}

@@ -14,8 +14,11 @@ from textual.pilot import Pilot
 
 from lora_tui.look import Look
 from lora_tui.screens.caption_changes import ChangesPane
+from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.captions import CaptionsPage
 from lora_tui.widgets.caption_input import CaptionInput
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.picture import Picture
 from tests.screens.app_test import text
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
@@ -255,6 +258,57 @@ def test_a_change_that_was_cut_off_is_finished_and_told(folder: Path) -> None:
 
     drive(folder, act)
     assert captions(folder) == before
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge"])
+def test_below_the_tags_stands_the_first_caption_that_has_the_chosen_one(folder: Path, size: str) -> None:
+    caption(folder, "03").write_text("ohwx, a hat, zebra crossing\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        def below() -> tuple[str, str]:
+            about = page(pilot).query_one("#about", Lines).plain
+            return page(pilot).editor.value, next(row for row in about if ".png" in row).partition("  ")[0]
+
+        await open_captions(pilot)
+        await press(pilot, "end")
+        chosen = below()
+        assert chosen[1].endswith("/05.png")
+        places = page(pilot).editor.region, page(pilot).query_one("#side-by-side").region
+        await press(pilot, "l", "home")
+        assert below()[1].endswith("/00.png")
+        tags = page(pilot).query_one(TagsPane)
+        for _ in range(len(tags.tags) - 1):
+            await press(pilot, "down")
+            text, place = below()
+            assert tags.chosen in text
+            if tags.chosen == "zebra crossing":
+                assert place.endswith("/03.png")
+        await press(pilot, "f", *"zeb")  # while it is typed
+        assert below()[0] == "ohwx, a hat, zebra crossing"
+        assert page(pilot).query_one("#picture", Picture)._path == (
+            caption(folder, "03").with_suffix(".png") if page(pilot).has_preview else None
+        )
+        await press(pilot, "x")
+        assert (tags.chosen, page(pilot).editor.value) == ("", "")
+        await press(pilot, "escape")
+        assert tags.chosen in below()[0]
+        assert places == (page(pilot).editor.region, page(pilot).query_one("#side-by-side").region)
+        await press(pilot, "escape")
+        assert below() == chosen
+
+    drive(folder, act, size)
+
+
+def test_as_trained_is_no_tags_caption(folder: Path) -> None:
+    """Of what is shown below the tags the chosen one is a part, however captions are drawn."""
+    caption(folder, "03").write_text("ohwx, a hat, zebra crossing\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "v", "l", "f", *"zeb", "enter")
+        assert page(pilot).editor.value == "ohwx, a hat, zebra crossing"
+
+    drive(folder, act)
 
 
 def test_a_caption_that_another_program_wrote_meanwhile_is_kept_and_told(folder: Path) -> None:
