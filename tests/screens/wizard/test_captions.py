@@ -241,6 +241,27 @@ def test_below_a_change_stands_its_picture_not_the_one_chosen_before(folder: Pat
     drive(folder, act)
 
 
+@pytest.mark.parametrize("look", [Look(images=False), Look(ascii_only=True, images=False, theme="none")])
+def test_of_the_changes_only_those_left_out_have_a_mark(folder: Path, look: Look) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        def marks() -> str:
+            rows = page(pilot).query_one(ChangesPane).plain
+            return "".join(row[: row.index("0")].strip(" ▸") or "." for row in rows)
+
+        await open_captions(pilot)
+        await press(pilot, "r", *"photo", "enter", *"picture")
+        assert marks() == "......"
+        await press(pilot, "enter", "down", "space")
+        assert marks() == ".x...."
+        await press(pilot, "up", "space")
+        assert marks() == "......"
+        await press(pilot, "home", "space", "enter")
+        await until(pilot, lambda: said(pilot)[1].startswith("Done"))
+
+    drive(folder, act, "small", look)
+    assert [("photo" in text) for text in captions(folder).values()] == [True, *[False] * 5]
+
+
 def test_a_change_that_was_cut_off_is_finished_and_told(folder: Path) -> None:
     """Not by the first key that needs the history, in silence, while the screen stands still."""
     before = captions(folder)
