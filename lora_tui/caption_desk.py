@@ -99,6 +99,7 @@ class Desk:
         self.filter = Filter()
         self.marked: set[Path] = set()
         self.learnt: Learnt | None = None
+        self._by_path: dict[Path, Picture] = {}
         self._texts: dict[Path, str | None] = {}  # None: there is no caption file
         self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
         self._sought: dict[Path, str] = {}  # what words are looked for in, made when they first are
@@ -109,6 +110,7 @@ class Desk:
         """These are the pictures from now on, with the captions that have just been read."""
         before, texts = [entry.path for entry in self.entries], self._texts
         self.entries = tuple(entries)
+        self._by_path = {entry.path: entry for entry in entries}
         self._texts, self._problems = {}, {}
         for entry in entries:
             self._texts[entry.path] = entry.caption if entry.caption_path is not None else None
@@ -127,8 +129,7 @@ class Desk:
             if path not in texts or texts[path] != text:
                 self._changed(path)
         if paths == before:
-            by_path = {entry.path: entry for entry in entries}
-            self.shown = tuple(by_path[entry.path] for entry in self.shown)
+            self.shown = tuple(self._by_path[entry.path] for entry in self.shown)
         else:
             self.show(self.filter)
 
@@ -235,6 +236,11 @@ class Desk:
     def frequencies(self) -> Frequencies:
         """How often each tag is used."""
         return self.learnt.frequencies if self.learnt is not None else Frequencies(_keyed(self._texts))
+
+    def first_with(self, tag: str) -> Picture | None:
+        """The first picture whose caption has a tag; None where none has, or while that is not known."""
+        path = self.learnt.frequencies.first(tag) if self.learnt is not None else None
+        return self._by_path.get(path) if isinstance(path, Path) else None
 
     def matching(self, passes: Callable[[str], bool], scope: Scope) -> Scope:
         """Of a scope those whose captions pass: what an operation may change, found without doing it."""

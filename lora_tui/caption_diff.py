@@ -13,7 +13,7 @@ from engine.plan.errors import inert
 from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, Part, line
 
 Kind = Literal["same", "gone", "new"]
-AROUND = 18  # letters before and after a change that are shown, where there is room
+AROUND = 12  # letters before and after a change that are shown, where there is room
 LEAST_AROUND = 3
 MOST_WORDS = 400  # in longer texts only the first and the last difference are looked for
 GONE = Style(color=BAD.color)  # not bold: in a list of changes that is turned on and off in each row

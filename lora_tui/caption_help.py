@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.plan.clip_tokens import Counter
+from engine.plan.errors import inert
 from engine.plan.spelling import Speller
 from lora_tui.caption_desk import Desk
 from lora_tui.caption_words import Span, word_at
 
 MOST_COUNTED = 5_000  # letters of a caption: CLIP reads a fifth of them at the most
 WAITED_SECONDS = 30  # for the dictionary, which takes a quarter of a second
+LAST_READ = 20  # letters that tell where the reading ends
 SHOWN = 4  # suggestions
 FEWEST_LETTERS = 2  # typed of a word, before the rest of it is suggested
 _BEGUN = re.compile(r"[^,.;]*$")
@@ -53,12 +55,24 @@ class CaptionHelp:
         return self._counter.cut(text[:MOST_COUNTED], self.limit)
 
     def tokens_told(self, text: str) -> tuple[str, bool]:
-        """(`24 of 75 tokens`, whether those are too many)."""
+        """(`24 of 75 tokens`, whether those are too many; of more the last words that are read are told too)."""
         if self._counter is None:
             return "", False
         count = self._counter.count(text[:MOST_COUNTED])
         more = "more than " if len(text) > MOST_COUNTED else ""
-        return f"{more}{count:,} of {self.limit} tokens", count > self.limit
+        last = self._last_read(text)
+        told = f', read up to "{last}"' if last else ""
+        return f"{more}{count:,} of {self.limit} tokens{told}", count > self.limit
+
+    def _last_read(self, text: str) -> str:
+        """`…red hat`, without a word of which only the beginning is read; "" where all is read."""
+        cut = self.cut(text) or 0
+        first, end = word_at(text, cut)
+        read = text[: first if first < cut < end and cut - first < LAST_READ else cut].rstrip(" ,.;")
+        begin = max(0, len(read) - LAST_READ)
+        if begin and (blank := read.find(" ", begin - 1)) >= 0:
+            begin = blank + 1
+        return f"{'…' if begin else ''}{inert(read[begin:])}"
 
     # ----------------------------------------------------------------------------------------------------- spelling
     def spell(self, known: Iterable[str]) -> None:

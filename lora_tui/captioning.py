@@ -59,7 +59,7 @@ class Outlook:
     @property
     def sentence(self) -> str:
         """What will be written, and what will not although somebody may expect it."""
-        return " ".join((self._written, *self._not_written))
+        return " ".join((self._written, *self._not_written, *self._lost))
 
     @property
     def _not_written(self) -> Iterator[str]:
@@ -69,6 +69,19 @@ class Outlook:
         if odd := self.counts.not_utf8:
             one = odd == 1
             yield f"{plural(odd, 'caption')} {'is' if one else 'are'} not UTF-8 and {'stays' if one else 'stay'}."
+
+    @property
+    def _lost(self) -> Iterator[str]:
+        """A caption is written as one line, and is what stood in the first."""
+        keeps = self.options.existing == "keep"
+        count = self.counts.blank_first if keeps else self.counts.several_lines
+        one = count == 1
+        if count and keeps:
+            begins = f"{'begins' if one else 'begin'} with a blank line and {'counts' if one else 'count'} as none"
+            yield f"{plural(count, 'caption')} {begins}; the lines below it go."
+        elif count:
+            stays = "all of them go" if self.options.existing == "replace" else "only the first stays"
+            yield f"{plural(count, 'caption')} {'has' if one else 'have'} several lines; {stays}."
 
     @property
     def warning(self) -> str:

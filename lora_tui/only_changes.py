@@ -2,7 +2,7 @@
 
 Textual paints each widget anew that may look different now, and a list that appears twice: once for its place and once
 for its size. On a slow line that is what a key waits for. Here each update is compared with what the terminal shows,
-cell by cell, and the cells that differ are sent, with no colour said twice.
+cell by cell, and the cells that differ are sent, with no colour said twice: of the rows of a list colour by colour.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from textual.strip import Strip
 
 ERASED, ERASED_BETWEEN = 5, 11  # cells: more empty ones, at the end or before others, take fewer bytes to erase
 BRIDGED = 5  # cells: a gap of so few is written once more, as moving over it would take as many bytes
+FEW_RUNS, MANY_LOOKS = 2, 24  # of so few runs, or so many looks as a picture has, the order saves nothing
 _STYLES = 4096
 _OF_LETTERS = {"1", "2", "3"}  # bold, dim, italic: not seen on an empty cell
 _ENDS = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}  # SGR numbers, and what ends each
@@ -38,6 +39,7 @@ class Look(NamedTuple):
 PLAIN = Look()
 Cell = tuple[Look, str]  # the letter is "" where one that began further left goes on
 Row = list[Cell | None]  # None: nobody knows what stands there
+Run = tuple[int, int, list[Cell]]  # column and row, from 1
 Fragment = tuple[int, int, Strip]  # column, row
 
 
@@ -66,23 +68,34 @@ class Shown:
 
     def sequence(self, fragments: Iterable[Fragment], system: ColorSystem) -> str:
         """The terminal sequences that bring these onto the screen, and remember that they are there."""
-        sent: list[str] = []
-        look = PLAIN
+        runs: list[Run] = []
         for x, y, strip in fragments:
             cells = _cells(strip, system)
             row = self._rows.setdefault(y, [])
             row.extend([None] * (x + len(cells) - len(row)))
             for begin, end in _runs(row[x : x + len(cells)], cells):
-                look = self._write(cells[begin:end], look, x + begin + 1, y + 1, sent)
+                runs.append((x + begin + 1, y + 1, cells[begin:end]))
             _break_off(row, x, x + len(cells))
             row[x : x + len(cells)] = cells
+        sent = self._written(runs)
+        by_look = _by_look(runs) if len(runs) > FEW_RUNS else None
+        return min(sent, self._written(by_look), key=len) if by_look is not None else sent
+
+    def _written(self, runs: Iterable[Run]) -> str:
+        sent: list[str] = []
+        look, there = PLAIN, (0, 0)
+        for column, line, cells in runs:
+            if there != (column, line):
+                sent.append(_move(column, line))
+            look, ends = self._write(cells, look, column, line, sent)
+            there = (ends, line)
         if look != PLAIN:
             sent.append("\x1b[0m")
         return "".join(sent)
 
-    def _write(self, cells: list[Cell], look: Look, column: int, line: int, sent: list[str]) -> Look:
-        """Add to `sent` what brings these cells to this place, counted from 1; the look at its end."""
-        sent.append(_move(column, line))
+    def _write(self, cells: list[Cell], look: Look, column: int, line: int, sent: list[str]) -> tuple[Look, int]:
+        """Add to `sent` what brings these cells to this place, counted from 1, where the cursor is; the look and the
+        cursor's column at its end."""
         place, end = 0, len(cells)
         while place < end:
             wanted, letter = cells[place]
@@ -91,14 +104,17 @@ class Shown:
                 sent.append(_turn(look, wanted))
                 look = wanted
             if empty > (ERASED if place + empty == end else ERASED_BETWEEN):
-                sent.append(f"\x1b[{empty}X" if place + empty == end else f"\x1b[{empty}X\x1b[{empty}C")
+                sent.append(f"\x1b[{empty}X")
+                if place + empty == end:
+                    break
+                sent.append(f"\x1b[{empty}C")
                 place += empty
                 continue
             sent.append(letter)
             place += 1
             if len(letter) > 1:  # of several characters: terminals differ in how wide they draw these
                 sent.append(_move(column + place, line))
-        return look
+        return look, column + place
 
 
 class _Changes(CompositorUpdate):
@@ -166,6 +182,26 @@ def _break_off(row: Row, begin: int, end: int) -> None:
             row[begin] = None
             if cell[1]:
                 break
+
+
+def _by_look(runs: Iterable[Run]) -> list[Run] | None:
+    """The same in pieces of one look each, all of one look behind each other: in a list the marks of all rows, then
+    their names, and so on, as a move takes fewer bytes than another colour. None for too many looks."""
+    found: dict[Look, list[Run]] = {}
+    for column, line, cells in runs:
+        begin, look = 0, cells[0][0]
+        for place, (wanted, letter) in enumerate(cells):
+            if wanted == look or (letter == " " and wanted == _blank(look)):
+                continue
+            if look == _blank(wanted) and all(before == " " for _, before in cells[begin:place]):
+                look = wanted  # empty cells before it go along
+                continue
+            found.setdefault(look, []).append((column + begin, line, cells[begin:place]))
+            begin, look = place, wanted
+        found.setdefault(look, []).append((column + begin, line, cells[begin:]))
+        if len(found) > MANY_LOOKS:
+            return None
+    return [run for alike in found.values() for run in alike]
 
 
 def _empty(cells: list[Cell], place: int) -> int:

@@ -61,14 +61,25 @@ class PictureReport:
     tally: Tally = field(default_factory=Tally)
 
     def of(self, picture: Picture) -> tuple[Finding, ...]:
-        """All that is to be said of one picture, the worst first."""
-        return (*picture.problems, *self.remarks.get(picture.path, ()))
+        """All that is to be said of one picture, the worst first: what cannot be used, what spoils the result by
+        TALLIED, remarks on its caption; notes come after warnings."""
+        said = (*picture.problems, *self.remarks.get(picture.path, ()))
+        return said if len(said) < 2 else tuple(sorted(said, key=_badness))
 
     def worse(self) -> list[Picture]:
         """Of each group of near-copies all but the best."""
         return [picture for group in self.copies for picture in group[1:]]
 
 
+def _badness(finding: Finding) -> tuple[bool, int]:
+    """The smaller the worse."""
+    if finding.level == "error" or finding.code in _UNUSABLE:
+        return False, -1
+    rank = TALLIED.index(finding.code) if finding.code in TALLIED else len(TALLIED)
+    return finding.level == "note", rank + finding.code.startswith("caption-")
+
+
+_UNUSABLE = ("broken-picture", "picture-too-small")
 _LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif"})
 
 
@@ -120,7 +131,7 @@ def _tally(report: PictureReport, pictures: Sequence[Picture]) -> Tally:
     used = [picture for picture in pictures if picture.used]
     against = [{finding.code for finding in report.of(p) if finding.level != "note"} for p in used]
     counts = Counter(code for codes in against for code in codes)
-    broken = sum(any(f.code in ("broken-picture", "picture-too-small") for f in p.problems) for p in pictures)
+    broken = sum(any(f.code in _UNUSABLE for f in p.problems) for p in pictures)
     by = {code: counts[code] for code in TALLIED if counts[code]}
     return Tally(len(used), against.count(set()), broken, by, Counter(scaled(picture) for picture in used))
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -63,10 +63,12 @@ class Frequencies:
 
     def update(self, key: Hashable, caption: str | None) -> None:
         """This is the caption now; None takes it out."""
-        before = self._tags.pop(key, ())
+        before = self._tags.get(key, ())
         after = tuple(dict.fromkeys(split(caption or "", self._separator)))
         if after:
-            self._tags[key] = after
+            self._tags[key] = after  # at its old place
+        else:
+            self._tags.pop(key, None)
         for tag in set(before) - set(after):
             self._count(tag, -1)
         for tag in set(after) - set(before):
@@ -78,7 +80,14 @@ class Frequencies:
 
     def having(self, tag: str) -> list[Hashable]:
         """The captions that have `tag`, in the order they were given."""
-        return [key for key, tags in self._tags.items() if tag in tags]
+        return list(self._having(tag))
+
+    def first(self, tag: str) -> Hashable | None:
+        """The first caption that has `tag`; None where none has."""
+        return next(self._having(tag), None)
+
+    def _having(self, tag: str) -> Iterator[Hashable]:
+        return (key for key, tags in self._tags.items() if tag in tags)
 
     def complete(self, beginning: str, limit: int = 8, without: Iterable[str] = ()) -> list[str]:
         """Tags that begin so, capital letters aside, the most frequent first; none of those in `without`."""

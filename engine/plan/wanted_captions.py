@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.plan.caption_files import read_for_editing
-from engine.plan.captions import NotUTF8Error, caption_candidates, caption_file
+from engine.plan.caption_files import caption_path
+from engine.plan.captions import Caption, NotUTF8Error, read_caption
 from engine.plan.folders import KINDS, Kind, find_folders
 from engine.plan.pictures import Size, picture_files
 from engine.plan.project import Project
@@ -31,32 +31,38 @@ def wanted_captions(project: Project, folders: Folders, extension: str) -> list[
 
     Of several pictures that share a caption file (a.png and a.jpg) only the first. Raises UserError `not-readable`.
     """
-    left_out, captions, found = set(project.left_out), set(), []
+    return [wanted for wanted, _ in _looked_at(project, folders, extension)]
+
+
+def _looked_at(project: Project, folders: Folders, extension: str) -> Iterator[tuple[Wanted, Caption | None]]:
+    """With what its file says now, None where that is not UTF-8: whoever would write over it is told then."""
+    left_out, captions = set(project.left_out), set()
     parents = {"train": project.image_dir, "reg": project.reg_dir}
     for kind in KINDS:
         if folders not in (kind, "both"):
             continue
         for folder in find_folders(parents[kind], kind, project.repeats)[0]:
             for picture in picture_files(folder.path)[0]:
-                path, there = project.relative(picture), caption_file(picture, extension)
-                caption = there or caption_candidates(picture, extension)[0]
-                if path in left_out or caption in captions:
+                path, file = project.relative(picture), caption_path(picture, extension)
+                if path in left_out or file in captions:
                     continue
-                captions.add(caption)
-                before: str | None = None
-                if there is not None:
-                    try:
-                        before = read_for_editing(picture, extension)
-                    except NotUTF8Error:
-                        before = None  # whoever would write over it is told then
-                found.append(Wanted(path, kind, folder.class_words, before))
-    return found
+                captions.add(file)
+                try:
+                    caption = read_caption(picture, extension, "")
+                except NotUTF8Error:
+                    yield Wanted(path, kind, folder.class_words, None), None
+                    continue
+                before = caption.text if caption.path is not None else None
+                yield Wanted(path, kind, folder.class_words, before), caption
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many pictures that can be read have no caption, and have one; the same of pictures that cannot be read; and
-    how many of those that can be read have a caption that is not UTF-8, over which nothing is written.
+    """How many pictures that can be read have no caption, and have one; the same of pictures that cannot be read.
+
+    Of those that can be read also: how many have a caption that is not UTF-8, over which nothing is written; how many
+    have words below the first line of their caption, which go when it is written; and how many of these have a blank
+    first line, so that they count as without a caption.
     """
 
     missing: int = 0
@@ -64,18 +70,20 @@ class Counts:
     broken_missing: int = 0
     broken_there: int = 0
     not_utf8: int = 0
+    several_lines: int = 0
+    blank_first: int = 0
 
 
 def count_captions(project: Project, folders: Folders, extension: str, measure: Callable[[Path], Size]) -> Counts:
     """Reads every caption, and looks whether every picture can be read. Raises UserError `not-readable`."""
     counts = dict.fromkeys(Counts.__dataclass_fields__, 0)
-    for wanted in wanted_captions(project, folders, extension):
-        picture = project.path / wanted.path
-        broken = "broken_" if measure(picture).problem else ""
-        if wanted.before:
-            counts[f"{broken}there"] += 1
-        elif not broken and wanted.before is None and caption_file(picture, extension) is not None:
+    for wanted, caption in _looked_at(project, folders, extension):
+        broken = "broken_" if measure(project.path / wanted.path).problem else ""
+        if not broken and caption is None:
             counts["not_utf8"] += 1
-        else:
-            counts[f"{broken}missing"] += 1
+            continue
+        counts[f"{broken}{'there' if wanted.before else 'missing'}"] += 1
+        if not broken and caption is not None and len(caption.lines) > bool(caption.text):
+            counts["several_lines"] += 1
+            counts["blank_first"] += not caption.text
     return Counts(**counts)

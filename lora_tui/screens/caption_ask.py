@@ -66,7 +66,7 @@ class Asking(ListPage):
         row.selection = Selection(0, len(asked.value))  # what is typed takes its place; an arrow key keeps it
         row.add_class("-on")
         self.relabel(asked.label)
-        row.focus()
+        self.set_focus(row)  # at once, so that the status is painted once
         self.show_status()
 
     def relabel(self, label: str) -> None:

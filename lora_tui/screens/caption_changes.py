@@ -14,7 +14,7 @@ from engine.plan.caption_edits import Change, Operation
 from engine.plan.errors import UserError
 from lora_tui.caption_diff import in_one_line, side_by_side
 from lora_tui.folder_contents import fitted
-from lora_tui.widgets.paint import DIM, GOOD, line
+from lora_tui.widgets.paint import BAD, DIM, line
 from lora_tui.widgets.pane import PANE_KEYS, Pane
 
 NAME_CELLS, NARROW_NAME_CELLS = 14, 8
@@ -86,7 +86,7 @@ class ChangesPane(Pane):
         change = self.changes[index]
         out = change.picture in self.without
         cells = NAME_CELLS if self.room.width >= ROOMY_CELLS else NARROW_NAME_CELLS
-        row = line(("  " if out else "✓ ", GOOD), (f"{fitted(change.picture.name, cells)} ", DIM))
+        row = line(("x " if out else "  ", BAD), (f"{fitted(change.picture.name, cells)} ", DIM))
         room = max(20, self.room.width - row.cell_len - 3)
         row.append_text(in_one_line(change.before or "", change.after, room))
         if out:

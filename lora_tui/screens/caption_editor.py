@@ -89,7 +89,7 @@ class CaptionEditor(CaptionList):
         self.show_caption()
 
     def show_caption(self) -> None:
-        """The caption of the chosen picture, and what there is to say of it."""
+        """The caption of the picture that is seen, and what there is to say of it."""
         if self._open is not None:
             self.editor.mark(self.help.cut(self._typed), self.help.odd(self._typed))
         else:
@@ -99,20 +99,22 @@ class CaptionEditor(CaptionList):
 
     def shown_text(self) -> str:
         """What stands in the editor's place while nothing is typed."""
-        return self.desk[self.here.path] if self.here is not None else ""
+        seen = self.seen
+        return self.desk[seen.path] if seen is not None else ""
 
     def instead(self) -> str:
         """What stands there where the caption is empty."""
-        if self.here is None:
+        seen = self.seen
+        if seen is None:
             return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
-        if self.desk.problem(self.here.path):
+        if self.desk.problem(seen.path):
             return "What is in its file cannot be shown."
-        words = self.here.caption or "nothing"
+        words = seen.caption or "nothing"
         return f'Without a caption the words of its folder are learnt: "{inert(words)}".'
 
     def about(self) -> list[Text]:
         """Always as many lines: what is above them stays where it is."""
-        entry = self._open or self.here
+        entry = self._open or self.seen
         if entry is None:
             return [Text(), Text()]
         text = self._typed if self._open is not None else self.shown_text()
@@ -131,10 +133,10 @@ class CaptionEditor(CaptionList):
 
     def _first_about(self, entry: Entry, text: str) -> Text:
         parts: list[Part] = [" "]
-        if text:
-            words, over = self.help.tokens_told(text)
+        words, over = self.help.tokens_told(text) if text else ("", False)
+        if words:
             parts.append((f"{words}  ", BAD if over else DIM))
-        if reasons := self.desk.reasons(entry.path):
+        if reasons := [reason for reason in self.desk.reasons(entry.path) if not (over and reason.code == "too-long")]:
             graver = self.desk.wants(entry.path)
             parts.append((" ".join(reason.words for reason in reasons[:3]), WARN if graver else DIM))
         return line(*parts)

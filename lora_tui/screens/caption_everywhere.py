@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from engine.plan import caption_edits
 from engine.plan.caption_edits import Change
+from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert, plural
 from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
+from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_many import ManyCaptions
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.sentences import Says
@@ -24,6 +26,24 @@ class TagsEverywhere(ManyCaptions):
     def show_pane(self, wanted: Pane | None) -> None:
         super().show_pane(wanted)
         self.show_summary()
+        if not isinstance(wanted, ChangesPane):
+            self._show_seen()
+
+    @property
+    def seen(self) -> Entry | None:
+        """While the tags are shown, the first picture that has the chosen one."""
+        pane = self.pane
+        return self.desk.first_with(pane.chosen) if isinstance(pane, TagsPane) else super().seen
+
+    def _show_seen(self) -> None:
+        """Another picture may be seen now, in the same list."""
+        self.show_caption()
+        self.show_preview()
+
+    def on_pane_chosen(self, event: Pane.Chosen) -> None:
+        super().on_pane_chosen(event)
+        if isinstance(event.pane, TagsPane):
+            self._show_seen()
 
     def show_summary(self) -> None:
         """How many tags there are, while they are shown."""
@@ -91,8 +111,12 @@ class TagsEverywhere(ManyCaptions):
                 self._ask_name(f"Make {plural(len(tags), 'tag')} into", tags[0], tags)
 
     def _ask_for_tags(self, pane: TagsPane) -> None:
-        def back(words: str) -> None:
+        def narrow(words: str) -> None:
             pane.narrow(self.desk.frequencies, words)
+            self._show_seen()
+
+        def back(words: str) -> None:
+            narrow(words)
             self.set_focus(pane)
 
         self.ask(
@@ -102,7 +126,7 @@ class TagsEverywhere(ManyCaptions):
                 lambda: back(""),
                 says="The tags in which this stands; Enter goes to them, Esc shows all.",
                 takes="go to them",
-                live=lambda words: pane.narrow(self.desk.frequencies, words),
+                live=narrow,
                 arrow=pane.move,
             )
         )

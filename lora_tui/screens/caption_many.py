@@ -253,8 +253,8 @@ class ManyCaptions(CaptionEditor):
             arrow=pane.move,
         )
         with self.app.batch_update():  # painted once: each time counts over a slow line
-            live("")
             self.show_pane(pane)
+            live("")
             self.ask(asked)
 
     # ------------------------------------------------------------------------------------------------------- preview

@@ -175,6 +175,8 @@ class CaptionsPage(CaptionChips):
         survey, entry = self.wizard.survey, self.here
         if survey is None or survey.settings is None or survey.dataset is None or entry is None or not self.drawn:
             return None
+        if isinstance(self.pane, TagsPane):  # what is seen is the picture of a tag
+            return None
         if self._draws is None or self._draws.survey is not survey:
             self._draws = Draws(survey, survey.settings, survey.dataset)
         return self._draws.draw(entry, self.desk[entry.path], self.drawn)
@@ -184,7 +186,7 @@ class CaptionsPage(CaptionChips):
         return draw.text if draw is not None else super().shown_text()
 
     def instead(self) -> str:
-        return "(no words at all)" if self.drawn else super().instead()
+        return "(no words at all)" if self._draw() is not None else super().instead()
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         self.drawn = 0

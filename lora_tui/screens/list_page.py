@@ -50,10 +50,14 @@ class ListPage(WizardPage):
         if self._wanted and shown:
             wanted, self._wanted = self._wanted, ""
             self.go_to_place(wanted)
+        self.query_one("#preview").display = self.has_preview
+        self.show_preview()
+
+    def show_preview(self) -> None:
+        """Show the picture that is seen beside the list, where there is room."""
         preview = self.query_one("#preview")
-        preview.display = self.has_preview
-        here = self.here
-        self.query_one("#picture", Picture).show_path(here.path if here is not None and preview.display else None)
+        seen = self.seen
+        self.query_one("#picture", Picture).show_path(seen.path if seen is not None and preview.display else None)
 
     @property
     def has_preview(self) -> bool:
@@ -71,6 +75,11 @@ class ListPage(WizardPage):
     def here(self) -> Entry | None:
         """The picture that is chosen."""
         return self.shown[self.listing.here] if self.shown else None
+
+    @property
+    def seen(self) -> Entry | None:
+        """The picture that is shown beside the list: the chosen one."""
+        return self.here
 
     @property
     def place(self) -> str:

@@ -69,7 +69,8 @@ def said_of(found: tuple[Finding, ...], room: int, most: int) -> list[Text]:
         ]
         said += [line((f" {part}", DIM)) for part in _wrapped(in_rows(finding.hint), room)]
         if place and len(rows) + len(said) > most:
-            rows.append(line((f" and {plural(len(found) - place, 'more remark')}", DIM)))
+            rest = ", ".join(dict.fromkeys(map(_word, found[place:])))
+            rows.append(line((f" and {plural(len(found) - place, 'more remark')}: {rest}", DIM)))
             break
         rows += said
     return rows
@@ -115,12 +116,17 @@ def fate(picture: Picture) -> str:
 
 def notes(found: tuple[Finding, ...]) -> str:
     """What is wrong with a picture, in few words for its row; whole sentences stand below the list."""
-    words = [_NOTES.get(finding.code, finding.code.replace("-", " ")) for finding in found if finding.level != "note"]
-    words = words or [_MINOR.get(finding.code, finding.code.replace("-", " ")) for finding in found]
-    return ", ".join(dict.fromkeys(words))
+    against = [finding for finding in found if finding.level != "note"]
+    return ", ".join(dict.fromkeys(map(_word, against or found)))
 
 
-_NOTES = {
+def _word(finding: Finding) -> str:
+    if (finding.code, finding.level) == ("near-copy", "note"):
+        return "best copy"
+    return _WORDS.get(finding.code, finding.code.replace("-", " "))
+
+
+_WORDS = {
     "caption-missing": "no caption",
     "caption-not-utf8": "not UTF-8",
     "broken-picture": "broken",
@@ -128,4 +134,3 @@ _NOTES = {
     "near-copy": "near-copy",
     "see-through": "see-through",
 }
-_MINOR = _NOTES | {"near-copy": "best copy"}

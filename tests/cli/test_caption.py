@@ -18,6 +18,7 @@ from engine.runs.lock import RunLock
 from lora_tui.captioning import Outlook, begin, download_for, example, job_for, options_of, outlook, unfinished
 from tests.training import picture
 
+WAYS = ("keep", "append", "replace")
 KILLED = """
 import os
 import engine.caption.job as job
@@ -157,6 +158,39 @@ def test_pictures_and_captions_that_cannot_be_read_are_not_counted_and_said(fold
     replaced = outlook(project, options_of(project, {"existing": "replace"}), ".txt")
     assert (replaced.to_write, replaced.there) == (2, 0)
     assert "1 picture cannot be read" in replaced.sentence
+
+
+@pytest.mark.parametrize(
+    ("existing", "told", "files"),
+    [
+        (
+            "keep",
+            "1 caption begins with a blank line and counts as none; the lines below it go.",
+            ["a\nb", "ohwx, x"],
+        ),
+        ("append", "2 captions have several lines; only the first stays.", ["ohwx, a, x", "ohwx, x"]),
+        ("replace", "2 captions have several lines; all of them go.", ["ohwx, x", "ohwx, x"]),
+    ],
+)
+def test_what_becomes_of_captions_with_several_lines_is_told_before(lora_tui, folder, existing, told, files):
+    names = sorted(folder.glob("img/*/*.png"))
+    for number, text in enumerate(["a\nb", "\nb\n", "one line\n\n", ""]):
+        names[number].with_suffix(".txt").write_text(text)
+    project = Project.open(folder)
+    assert outlook(project, options_of(project, {"existing": existing}), ".txt").sentence.endswith(told)
+    answer = lora_tui("caption", folder, "--model", "filename", "--existing", existing)
+    assert (answer.code, told in answer.err) == (0, True)
+    written = [path.with_suffix(".txt").read_text().strip().replace("red hat", "x") for path in names]
+    assert written[:2] == files
+
+
+def test_of_one_caption_with_several_lines_one_is_told(folder):
+    next(folder.glob("img/*/red_hat_1.png")).with_suffix(".txt").write_text("a\n\nb")
+    project = Project.open(folder)
+    said = {how: outlook(project, options_of(project, {"existing": how}), ".txt").sentence for how in WAYS}
+    assert "line" not in said["keep"]
+    assert said["append"].endswith("1 caption has several lines; only the first stays.")
+    assert said["replace"].endswith("1 caption has several lines; all of them go.")
 
 
 def test_the_command_says_what_will_be_written_before_it_begins(lora_tui, folder):

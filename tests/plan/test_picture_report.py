@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from engine.plan.checks import check_settings
-from engine.plan.dataset import Dataset, scan
+from engine.plan.dataset import Dataset, Picture, scan
 from engine.plan.errors import Finding
 from engine.plan.looked import Looks
 from engine.plan.picture_report import PictureReport, Reporter
@@ -150,6 +150,34 @@ def test_transparency_is_said_with_what_is_learnt_in_its_place(project: Project,
     assert "alpha_mask" in finding.hint
     assert finding.level == "warning"
     assert "see-through-pictures" not in findings(project, alpha_mask=True)
+
+
+def test_what_matters_most_for_the_result_is_said_first(project: Project, add: Add) -> None:
+    sharp = add(texture(1).resize((760, 380)), "wide.png")
+    blurred = add(texture(1).resize((760, 380)).filter(ImageFilter.GaussianBlur(4)), "again.png")
+    for path in (sharp, blurred):
+        path.with_suffix(".txt").unlink()
+    add(texture(2), "odd.png").with_suffix(".txt").write_bytes(b"caf\xe9")
+    dataset, report = looked_at(project, enable_bucket=False)
+    said = {p.path.name: [(f.code, f.level) for f in report.of(p)] for p in dataset.pictures}
+    about_all = [("cut", "warning"), ("near-copy", "note"), ("caption-missing", "note")]
+    assert said["wide.png"] == about_all
+    assert said["again.png"] == [
+        ("blurred", "warning"), ("near-copy", "warning"), ("cut", "warning"), ("caption-missing", "note"),
+    ]  # fmt: skip
+    assert said["odd.png"] == [("caption-not-utf8", "error")]
+
+
+def test_what_cannot_be_used_comes_before_all_and_captions_come_last() -> None:
+    codes = ["caption-missing", "see-through", "picture-animated", "caption-lines", "small", "blurred", "near-copy"]
+    codes += ["broken-picture", "turned"]
+    found = {code: Finding(code, code, level="note" if code == "turned" else "warning") for code in codes}
+    picture = Picture(Path("a.png"), "train", "1_a", 1, 1, (0, 0), (0, 0), 1, "", None, False)
+    report = PictureReport({picture.path: tuple(found.values())})
+    assert [finding.code for finding in report.of(picture)] == [
+        "broken-picture", "blurred", "near-copy", "small", "see-through", "picture-animated", "caption-missing",
+        "caption-lines", "turned",
+    ]  # fmt: skip
 
 
 def test_a_picture_that_loses_much_is_named_with_how_much(project: Project, add: Add) -> None:

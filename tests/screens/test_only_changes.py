@@ -123,6 +123,18 @@ def test_a_colour_that_stays_is_not_said_again() -> None:
     assert told == "\x1b[1;1H\x1b[1;38;5;114;48;5;233ma \x1b[22;38;5;252mb      c\x1b[0m"
 
 
+def test_a_list_is_sent_colour_by_colour() -> None:
+    """A move takes fewer bytes than another colour."""
+    shown = Shown()
+    names = ("ann", "bob", "cid", "dan")
+    sent(shown, whole([strip_of([(" " * 23, STYLES[2])], COLUMNS)] * ROWS))
+    rows = [strip_of([("! ", STYLES[1]), (f"{name}{' ' * 18}", STYLES[2])], COLUMNS) for name in names]
+    told = sent(shown, whole(rows))
+    marks = "".join(f"\x1b[{row};1H! " for row in range(2, ROWS + 1))
+    words = "".join(f"\x1b[{row};3H{name}" for row, name in enumerate(names[1:], 2))
+    assert told == f"\x1b[1;1H\x1b[1;38;5;114;48;5;233m! {marks}\x1b[1;3H\x1b[22;38;5;252mann{words}\x1b[0m"
+
+
 def test_empty_cells_are_erased_where_the_terminal_keeps_the_colour() -> None:
     frame = [strip_of([("word", STYLES[2]), (" " * 19, STYLES[2])], COLUMNS)] * ROWS
     assert sent(Shown(erases=True), whole(frame)).count("word\x1b[19X") == ROWS

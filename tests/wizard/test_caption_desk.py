@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.small_run import make_project
+from engine.plan.clip_tokens import Counter
 from engine.plan.dataset import Picture, scan
 from engine.plan.errors import UserError
 from engine.plan.project import Project
@@ -66,6 +67,21 @@ def test_filters_go_together(desk: Desk) -> None:
     assert names(desk) == "be"
     desk.show(Filter("c.png"))
     assert names(desk) == "c"
+
+
+def test_of_a_tag_the_first_picture_in_the_list_is_found(desk: Desk) -> None:
+    def first(tag: str) -> str | None:
+        found = desk.first_with(tag)
+        return found.path.stem if found is not None else None
+
+    assert [first(tag) for tag in ("night", "a man on a stage", "nig", "")] == ["a", "b", None, None]
+    desk.set(path("a"), "a man in a park")
+    assert [first(tag) for tag in ("night", "a man in a park")] == ["b", "a"]
+    desk.set(path("a"), "ohwx, night")  # which is at its place again
+    assert first("night") == "a"
+    desk.take(entries({name: text for name, text in TEXTS.items() if name != "a"}))
+    assert first("night") == "b"
+    assert Desk().first_with("night") is None
 
 
 def test_attention_says_why_and_follows_what_is_typed(desk: Desk) -> None:
@@ -172,6 +188,21 @@ def test_suggestions_are_tags_and_words_in_use(desk: Desk) -> None:
     assert (suggestion.text, suggestion.span) == ("stage", (20, 23))
     assert helped.suggestion(text, len(text), touched=False) is None
     assert helped.suggestion("", 29, touched=True) is None
+
+
+def test_of_a_caption_that_is_too_long_the_last_words_that_are_read_are_told(desk: Desk) -> None:
+    helped, counter = CaptionHelp(desk), Counter()
+    helped.count_with(counter)
+    assert helped.tokens_told("a man") == ("2 of 75 tokens", False)
+    read = "word " * 72 + "a red hat"
+    assert helped.tokens_told(read) == ("75 of 75 tokens", False)
+    assert helped.tokens_told(f"{read}, and more") == (
+        '78 of 75 tokens, read up to "…word word a red hat"',
+        True,
+    )
+    assert helped.tokens_told("o" * 5000)[0].endswith(f'read up to "…{"o" * 20}"')
+    helped.limit = 2
+    assert helped.tokens_told("a\x1b man") == ('3 of 2 tokens, read up to "a\\x1b"', True)
 
 
 def test_chips_are_carried_removed_and_put_in() -> None:

@@ -104,7 +104,26 @@ def test_each_key_sends_little(
 ) -> None:
     """Reading, correcting and all the lists, with captions as models write them, where no picture has to be sent."""
     (project / "img" / "2_ohwx man" / "01.txt").write_text(LONG[:150])
+    costs = bytes_sent(project, size, keys, monkeypatch)
+    assert {key: cost for key, cost in costs.items() if cost > MOST_BYTES} == {}
+
+
+def test_a_full_list_of_changes_sends_little(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for each line of the screen, and from them back to the captions."""
+    folder = project / "img" / "2_ohwx man"
+    for number in range(20):
+        shutil.copy(folder / "00.png", folder / f"more_{number}.png")
+        words = f"ohwx, a man in a park, dark jacket number {number}, a red hat, green scarf, old jeans, long boots"
+        (folder / f"more_{number}.txt").write_text(words)
+    keys = ("r", "r", "e", "d", "enter", "w", "escape", "r", "r", "e", "d", "enter", "o", "enter", "space", "escape")
+    costs = bytes_sent(project, "small", keys, monkeypatch)
+    assert {key: cost for key, cost in costs.items() if cost > MOST_BYTES} == {}
+
+
+def bytes_sent(project: Path, size: str, keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What each key costs, by its place and name."""
     sent: list[int] = []
+    costs: dict[str, int] = {}
     shown, console = Shown(erases=True), Console(color_system="truecolor", force_terminal=True)
     render_update = Compositor.render_update
 
@@ -119,12 +138,11 @@ def test_each_key_sends_little(
         monkeypatch.setattr(Compositor, "render_update", counting)
         pilot.app.screen.refresh()
         await settle(pilot)
-        costs = {}
         for place, key in enumerate(keys):
             sent.clear()
             await press(pilot, key)
             await settle(pilot)
             costs[f"{place} {key}"] = sum(sent)
-        assert {key: cost for key, cost in costs.items() if cost > MOST_BYTES} == {}
 
     drive(project, act, size, Look(images=False))
+    return costs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,11 @@ from textual.pilot import Pilot
 
 from lora_tui.look import Look
 from lora_tui.screens.caption_changes import ChangesPane
+from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.captions import CaptionsPage
 from lora_tui.widgets.caption_input import CaptionInput
+from lora_tui.widgets.lines import Lines
+from lora_tui.widgets.picture import Picture
 from tests.screens.app_test import text
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
@@ -99,9 +103,24 @@ def test_tokens_are_counted_as_they_are_typed_and_the_end_is_marked(folder: Path
         editor = page(pilot).editor
         assert editor.cut is not None
         assert before is None or before < len(editor.value)
-        assert "What comes after 75 is not read".casefold() in text(pilot).casefold()
+        assert 'of 75 tokens, read up to "…word word word word"' in text(pilot)
+        assert "is not read" not in text(pilot)  # which would say the same again
+        assert "need attention" in text(pilot) or "needs attention" in text(pilot)
 
     drive(folder, act)
+
+
+def test_where_the_reading_ends_is_told_harmlessly_and_without_colours(folder: Path) -> None:
+    caption(folder, "00").write_text(f"ohwx, {'red hat, ' * 15}{chr(27)}[31m{'red hats ' * 15}\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await until(pilot, lambda: "read up to" in text(pilot))
+        (told,) = [row for row in text(pilot).splitlines() if "read up to" in row]
+        assert re.search(r'of 75 tokens, read up to "\.\.\..*red', told), told
+        assert "\x1b" not in text(pilot)
+
+    drive(folder, act, "small", Look(ascii_only=True, images=False, theme="none"))
 
 
 def test_the_next_to_mend_is_found_and_says_why(folder: Path) -> None:
@@ -222,6 +241,27 @@ def test_below_a_change_stands_its_picture_not_the_one_chosen_before(folder: Pat
     drive(folder, act)
 
 
+@pytest.mark.parametrize("look", [Look(images=False), Look(ascii_only=True, images=False, theme="none")])
+def test_of_the_changes_only_those_left_out_have_a_mark(folder: Path, look: Look) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        def marks() -> str:
+            rows = page(pilot).query_one(ChangesPane).plain
+            return "".join(row[: row.index("0")].strip(" ▸") or "." for row in rows)
+
+        await open_captions(pilot)
+        await press(pilot, "r", *"photo", "enter", *"picture")
+        assert marks() == "......"
+        await press(pilot, "enter", "down", "space")
+        assert marks() == ".x...."
+        await press(pilot, "up", "space")
+        assert marks() == "......"
+        await press(pilot, "home", "space", "enter")
+        await until(pilot, lambda: said(pilot)[1].startswith("Done"))
+
+    drive(folder, act, "small", look)
+    assert [("photo" in text) for text in captions(folder).values()] == [True, *[False] * 5]
+
+
 def test_a_change_that_was_cut_off_is_finished_and_told(folder: Path) -> None:
     """Not by the first key that needs the history, in silence, while the screen stands still."""
     before = captions(folder)
@@ -239,6 +279,57 @@ def test_a_change_that_was_cut_off_is_finished_and_told(folder: Path) -> None:
 
     drive(folder, act)
     assert captions(folder) == before
+
+
+@pytest.mark.parametrize("size", ["small", "wide", "huge"])
+def test_below_the_tags_stands_the_first_caption_that_has_the_chosen_one(folder: Path, size: str) -> None:
+    caption(folder, "03").write_text("ohwx, a hat, zebra crossing\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        def below() -> tuple[str, str]:
+            about = page(pilot).query_one("#about", Lines).plain
+            return page(pilot).editor.value, next(row for row in about if ".png" in row).partition("  ")[0]
+
+        await open_captions(pilot)
+        await press(pilot, "end")
+        chosen = below()
+        assert chosen[1].endswith("/05.png")
+        places = page(pilot).editor.region, page(pilot).query_one("#side-by-side").region
+        await press(pilot, "l", "home")
+        assert below()[1].endswith("/00.png")
+        tags = page(pilot).query_one(TagsPane)
+        for _ in range(len(tags.tags) - 1):
+            await press(pilot, "down")
+            text, place = below()
+            assert tags.chosen in text
+            if tags.chosen == "zebra crossing":
+                assert place.endswith("/03.png")
+        await press(pilot, "f", *"zeb")  # while it is typed
+        assert below()[0] == "ohwx, a hat, zebra crossing"
+        assert page(pilot).query_one("#picture", Picture)._path == (
+            caption(folder, "03").with_suffix(".png") if page(pilot).has_preview else None
+        )
+        await press(pilot, "x")
+        assert (tags.chosen, page(pilot).editor.value) == ("", "")
+        await press(pilot, "escape")
+        assert tags.chosen in below()[0]
+        assert places == (page(pilot).editor.region, page(pilot).query_one("#side-by-side").region)
+        await press(pilot, "escape")
+        assert below() == chosen
+
+    drive(folder, act, size)
+
+
+def test_as_trained_is_no_tags_caption(folder: Path) -> None:
+    """Of what is shown below the tags the chosen one is a part, however captions are drawn."""
+    caption(folder, "03").write_text("ohwx, a hat, zebra crossing\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "v", "l", "f", *"zeb", "enter")
+        assert page(pilot).editor.value == "ohwx, a hat, zebra crossing"
+
+    drive(folder, act)
 
 
 def test_a_caption_that_another_program_wrote_meanwhile_is_kept_and_told(folder: Path) -> None:

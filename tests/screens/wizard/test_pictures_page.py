@@ -8,7 +8,9 @@ import pytest
 from PIL import Image, ImageFilter
 from textual.pilot import Pilot
 
+from engine.plan.errors import Finding
 from engine.plan.project import Project
+from lora_tui.screens.picture_rows import said_of
 from lora_tui.widgets.lines import Lines
 from tests.plan.drawn import drawing, texture
 from tests.screens.app_test import text
@@ -77,6 +79,14 @@ def test_the_list_stays_where_it_is_whatever_is_said_of_the_chosen_picture(faces
         assert about.plain[0].startswith(" 600") or "wide_and_shaken" in about.plain[0]
 
     drive(faces, act, size)
+
+
+def test_remarks_for_which_there_is_no_room_are_named() -> None:
+    words = {"blurred": "warning", "see-through": "warning", "caption-missing": "note", "near-copy": "note"}
+    found = tuple(Finding(code, f"{code} is said here.", level=level) for code, level in words.items())  # type: ignore[arg-type]
+    rows = [row.plain for row in said_of(found, 60, 1)]
+    assert rows == [" blurred is said here.", " and 3 more remarks: see-through, no caption, best copy"]
+    assert [row.plain for row in said_of(found[:2], 60, 1)][-1] == " and 1 more remark: see-through"
 
 
 def test_the_chosen_picture_is_explained_with_a_remedy(faces: Path) -> None:
