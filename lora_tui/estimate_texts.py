@@ -39,8 +39,8 @@ def brief(found: Estimate) -> tuple[str, str]:
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None or there is None:
         return mark, f"{gib(need)}, and no GPU to hold it against"
-    ends = {"ok": "fits", "!": "fits only just"}.get(mark, "does not fit")
-    return mark, f"{gib(need)} of {gib(there)} on {inert(gpu.name, 30)}: {ends}"
+    begins = {"ok": "fits", "!": "fits only just"}.get(mark, "does not fit")
+    return mark, f"{begins}: {gib(need)} of {gib(there)} on {inert(gpu.name, 30)}"
 
 
 def parts(found: Estimate) -> list[tuple[str, int]]:

@@ -17,9 +17,10 @@ _SET_LINE = re.compile(r"Set (\w+) = (\S+) in project\.toml, or --set \S+$")  # 
 
 
 def in_rows(text: str) -> str:
-    """With titles for the names of options, and the step for a line of project.toml. (Names of one word, as seed, read
-    well as they are.)"""
+    """With titles for the names of options, the step for a line of project.toml, and the screens' word for a command.
+    (Names of one word, as seed, read well as they are.)"""
     text = _SET_LINE.sub(lambda found: f"Set {found[1]} to {found[2]} at step {_place('settings')}.", text)
+    text = text.replace("that lora-tui estimate lists", "listed under memory")
     return _NAME.sub(lambda found: by_name()[found[0]].title if found[0] in by_name() else found[0], text)
 
 

@@ -225,7 +225,7 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
                 "tight-memory",
                 f"The training needs {gib(peak)} at its peak, nearly all of the {gib(total)} of {gpu.name}: it may run "
                 "out, or, under Windows, become many times slower.",
-                "Close other programs that use the GPU, or take one of the fixes of lora-tui estimate.",
+                "Close other programs that use the GPU, or make one of the changes that lora-tui estimate lists.",
             )
         return
     found = fixes(settings, there, predict, gpu.kind, here=gpu.here)

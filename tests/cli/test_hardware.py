@@ -18,20 +18,22 @@ from tests.cli.conftest import safetensors
 GIB = 2**30
 T4 = Gpu("Tesla T4", "cuda", 15 * GIB, 14 * GIB, (7, 5), False)
 RTX_3090 = Gpu("NVIDIA GeForce RTX 3090", "cuda", 24 * GIB, 23 * GIB, (8, 6), True)
+FULL_SIZE = {
+    "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
+    "model.diffusion_model.input_blocks.8.1.transformer_blocks.9.norm1.weight": [4],
+    "first_stage_model.decoder.conv_in.weight": [4],
+    "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": [4],
+    "conditioner.embedders.1.model.token_embedding.weight": [4],
+}
+"""The header of a base model that passes for full-size SDXL, as long as nobody loads it."""
 
 
 @pytest.fixture
 def full_size(project: Path, tmp_path: Path) -> Path:
-    """The project with a base model that passes for full-size SDXL, as long as nobody loads it."""
+    """The project with a base model of full size."""
     base = safetensors(
         tmp_path / "sdxl.safetensors",
-        {
-            "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
-            "model.diffusion_model.input_blocks.8.1.transformer_blocks.9.norm1.weight": [4],
-            "first_stage_model.decoder.conv_in.weight": [4],
-            "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": [4],
-            "conditioner.embedders.1.model.token_embedding.weight": [4],
-        },
+        FULL_SIZE,
     )
     text = (
         (project / "project.toml").read_text().replace("base.safetensors", base.name).replace('preset = "demo"\n', "")

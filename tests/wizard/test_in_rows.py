@@ -75,3 +75,8 @@ def test_prompts_are_typed_as_they_are_shown(prompts: tuple[str, ...]) -> None:
     assert parse_text(option.name, typed_value(option, prompts)) == prompts
     if len(prompts) > 1:
         assert all(prompt in shown_value(option, prompts) for prompt in prompts)
+
+
+def test_the_list_of_changes_is_named_as_on_the_screens() -> None:
+    said = "With the changes that lora-tui estimate lists it needs 4.9 GiB."
+    assert in_rows(said) == "With the changes listed under memory it needs 4.9 GiB."

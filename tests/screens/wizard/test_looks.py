@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from textual.pilot import Pilot
@@ -32,6 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(found_models, "_SHARED", ())
     monkeypatch.setattr(found_models, "_BASES", ())
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=80 * 10**9))
     place = Destination("ComfyUI", Path("/workspace/ComfyUI/models/loras"))
     monkeypatch.setattr("lora_tui.screens.results.usual_folders", lambda: [place])
     shutil.rmtree(PLACE, ignore_errors=True)
