@@ -93,7 +93,6 @@ class Chips(Lines, can_focus=True):
         self.paint()
 
     def on_resize(self) -> None:
-        super().on_resize()
         self.paint()
 
     # --------------------------------------------------------------------------------------------------------- keys

@@ -48,7 +48,6 @@ class Hints(Lines):
         self._lay_out()
 
     def on_resize(self) -> None:
-        super().on_resize()
         self._lay_out()
 
     def _lay_out(self) -> None:

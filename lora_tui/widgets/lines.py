@@ -27,6 +27,7 @@ class Lines(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: list[Text] = []
         self._strips: dict[int, Strip] = {}
+        self._drawn_for = 0  # cells across
 
     @property
     def plain(self) -> list[str]:
@@ -59,10 +60,10 @@ class Lines(Widget):
         self._strips.clear()
         super().notify_style_update()
 
-    def on_resize(self) -> None:
-        self._strips.clear()
-
     def render_line(self, y: int) -> Strip:
+        if self._drawn_for != self.size.width:  # known before anybody is told: a scrollbar may have come
+            self._strips.clear()
+            self._drawn_for = self.size.width
         strip = self._strips.get(y)
         if strip is None:
             strip = self._strips[y] = self._draw(y)

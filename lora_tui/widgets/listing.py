@@ -97,7 +97,6 @@ class Listing(Lines):
         self.show(rows)
 
     def on_resize(self) -> None:
-        super().on_resize()
         self._paint()
 
     def on_click(self, event: events.Click) -> None:

@@ -42,7 +42,6 @@ class Status(Lines):
         self._lay_out()
 
     def on_resize(self) -> None:
-        super().on_resize()
         self._lay_out()
 
     def _lay_out(self) -> None:

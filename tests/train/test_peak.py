@@ -12,6 +12,7 @@ from engine.plan.settings import resolve
 from engine.runs import memory_seen
 from engine.train.job import make_accelerator
 from engine.train.peak import remember_peak
+from tests.training import own_process
 
 CUDA, BUCKETS = torch.device("cuda", 0), [(1024, 1024), (1536, 640), (512, 512)]
 
@@ -43,7 +44,7 @@ def test_whatever_fails_there_does_not_end_a_training(monkeypatch: pytest.Monkey
 
 
 def test_autocast_keeps_no_half_copies_of_the_lora() -> None:
-    with make_accelerator(resolve({"mixed_precision": "bf16"}), torch.device("cpu")).autocast():
+    with own_process(), make_accelerator(resolve({"mixed_precision": "bf16"}), torch.device("cpu")).autocast():
         assert torch.is_autocast_enabled("cpu")
         assert not torch.is_autocast_cache_enabled()
     assert torch.is_autocast_cache_enabled()

@@ -19,7 +19,7 @@ from lora_tui.look import Look
 from tests.cli.conftest import safetensors
 from tests.cli.test_hardware import FULL_SIZE
 from tests.plan.kohya.asked import AI_NOW
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 from tests.screens.wizard.driving import drive, press
 from tests.screens.wizard.test_import import choose
 from tests.screens.wizard.test_looks import compare
@@ -73,6 +73,8 @@ def test_it_looks_as_it_did(project: Path, size: str, letters: str) -> None:
         steps = len(pilot.app.screen_stack)
         for name, keys in STATES.items():
             await press(pilot, *keys)
+            if name == "review-of-full-size":  # how long it takes is found out in a thread
+                await until(pilot, lambda: " a step" in text(pilot))
             shown[name] = text(pilot)
             while len(pilot.app.screen_stack) > steps:
                 await press(pilot, "escape")
