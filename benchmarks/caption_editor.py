@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import statistics
 import tempfile
 import time
@@ -103,6 +104,7 @@ def keys(session: Session, number: int) -> Iterator[tuple[str, Answer]]:
 
 def opened(project: Path, home: Path, size: tuple[int, int]) -> tuple[float, Session]:
     """(seconds from the key 4 until captions are listed, the app on that step)."""
+    shutil.rmtree(project / ".lora-tui", ignore_errors=True)  # else it opens where it was left, on that step
     session = Session(HERE, project, home, size)
     app = session._app
     before, began = len(app.output), time.monotonic()

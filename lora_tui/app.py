@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import faulthandler
 import gc
 import os
@@ -48,6 +49,7 @@ FULL_COLLECTION_EVERY = 100
 all threads for 30 to 90 ms, and at Python's usual 10 there was one in every check of them."""
 LOG_LIMIT_BYTES = 256 * 1024
 LEFT_BY_SIGNAL = 128  # plus the signal's number, as shells say it
+M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 class LoraTui(KeysInOrder):
@@ -279,6 +281,7 @@ class LoraTui(KeysInOrder):
         self._shown.erases = erases_in_colour()
         lone_escape.answer_soon()
         clean_paste.clean_pastes()
+        share_memory()
         try:
             self.run(mouse=self.look.mouse)
         finally:
@@ -292,6 +295,13 @@ class LoraTui(KeysInOrder):
                 print(f"The screen had a fault and closed; the training goes on.{where}", file=sys.stderr)
             return 1
         return LEFT_BY_SIGNAL + self.ended_by if self.ended_by else 0
+
+
+def share_memory() -> None:
+    """One pool of memory for all threads: else each that looked through 10,000 pictures keeps what it took, 10 MB in
+    all. Only with glibc; elsewhere nothing happens."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def open_log(path: Path) -> IO[str] | None:

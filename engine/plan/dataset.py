@@ -27,7 +27,7 @@ from engine.plan.validation_split import kept_out
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """One picture file. width, height: pixels after EXIF orientation, 0 where it cannot be read.
 
