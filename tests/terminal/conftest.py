@@ -25,10 +25,15 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> RunFolder:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project whose copies are trained."""
+    return small_run.make_project(tmp_path_factory.mktemp("undisturbed") / "ohwx", max_train_epochs=16)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(source: Path, env: dict[str, str]) -> RunFolder:
     """The run that nobody touched."""
-    project = small_run.make_project(tmp_path_factory.mktemp("undisturbed") / "ohwx", max_train_epochs=16)
-    run = small_run.start(project, env=env)
+    run = small_run.start(source, env=env)
     assert small_run.wait_for_end(run) == "finished"
     return run
 
@@ -58,9 +63,9 @@ def own_home(env: dict[str, str], tmp_path: Path) -> tuple[Path, dict[str, str]]
 
 
 @pytest.fixture
-def project(undisturbed: RunFolder, tmp_path: Path) -> Iterator[Path]:
-    """The same project, not yet trained. Its engines do not outlive the test."""
-    project = small_run.copy_project(undisturbed.path.parents[1], tmp_path / "ohwx")
+def project(source: Path, tmp_path: Path) -> Iterator[Path]:
+    """The project, not yet trained. Its engines do not outlive the test."""
+    project = small_run.copy_project(source, tmp_path / "ohwx")
     yield project
     for run in list_runs(project):
         try:
