@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.plan.disk import DiskUse, size
+from engine.plan.byte_counts import size
+from engine.plan.disk import DiskUse
 from engine.plan.errors import inert
 from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib

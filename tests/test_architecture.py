@@ -62,3 +62,8 @@ def test_files_are_short_enough_to_read():
     sources = [path for package in ("engine", "lora_tui") for path in (ROOT / package).rglob("*.py")]
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sources}
     assert {name: lines for name, lines in lengths.items() if lines > MAXIMUM_LINES} == {}
+
+
+def test_a_dashboard_opens_without_the_settings():
+    """They take a third of a second to load, as long as all the rest."""
+    assert loaded_by(["lora_tui.screens.dashboard"]).isdisjoint({"pydantic", "tomlkit"})

@@ -10,8 +10,8 @@ from typing import Any
 from engine.context import JobContext, Progress, Stopped
 from engine.download import file
 from engine.plan.base_model import recognise
+from engine.plan.byte_counts import size
 from engine.plan.captioners import find
-from engine.plan.disk import size
 from engine.plan.errors import UserError
 from engine.plan.sources import Address, HubModel, source_of
 from engine.runs import downloads

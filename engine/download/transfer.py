@@ -19,7 +19,7 @@ from typing import BinaryIO
 import requests
 
 from engine.download.connection import BrokenOff, Connection, shown
-from engine.plan.disk import size as in_words
+from engine.plan.byte_counts import size as in_words
 from engine.plan.errors import UserError
 from engine.plan.files import atomic_write, disk_errors, mount_point
 from engine.plan.safetensors_header import MAX_HEADER_BYTES

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.plan.base_model import BaseModel
+from engine.plan.byte_counts import size
 from engine.plan.dataset import Dataset
 from engine.plan.errors import Finding
 from engine.plan.files import mount_point
@@ -151,12 +152,3 @@ def check_disk(settings: Settings, dataset: Dataset, base: BaseModel, project: P
             option="keep_last_n_checkpoints",
             value=1,
         )
-
-
-def size(count: float) -> str:
-    """Bytes in the words of a file manager, in powers of 1000: 511 MB, 4.9 GB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 999.5 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit != "GB" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError

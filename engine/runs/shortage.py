@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.plan import machine
-from engine.plan.disk import size
+from engine.plan.byte_counts import size
 from engine.plan.files import mount_point
 
 LOW_SHARE, LOW_BYTES = 0.05, 2**30

@@ -44,11 +44,12 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     those that `train` only goes past with --accept-warnings.
     """
     from engine.plan.base_model import recognise
+    from engine.plan.byte_counts import size
     from engine.plan.caption_findings import check_words
     from engine.plan.checks import check_settings
     from engine.plan.clip_tokens import Counter
     from engine.plan.dataset import scan
-    from engine.plan.disk import disk_use, size
+    from engine.plan.disk import disk_use
     from engine.plan.looked import keep_looks, kept_looks
     from engine.plan.measured import keep_measures, kept_measures
     from engine.plan.picture_report import Reporter

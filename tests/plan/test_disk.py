@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from engine.plan.base_model import recognise
+from engine.plan.byte_counts import size
 from engine.plan.dataset import scan
-from engine.plan.disk import check_disk, disk_use, size
+from engine.plan.disk import check_disk, disk_use
 from engine.plan.project import Project
 from engine.plan.settings import resolve
 
