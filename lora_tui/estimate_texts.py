@@ -9,10 +9,10 @@ from engine.plan.disk import DiskUse
 from engine.plan.errors import inert
 from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib
-from engine.plan.memory_fixes import Fix
+from engine.plan.memory_fixes import TIGHT_SHARE, Fix
 from lora_tui.expected_time import expected_words
 
-TIGHT_SHARE = 0.95  # of the room; above it fragments may not fit
+BAR_CELLS = 40
 WORTH_SHOWING = 2**20  # bytes; smaller parts are none
 
 
@@ -24,13 +24,19 @@ def verdict(found: Estimate) -> tuple[str, str]:
     name = inert(gpu.name, 40)
     if there is None:
         return "", f"The training needs {gib(need)} at its peak; how much {name} has is not known."
-    has = f"{name} has {gib(there)}{' free' if gpu.free_bytes is not None else ''}"
+    has = f"{name} has {gib(there)}"
+    if gpu.free_bytes is not None:
+        has += f" of its {gib(gpu.total_bytes)} free" if gpu.total_bytes is not None else " free"
     if need > there:
         return "x", f"It does not fit: the training needs {gib(need)} at its peak, and {has}."
     tight = need > TIGHT_SHARE * there
     fits = f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
     if found.samples_in_tiles:
         fits += f" Sample pictures would need {gib(found.bill.phases['sampling'])}, so they are drawn in tiles."
+    if found.findings:
+        stops = any(finding.level == "warning" for finding in found.findings)
+        mark = "x" if any(finding.stops_training() for finding in found.findings) else "!" if stops or tight else "ok"
+        return mark, " ".join((fits, *(finding.message for finding in found.findings)))
     return "!" if tight else "ok", fits
 
 
@@ -76,7 +82,14 @@ def as_set(fix: Fix) -> str:
 
 def lines(found: Estimate) -> Iterator[str]:
     """All of it, as the command prints it."""
-    yield verdict(found)[1]
+    _, words = verdict(found)
+    if found.room is not None:
+        full = min(BAR_CELLS, round(BAR_CELLS * found.needs / max(1, found.room)))
+        yield f"[{'#' * full}{'.' * (BAR_CELLS - full)}] {gib(found.needs)} of {gib(found.room)}"
+        yield ""
+    yield words
+    for finding in found.findings:
+        yield finding.hint
     yield ""
     width = max(len(name) for name in PARTS.values())
     for name, count in parts(found):
@@ -93,9 +106,11 @@ def lines(found: Estimate) -> Iterator[str]:
         for fix in found.fixes:
             yield f"  {as_set(fix)}"
             yield f"    saves {gib(fix.saves_bytes)}. {fix.why}"
+        yield ""
+        yield "Each is a line of project.toml, or a --set; in the app g on Settings makes them by a key."
 
 
 def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value)) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return " ".join(map(str, value)) or '""'
+    return str(value).lower() if isinstance(value, bool) else str(value) or '""'

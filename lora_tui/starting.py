@@ -82,7 +82,7 @@ def hindrance(draft: Draft, survey: Survey) -> Hindrance | None:
     if survey.blocking:
         fails = survey.blocking[0].code in HARDWARE
         title = "This is known to fail on this machine." if fails else "This will not come out well."
-        return Hindrance(title, str(survey.blocking[0]))
+        return Hindrance(title, " ".join(map(str, survey.blocking)))  # all: else the next one comes after the first
     if typed := typed_findings(draft.typed):
         return Hindrance("What you typed is not used.", str(typed[0]))
     return None

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from engine.plan.dataset import Dataset
 from engine.plan.disk import FILE_BYTES, LAYERS, DiskUse, disk_use, lora_sizes
+from engine.plan.errors import Finding
 from engine.plan.gpus import Gpu
+from engine.plan.hardware_checks import check_gpu
 from engine.plan.memory import Bill, bill
-from engine.plan.memory_fixes import Fix, fixes, room
+from engine.plan.memory_fixes import TIGHT_SHARE, Fix, fixes, room
 from engine.plan.pace import Pace
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import rates
@@ -49,6 +51,8 @@ class Estimate:
     pace: Pace | None
     disk: DiskUse | None = None
     free_bytes: int | None = None
+    findings: tuple[Finding, ...] = ()
+    """What else does not run on the GPU, or badly."""
 
     @property
     def room(self) -> int | None:
@@ -88,6 +92,7 @@ class Estimate:
             "seconds_per_step": None if self.pace is None else self.pace.seconds_per_step,
             "pace": None if self.pace is None else self.pace.source,
             "disk": None if self.disk is None else self.disk.as_json() | {"free_bytes": self.free_bytes},
+            "warnings": [finding.as_json() for finding in self.findings],
             "fixes": [fix.as_json() for fix in self.fixes],
         }
 
@@ -108,8 +113,8 @@ def estimate(
     predict = predictor(settings, dataset, factor)
     there = room(gpu) if gpu is not None else None
     found: list[Fix] = []
-    if gpu is not None and there is not None and predict(settings) > there:
-        found = fixes(settings, there, predict, gpu.kind, here=gpu.here)
+    if gpu is not None and there is not None:
+        found = fixes(settings, int(TIGHT_SHARE * there), predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
     sizes = lora_sizes(settings, "sdxl")
     groups = [*rates(settings), *(("residual", "conv") if settings.train_unet and settings.conv_dim else ())]
     return Estimate(
@@ -122,6 +127,7 @@ def estimate(
         pace,
         disk_use(settings, dataset, None) if dataset is not None else None,
         free_bytes,
+        tuple(check_gpu(settings, gpu)) if gpu is not None else (),
     )
 
 

@@ -12,7 +12,7 @@ from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, few, plural
 from engine.plan.gpus import Found, Gpu, gib
 from engine.plan.machine import Memory
-from engine.plan.memory_fixes import Fix, Predict, fixes, room
+from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, fixes, room
 from engine.plan.remedy import set_line, set_lines
 from engine.plan.settings import Settings
 
@@ -28,7 +28,6 @@ CODES = frozenset(
 NO_LONGER_BUILT_FOR = (7, 5)
 """Older GPUs (Pascal, Volta) are not among those that PyTorch's builds for CUDA 12.8 and newer have kernels for."""
 TAKEN_SHARE = 0.15  # of a GPU's memory that other programs may have before it is worth a word
-TIGHT_SHARE = 0.95  # above it, Windows' driver goes on in the slow memory of the machine, and fragments may not fit
 LITTLE_RAM_BYTES = 10 * 10**9  # reading full-size SDXL took 8.1 GB (docs/full-size.md)
 
 
@@ -228,7 +227,7 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
                 "Close other programs that use the GPU, or make one of the changes that lora-tui estimate lists.",
             )
         return
-    found = fixes(settings, there, predict, gpu.kind, here=gpu.here)
+    found = fixes(settings, int(TIGHT_SHARE * there), predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
     saved = peak - sum(fix.saves_bytes for fix in found)
     enough = f"With the changes that lora-tui estimate lists it needs {gib(saved)}"
     hint = f"{enough}." if saved <= there else f"{enough}, which is still too much: a larger GPU is needed."

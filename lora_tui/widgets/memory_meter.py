@@ -20,7 +20,7 @@ def meter(found: Estimate, cells: int) -> list[Part]:
     mark, _ = verdict(found)
     style = {"x": BAD, "!": WARN}.get(mark, GOOD)
     spare = f"{gib(there - need)} to spare" if there >= need else f"{gib(need - there)} too much"
-    words = f"  {gib(need)} of {gib(there)}"
+    words = f"  {gib(need)} of {gib(there)}{' free' if gpu.free_bytes is not None else ''}"
     more = f"  {spare}"
     name = f"  {inert(gpu.name, 30)}"
     room = cells - len(" GPU memory  ") - len(words) - len(more)

@@ -12,10 +12,10 @@ import pytest
 from engine.plan.estimate import PARTS, PHASES, estimate, largest_bucket, predictor, without_samples
 from engine.plan.gpu_catalogue import named
 from engine.plan.memory import bill
-from engine.plan.memory_fixes import all_applied
+from engine.plan.memory_fixes import Fix, all_applied
 from engine.plan.pace import rough
 from engine.plan.settings import resolve
-from lora_tui.estimate_texts import brief, lines, parts, verdict
+from lora_tui.estimate_texts import as_set, brief, lines, parts, verdict
 from lora_tui.widgets.memory_meter import meter
 
 GUIDE: dict[str, object] = {}
@@ -119,3 +119,35 @@ def test_the_words_name_each_part_and_each_fix_with_its_price() -> None:
     for fix in found.fixes:
         assert fix.option in told
         assert fix.why in told
+
+
+def test_what_runs_badly_there_is_said_beside_what_fits() -> None:
+    """It would be refused at the start, or take three times as long."""
+    found = estimate(resolve(GUIDE), pictures((1024, 1024)), named("T4").as_gpu())
+    assert found.fits
+    assert (verdict(found)[0], "does not calculate in bf16" in verdict(found)[1]) == ("!", True)
+    assert "--set mixed_precision=fp16" in "\n".join(lines(found))
+    assert [warning["code"] for warning in found.as_json()["warnings"]] == ["no-bf16"]  # type: ignore[attr-defined]
+    mended = estimate(resolve({"mixed_precision": "fp16"}), pictures((1024, 1024)), named("T4").as_gpu())
+    assert verdict(mended)[0] == "ok"
+
+
+@pytest.mark.parametrize("name", ["RTX 3060 12GB", "RTX 3060 8GB", "RTX 2060 6GB"])
+def test_after_all_changes_it_fits_with_room_to_spare(name: str) -> None:
+    gpu = named(name).as_gpu()
+    settings = resolve(GUIDE | HEAVY | {"mixed_precision": "bf16" if gpu.bf16 else "fp16"})
+    found = estimate(settings, pictures((1024, 1024)), gpu)
+    after = estimate(all_applied(settings, list(found.fixes)), pictures((1024, 1024)), gpu)
+    assert verdict(after)[0] == "ok"
+
+
+@pytest.mark.parametrize(("name", "half"), [("RTX 3080 10GB", "bf16"), ("RTX 2080 Ti", "fp16")])
+def test_half_precision_comes_before_what_costs_more(name: str, half: str) -> None:
+    settings = resolve({"mixed_precision": "no", "network_dim": 16, "network_alpha": 8.0})
+    found = estimate(settings, pictures((1024, 1024)), named(name).as_gpu())
+    assert [fix.changes for fix in found.fixes] == [{"mixed_precision": half}]
+
+
+def test_what_is_printed_can_be_typed() -> None:
+    fix = Fix({"optimizer_args": [], "unet_lr": "", "gradient_checkpointing": True}, 0, "")
+    assert as_set(fix) == 'optimizer_args = "", unet_lr = "", gradient_checkpointing = true'
