@@ -45,7 +45,8 @@ def brief(found: Estimate) -> tuple[str, str]:
     mark, _ = verdict(found)
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None or there is None:
-        return mark, f"{gib(need)}, and no GPU to hold it against"
+        why = "no GPU to hold it against" if gpu is None else f"the memory of {inert(gpu.name, 30)} is not known"
+        return mark, f"{gib(need)}, and {why}"
     begins = {"ok": "fits", "!": "fits only just"}.get(mark, "does not fit")
     return mark, f"{begins}: {gib(need)} of {gib(there)} on {inert(gpu.name, 30)}"
 

@@ -29,7 +29,7 @@ PARTS: Mapping[str, str] = {
     "gradients": "gradients",
     "optimizer": "optimizer",
     "activations": "the step itself",
-    "cuda_context": "CUDA",
+    "cuda_context": "driver",
     "reserve": "reserve of PyTorch",
 }
 """What each part of the memory is called."""
