@@ -96,6 +96,21 @@ def test_pages_and_both_ends_are_one_key_away(folder: Path) -> None:
     drive(folder, act, "small")
 
 
+def test_what_the_file_does_not_say_is_marked(folder: Path) -> None:
+    (folder.parent / "c.toml").write_text("network_dim = 7\nmax_train_epochs = 3\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await choose(pilot, "c.toml")
+        screen = pilot.app.screen
+        assert isinstance(screen, ImportedScreen)
+        rows = [str(row) for row in screen.lines(100)]
+        own = "     the file does not say: sd-scripts' own"
+        assert own in rows
+        assert rows[next(at for at, row in enumerate(rows) if "→ 7" in row) + 1] != own
+
+    drive(folder, act)
+
+
 def test_what_is_no_file_of_settings_is_said_in_the_line_at_the_bottom(folder: Path) -> None:
     (folder.parent / "x.json").write_text(json.dumps({"a\x1b[31m": 1}))
 
