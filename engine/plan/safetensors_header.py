@@ -151,7 +151,7 @@ def pickle_refused(path: Path | str) -> UserError:
 
 
 def _not_safetensors(path: Path | str) -> UserError:
-    return UserError("not-safetensors", f"{path} is not a safetensors file.", "Choose an SDXL .safetensors file.")
+    return UserError("not-safetensors", f"{path} is not a safetensors file.", "Choose another .safetensors file.")
 
 
 def _truncated(path: Path | str, expected: int, size: int) -> UserError:

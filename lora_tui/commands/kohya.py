@@ -128,27 +128,28 @@ def _save(outcome: Outcome, name: str, when: str, force: bool) -> tuple[Outcome,
 
 def _say(outcome: Outcome, changes: list[Change] | None) -> None:
     """The changes in a project, or else all that is carried over; then what is not."""
-    from lora_tui.import_words import light, listed, sentence, summary, weighty
+    from lora_tui.import_words import notes, reasons, sentence, summary, weighty
     from lora_tui.option_texts import shown_value
     from lora_tui.preset_shelf import counted, told
 
     output.say(summary(outcome))
+    noted = {option: f"  ({note})" for option, note in notes(outcome).items()}
     if changes is not None:
         output.say(f"In this project it {counted(changes)}{':' if changes else '.'}")
         for change in changes:
             title, before, after = told(change)
-            output.say(f"  {title} ({change.option.name}): {before} → {after}")
+            output.say(f"  {title} ({change.option.name}): {before} → {after}{noted.get(change.option.name, '')}")
     else:
         for name, value in outcome.settings.items():
             from engine.plan.options import by_name
 
-            output.say(f"  {name} = {shown_value(by_name()[name], value)}")
+            output.say(f"  {name} = {shown_value(by_name()[name], value)}{noted.get(name, '')}")
     if found := weighty(outcome):
         output.say("Not carried over:")
         for line in found:
             output.say(f"  {sentence(line)}")
-    for reason, keys in light(outcome):
-        output.say(listed(reason, keys))
+    for text in reasons(outcome):
+        output.say(text)
 
 
 def _what(what: str, sets: tuple[tuple[str, str], ...]) -> tuple[str, str, Settings, list[Subset], list[Finding]]:

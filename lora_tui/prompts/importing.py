@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.plan.errors import UserError
 from engine.plan.kohya.applying import changes, read_for
-from lora_tui.import_words import light, listed, sentence, summary, weighty
+from lora_tui.import_words import light, listed, notes, sentence, summary, weighty
 from lora_tui.paths import clean
 from lora_tui.preset_shelf import counted, told
 
@@ -30,9 +30,11 @@ def take_file(step: PlainStep, text: str) -> None:
         talk.say(f"{'Note' if finding.level == 'note' else 'Warning'}: {finding}")
     what = changes(draft.project, outcome.settings)
     talk.say(f"In this project it {counted(what)}{':' if what else '.'}")
+    noted = notes(outcome)
     for change in what:
         title, before, after = told(change)
-        talk.say(f"{title}: {before}, then {after}")
+        note = noted.get(change.option.name)
+        talk.say(f"{title}: {before}, then {after}{f' ({note})' if note else ''}")
     for left in weighty(outcome):
         talk.say(f"Not carried over: {sentence(left)}")
     for reason, keys in light(outcome):

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import inert
 from engine.plan.kohya.outcome import Outcome
 from engine.plan.preset_changes import Change
-from lora_tui.import_words import light, listed, sentence, summary, weighty
+from lora_tui.import_words import light, listed, notes, sentence, summary, weighty
 from lora_tui.preset_shelf import counted
 from lora_tui.screens.found import finding_lines
 from lora_tui.screens.preset_detail import change_rows
@@ -42,8 +42,11 @@ class ImportedScreen(Reading):
         for finding in self.outcome.findings:
             rows += [line(), *finding_lines(finding, width - 4)]
         rows += [line(), line((f" It {counted(self.changes)}{':' if self.changes else ' here.'}", STRONG))]
+        noted = notes(self.outcome)
         for change in self.changes:
             rows += change_rows(change, width)
+            note = textwrap.wrap(noted.get(change.option.name, ""), width - 4)
+            rows += [line((f"     {part}", DIM)) for part in note]
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(_STAYS, width)]
         if found := weighty(self.outcome):
             rows += [line(), line((" Not carried over:", STRONG))]

@@ -25,6 +25,10 @@ class Reading(Page[None]):
         Binding("escape", "back", "back", id="back", tooltip="Back to the screen before."),
         Binding("up", "scroll(-1)", "up", id="up", tooltip="Up."),
         Binding("down", "scroll(1)", "down", id="down", tooltip="Down."),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
+        Binding("home", "end(-1)", "first", show=False),
+        Binding("end", "end(1)", "last", show=False),
     ]
 
     def lines(self, width: int) -> list[Text]:
@@ -55,6 +59,14 @@ class Reading(Page[None]):
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#whole", VerticalScroll).scroll_relative(y=by * 2, animate=False)
+
+    def action_page(self, by: int) -> None:
+        place = self.query_one("#whole", VerticalScroll)
+        place.scroll_relative(y=by * max(1, place.size.height - 1), animate=False)
+
+    def action_end(self, by: int) -> None:
+        place = self.query_one("#whole", VerticalScroll)
+        place.scroll_to(y=0 if by < 0 else place.max_scroll_y, animate=False)
 
     def action_back(self) -> None:
         self.app.pop_screen()

@@ -35,6 +35,31 @@ def test_json_accounts_for_every_key(lora_tui):
     assert {line["why"] for line in found["left_out"]} <= {"inert", "unset", "always", "program", "project"}
 
 
+def test_every_key_that_is_left_out_has_its_reason_in_the_text(lora_tui, tmp_path):
+    table = json.loads(AI_NOW.read_text()) | {"LoRA_type": "LyCORIS/LoHa", "flux1_checkbox": True}
+    (tmp_path / "k.json").write_text(json.dumps(table))
+    told = lora_tui("presets", "import", tmp_path / "k.json").out.splitlines()
+    left = lora_tui("presets", "import", tmp_path / "k.json", "--json").json["left_out"]
+    assert len({line["why"] for line in left}) > 5
+    for line in left:
+        assert any(line["key"] in text and line["reason"] in text for text in told), line
+
+
+@pytest.mark.parametrize("apply", [False, True])
+def test_what_the_file_does_not_say_is_marked(lora_tui, project, tmp_path, apply):
+    (tmp_path / "c.toml").write_text("network_dim = 7\nmax_train_epochs = 3\nlearning_rate = 0.5\n")
+    told = lora_tui("presets", "import", tmp_path / "c.toml", *(["--apply", project] if apply else [])).out.splitlines()
+    marked = [row for row in told if "the file does not say: sd-scripts' own" in row]
+    assert any("max_bucket_reso" in row for row in marked)
+    assert not any("network_dim" in row or "learning_rate" in row for row in marked)
+    assert told[0].startswith("It is a configuration of sd-scripts: 3 keys are carried over, 0 are not")
+
+
+def test_one_key_is_no_keys(lora_tui, tmp_path):
+    (tmp_path / "p.txt").write_text("ohwx, a man\n")
+    assert "1 key is carried over" in lora_tui("presets", "import", tmp_path / "p.txt").out
+
+
 def test_a_project_gets_the_settings_and_keeps_what_is_its_own(lora_tui, project):
     mine = settings_of(project)["pretrained_model_name_or_path"]
     answer = lora_tui("presets", "import", AI_NOW, "--apply", project)

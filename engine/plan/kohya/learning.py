@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.plan.errors import UserError, plural
+from engine.plan.errors import UserError, inert, plural
 from engine.plan.kohya.outcome import Outcome
 from engine.plan.kohya.plain import is_empty, number_of, switch_of, whole_of, words_of
 from engine.plan.kohya.said import Arguments, Said
@@ -43,14 +43,13 @@ def optimizer_and_rates(arguments: Arguments, outcome: Outcome) -> None:
     if said is not None:
         name = optimizer_named(str(said.value))
         if not name:
-            why = f"the optimizer {said.value} is not there here; the project's stays, with its rate and arguments"
+            named = inert(said.value, 60)
+            why = f"the optimizer {named} is not there here; the project's stays, with its rate and arguments"
             outcome.leave(said.key, said.given, "unsupported", why, ["optimizer_type", "optimizer_args", *rates])
             for other in ("optimizer_args", *rates):
                 if (left := arguments.take(other)) is not None:
-                    outcome.leave(left.key, left.given, "unsupported", f"is meant for {said.value}")
-            outcome.find(
-                "kohya-optimizer", f"The optimizer {said.value} of that file is not there here.", "Choose one."
-            )
+                    outcome.leave(left.key, left.given, "unsupported", f"is meant for {named}")
+            outcome.find("kohya-optimizer", f"The optimizer {named} of that file is not there here.", "Choose one.")
             _parts(arguments, outcome, with_rates=False)
             return
         outcome.carry(said.key, said.given, "optimizer_type", name)

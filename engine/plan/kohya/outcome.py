@@ -36,7 +36,12 @@ OF_THE_PROJECT = frozenset(
 )
 """Options that are paths and names: no file of another training touches them."""
 
+GRAVEST = ("kohya-lora-type", "kohya-other-model", "kohya-optimizer", "kohya-blocks")
+"""Findings of what is not there here, which are told before all others."""
+
 SHOWN_CHARACTERS = 60
+MAX_REASON, MAX_MESSAGE = 500, 600
+"""Characters of a reason and of a finding, in which words of the file may stand."""
 _SECRET = ("_token", "api_key", "password", "secret")
 
 
@@ -95,15 +100,16 @@ class Outcome:
     def leave(self, key: str, given: object, why: Why, reason: str, options: Iterable[str] = ()) -> None:
         """Leave a key out. options: those that it would have decided."""
         self.decided |= set(options)
-        self.left_out.append(LeftOut(inert(key, 100), shown(key, given), why, reason))
+        self.left_out.append(LeftOut(inert(key, 100), shown(key, given), why, inert(reason, MAX_REASON)))
 
     def find(self, code: str, message: str, hint: str = "", **more: object) -> None:
-        """Say what differs from what somebody may expect."""
-        self.findings.append(Finding(code, message, hint, **more))  # type: ignore[arg-type]
+        """Say what differs from what somebody may expect; the gravest comes first, and notes last."""
+        self.findings.append(Finding(code, inert(message, MAX_MESSAGE), hint, **more))  # type: ignore[arg-type]
+        self.findings.sort(key=_gravity)
 
     def note(self, code: str, message: str, hint: str = "") -> None:
         """Say what is only to be known."""
-        self.findings.append(Finding(code, message, hint, level="note"))
+        self.find(code, message, hint, level="note")
 
     def without(self, options: Iterable[str], reason: str) -> Outcome:
         """The same without some options, which are left out for a reason: those that no preset holds."""
@@ -117,6 +123,12 @@ class Outcome:
             self.findings,
             self.decided,
         )
+
+
+def _gravity(finding: Finding) -> int:
+    if finding.code in GRAVEST:
+        return GRAVEST.index(finding.code)
+    return len(GRAVEST) + (finding.level == "note")
 
 
 def shown(key: str, value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from engine.plan import prompt_files
@@ -11,6 +12,9 @@ from engine.plan.kohya.outcome import Outcome
 from engine.plan.kohya.plain import is_empty
 from engine.plan.kohya.said import Arguments, Said
 from engine.plan.sample_prompts import parse
+
+_PATH = re.compile(r"(?:/|~|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\)\S*")
+"""What no prompt looks like: the beginning of a path, and no blank in it."""
 
 
 def samples(arguments: Arguments, outcome: Outcome) -> None:
@@ -40,9 +44,8 @@ def prompts(said: Said, lines: list[str], outcome: Outcome) -> None:
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        if prompt_files.is_file(text):
-            reason = "a file of prompts of that machine: import that file itself, or keep it beside this one"
-            outcome.leave(said.key, text, "project", reason)
+        if prompt_files.is_file(text) or _PATH.fullmatch(text):
+            _elsewhere(said, text, outcome)
             continue
         try:
             parse(text)
@@ -56,6 +59,19 @@ def prompts(said: Said, lines: list[str], outcome: Outcome) -> None:
             "drawn at the training resolution here, at 512 × 512 there.",
             "Put your own trigger word into them.",
         )
+
+
+def _elsewhere(said: Said, path: str, outcome: Outcome) -> None:
+    if prompt_files.is_file(path):
+        reason = "a file of prompts of that machine: import that file itself, or keep it beside this one"
+        hint = "Import that file as well."
+    else:
+        reason = "a path, and no prompt"
+        hint = f"Files of prompts end in {', '.join(prompt_files.ENDINGS)}."
+    outcome.leave(said.key, path, "project", reason)
+    if all(finding.code != "kohya-prompts-elsewhere" for finding in outcome.findings):
+        what = f"The file names {inert(path, 60)} for the prompts of samples, which is not read with it."
+        outcome.find("kohya-prompts-elsewhere", what, hint)
 
 
 def beside(name: str, file: Path, endings: tuple[str, ...]) -> Path | None:

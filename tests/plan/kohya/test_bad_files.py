@@ -71,6 +71,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name, content, code):
         open_file(path)
     assert refused.value.code == code
     assert "\n" not in str(refused.value)
+    assert "SDXL" not in str(refused.value)  # a LoRA is wanted, and no base model
     assert len(str(refused.value)) < 1500
 
 

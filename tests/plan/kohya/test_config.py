@@ -189,6 +189,21 @@ def test_a_configuration_whose_dataset_file_is_elsewhere_says_so(read):
     assert "bucket_reso_steps" not in found.settings
 
 
+@pytest.mark.parametrize("path", ["/y/gone.txt", "gone.toml", "/etc/passwd", "~/words", "./w", "../w", "C:\\w", "d:/w"])
+def test_prompts_that_are_elsewhere_are_told_and_no_path_is_a_prompt(read, path):
+    found = read("c.toml", f"network_dim = 8\nsample_prompts = '{path}'\nmax_train_epochs = 3")
+    assert "sample_prompts" not in found.settings
+    assert found.why("sample_prompts") == "project"
+    assert found.findings["kohya-prompts-elsewhere"].level == "warning"
+    assert path in found.findings["kohya-prompts-elsewhere"].message
+
+
+@pytest.mark.parametrize("prompt", ["ohwx", "/ohwx a man/", "~ a wave ~", "a: b", "...", "ohwx, 1/2 body"])
+def test_what_only_begins_like_a_path_is_a_prompt(read, prompt):
+    found = read("c.toml", f"network_dim = 8\nsample_prompts = '{prompt}'\nmax_train_epochs = 3")
+    assert found.settings["sample_prompts"] == [prompt]
+
+
 def test_files_beside_are_never_links_to_elsewhere(read, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -288,5 +288,14 @@ def test_files_for_other_models_say_so():
     assert {"kohya-other-model", "kohya-small-resolution", "kohya-lora-type"} <= found.codes
 
 
+def test_what_is_not_there_is_told_before_all_else(window):
+    found = window(LoRA_type="LyCORIS/LoHa", learning_rate=0.0003, unet_lr=0, text_encoder_lr=0, max_train_steps=1600)
+    codes = [finding.code for finding in found.outcome.findings]
+    assert codes[0] == "kohya-lora-type"
+    assert len(codes) > 2
+    levels = [finding.level for finding in found.outcome.findings]
+    assert levels == sorted(levels, key=["warning", "note"].index)
+
+
 def test_off_text_cache_is_offered(window):
     assert window(text_encoder_lr=0).findings["kohya-text-cache"].value is True

@@ -115,6 +115,20 @@ def test_a_lycoris_lora_is_named(tmp_path):
     assert "LyCORIS/LoKr" in found.findings["kohya-lora-type"].message
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["ss_optimizer", "ss_network_module", "ss_lr_scheduler", "ss_mixed_precision", "ss_resolution", "ss_seed", "ss_x",
+     "ss_network_args", "ss_datasets", "ss_network_dim", "ss_base_model_version"],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["a" * 100_000, "a." + "b" * 100_000, '{"' + "a" * 100_000 + '": 1}'])
+def test_long_words_of_a_stranger_are_cut(tmp_path, key, value):
+    outcome = open_file(lora(tmp_path / "x.safetensors", RUN | {key: value}))
+    told = [finding.message + finding.hint for finding in outcome.findings]
+    told += [line.key + line.given + line.note for line in outcome.carried]
+    told += [line.key + line.given + line.reason for line in outcome.left_out]
+    assert max(map(len, told)) < 800
+
+
 def test_a_lora_for_another_model_says_so(tmp_path):
     found = Read(open_file(lora(tmp_path / "x.safetensors", RUN | {"ss_base_model_version": "sd_v1"})))
     assert "kohya-other-model" in found.codes

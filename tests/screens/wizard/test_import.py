@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
@@ -76,6 +77,38 @@ def test_esc_leaves_everything_as_it_is(folder: Path) -> None:
 
     drive(folder, act)
     assert (folder / "project.toml").read_bytes() == before
+
+
+def test_pages_and_both_ends_are_one_key_away(folder: Path) -> None:
+    shutil.copy(AI_NOW, folder.parent / "ai.json")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await choose(pilot, "ai.json")
+        place = pilot.app.screen.query_one("#whole", VerticalScroll)
+        rows = []
+        for key in ("pagedown", "end", "pageup", "home"):
+            await press(pilot, key)
+            rows.append(place.scroll_y)
+        page, last = place.size.height - 1, place.max_scroll_y
+        assert last > page
+        assert rows == [page, last, last - page, 0]
+
+    drive(folder, act, "small")
+
+
+def test_what_the_file_does_not_say_is_marked(folder: Path) -> None:
+    (folder.parent / "c.toml").write_text("network_dim = 7\nmax_train_epochs = 3\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await choose(pilot, "c.toml")
+        screen = pilot.app.screen
+        assert isinstance(screen, ImportedScreen)
+        rows = [str(row) for row in screen.lines(100)]
+        own = "     the file does not say: sd-scripts' own"
+        assert own in rows
+        assert rows[next(at for at, row in enumerate(rows) if "→ 7" in row) + 1] != own
+
+    drive(folder, act)
 
 
 def test_what_is_no_file_of_settings_is_said_in_the_line_at_the_bottom(folder: Path) -> None:
