@@ -45,7 +45,7 @@ class GpusScreen(Page["Card | str | None"]):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
-        yield Listing(id="whole")
+        yield Listing(id="whole", has_bar=True)
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
