@@ -19,6 +19,10 @@ _NOISE = re.compile(
 )
 _MEMORY = re.compile(r"(?<![a-z\d])(\d{1,3})\s*(?:gb|gib|g)\b")
 _LAST_NUMBER = re.compile(r"[^a-z\d](\d{1,3})$")
+_KNOWN = (
+    "Known are NVIDIA's RTX and data centre cards, AMD's MI210 and MI300X, and Apple's M: lora-tui doctor --gpus lists "
+    "them. To see whether it fits, take one with as much memory."
+)
 _APPLE = re.compile(r"(apple)?m\d?(pro|max|ultra)?")
 
 
@@ -105,8 +109,12 @@ def named(name: str) -> Card:
     model, gigabytes = _parts(name)
     same = [card for card in cards() if _key(card.model) == model]
     if not same:
-        near = nearest_few(model, {_key(card.model): card.model for card in cards()})
-        hint = f"Did you mean {_or(near)}?" if near else "lora-tui doctor --gpus lists those that are known."
+        # Of numbers the end is mistyped: a 1080 is no V100, however many digits they share.
+        alike = {key: card.model for card in cards() if (key := _key(card.model))[:2] == model[:2]}
+        near = nearest_few(model, alike)
+        hint = f"Did you mean {_or(near)}?" if near else _KNOWN
+        if near and "laptop" in name.lower():
+            hint = f"{hint} A laptop's card has a memory of its own: plan for one with as much."
         raise UserError("unknown-gpu", f'"{inert(name.strip(), 80)}" is not among the known GPUs.', hint)
     if gigabytes is not None:
         fitting = [card for card in same if card.gigabytes == gigabytes]

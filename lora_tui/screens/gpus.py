@@ -45,7 +45,7 @@ class GpusScreen(Page["Card | str | None"]):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
-        yield Listing(id="whole")
+        yield Listing(id="whole", has_bar=True)
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
@@ -63,11 +63,12 @@ class GpusScreen(Page["Card | str | None"]):
     def _narrow(self, words: str) -> None:
         """All words have to stand in the name of a GPU; what would leave nothing is not taken."""
         rows = [card for card in cards() if all(word in card.name.lower() for word in words.lower().split())]
-        if words.strip() and not rows:
+        if words == self._words or (words.strip() and not rows):
             return
         self._words = words
         self._rows = [*rows] if words.strip() else [None, *cards()]
         self._show()
+        self.query_one(Listing).choose(0)  # the row of that number is another GPU now
 
     def _show(self) -> None:
         below = f"Narrowed to: {self._words}" if self._words else "Type letters and digits to narrow the list."

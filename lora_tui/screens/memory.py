@@ -44,7 +44,8 @@ class MemoryPage(WizardPage):
     STEP: ClassVar[StepName] = "settings"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "apply", "change it", id="apply", tooltip="Make the chosen change; u takes it back."),
-        Binding("a", "apply_all", "all of them", id="apply_all", tooltip="Make all the changes that are listed."),
+        Binding("a", "apply_all", "all", id="apply_all", tooltip="Make all the changes that are listed."),
+        Binding("u", "undo", "take back", id="undo", tooltip="Take back the last change of the project."),
         Binding("up", "row(-1)", "row", show=False, tooltip="The change above or below."),
         Binding("down", "row(1)", "row", show=False, tooltip="The change above or below."),
         Binding("p", "plan", "another GPU", id="plan", tooltip="Plan for another GPU, for instance one to be rented."),
@@ -55,7 +56,7 @@ class MemoryPage(WizardPage):
     def body(self) -> ComposeResult:
         yield Lines(id="bill")
         yield Lines(id="heading")
-        yield Listing(id="fixes")
+        yield Listing(id="fixes", has_bar=True)
         yield Lines(id="about")
 
     @property
@@ -76,9 +77,11 @@ class MemoryPage(WizardPage):
         roomy = self.has_class("-roomy")
         bill = _bill(found, width, roomy) if found is not None else meter_lines(self.wizard.survey, width)
         self.query_one("#bill", Lines).show(bill)
-        heading = [line((" What to change, the least harm first:", STRONG))] if self.fixes else []
+        listing, count = self.query_one(Listing), len(self.fixes)
+        listing.show_rows(count, self._row)
+        which = f" ({listing.here + 1} of {count})" if count > 1 else ""
+        heading = [line((f" What to change, the least harm first{which}:", STRONG))] if self.fixes else []
         self.query_one("#heading", Lines).show([line(), *heading] if roomy else heading)
-        self.query_one(Listing).show_rows(len(self.fixes), self._row)
         chosen = self.chosen
         why = f"{as_set(chosen)} saves {gib(chosen.saves_bytes)}. {chosen.why}" if chosen is not None else ""
         self.query_one("#about", Lines).show([line((f" {part}", PLAIN)) for part in textwrap.wrap(why, width)])
@@ -150,16 +153,22 @@ class MemoryPage(WizardPage):
             return bool(self.fixes)
         if action == "apply_all":
             return len(self.fixes) > 1
+        if action == "undo":
+            return self.draft.undoable
         return super().offered(action)
 
 
 def _bill(found: Estimate, width: int, roomy: bool) -> list[Text]:
-    """The verdict, each part of the memory, the peaks of the parts of the work, the time, and the disk."""
+    """The verdict, each part of the memory, the peaks of the parts of the work, the time, and the disk.
+
+    On a small screen the changes come before the time, which the review tells too.
+    """
     rows = [line((f" {part}", STRONG)) for part in textwrap.wrap(verdict(found)[1], width)]
     rows += _as_bars(parts(found)) if roomy else _two_a_row(parts(found))
     peaks = f"At the peak of each part of the work: {phases(found)}."
     disk = disk_sentence(found.disk, found.free_bytes) if found.disk is not None else ""
-    for text in filter(None, (peaks, time_sentence(found), disk)):
+    time = time_sentence(found) if roomy or len(found.fixes) < 2 else ""
+    for text in filter(None, (peaks, time, disk)):
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(text, width)]
     return rows
 

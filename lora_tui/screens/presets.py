@@ -59,7 +59,7 @@ class PresetsScreen(Page[Preset | None]):
 
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
-        yield Listing(id="list")
+        yield Listing(id="list", has_bar=True)
         yield Lines(id="about")
         yield Status(id="status")
         yield Hints(id="hints")

@@ -16,7 +16,7 @@ from lora_tui.widgets.paint import text_in_ascii
 
 
 class Lines(Widget):
-    """Shows what `show` was given last. A line that is too long is cut with "…".
+    """Shows what `show` was given last. A line that is too long is cut with "…", and so ends what has too many lines.
 
     Setting the same lines again costs nothing and sends nothing to the terminal.
     """
@@ -27,7 +27,7 @@ class Lines(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: list[Text] = []
         self._strips: dict[int, Strip] = {}
-        self._drawn_for = 0  # cells across
+        self._drawn_for = Size(0, 0)
 
     @property
     def plain(self) -> list[str]:
@@ -36,7 +36,8 @@ class Lines(Widget):
 
     def show(self, lines: Sequence[Text]) -> None:
         """Show these lines from now on."""
-        before, self._lines = self._lines, list(lines)
+        before, went_on = self._lines, self._goes_on
+        self._lines = list(lines)
         if len(before) != len(self._lines) and self.styles.height is not None and self.styles.height.is_auto:
             self._strips.clear()
             self.refresh(layout=True)
@@ -46,7 +47,9 @@ class Lines(Widget):
             for row in range(max(len(before), len(self._lines)))
             if row >= len(before) or row >= len(self._lines) or before[row] != self._lines[row]
         ]
-        width = self.size.width
+        width, height = self.size
+        if went_on != self._goes_on and height - 1 not in changed:
+            changed.append(height - 1)
         for row in changed:
             self._strips.pop(row, None)
         if changed and width:
@@ -61,13 +64,19 @@ class Lines(Widget):
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
-        if self._drawn_for != self.size.width:  # known before anybody is told: a scrollbar may have come
+        if self._drawn_for != self.size:  # known before anybody is told: a scrollbar may have come
             self._strips.clear()
-            self._drawn_for = self.size.width
+            self._drawn_for = self.size
         strip = self._strips.get(y)
         if strip is None:
             strip = self._strips[y] = self._draw(y)
         return strip
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether anything stands below the last line that there is room for."""
+        height = self.size.height
+        return height > 0 and any(text.plain.strip() for text in self._lines[height:])
 
     def _draw(self, y: int) -> Strip:
         width, style = self.size.width, self.rich_style
@@ -75,10 +84,12 @@ class Lines(Widget):
             return Strip.blank(width, style)
         text = self._lines[y]
         ascii_only = getattr(self.app, "ascii_only", False)
-        text = text_in_ascii(text) if ascii_only else text.copy()
+        text = (text_in_ascii(text) if ascii_only else text).copy()
         text.rstrip_end(width)  # only blanks were too much
+        cut = "..." if ascii_only else "…"
+        if y == self.size.height - 1 and self._goes_on:
+            text.append(f" {cut}")
         if text.cell_len > width:
-            cut = "..." if ascii_only else "…"
             text.set_length(max(0, _characters(text, width - len(cut))))
             text.append(cut)
         segments = repaint(text, self.app.theme).render(self.app.console)

@@ -12,14 +12,17 @@ from textual.geometry import Size
 from textual.message import Message
 
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import ACCENT, RAISED, line
+from lora_tui.widgets.paint import ACCENT, DIM, FAINT, RAISED, line
 
 _HERE = Style(bgcolor=RAISED, bold=True)
 _MARGIN = 1  # rows that stay in sight above and below the chosen one
 
 
 class Listing(Lines):
-    """`show_rows(count, draw)` shows rows; `draw(index)` gives the line of one without its cursor."""
+    """`show_rows(count, draw)` shows rows; `draw(index)` gives the line of one without its cursor.
+
+    has_bar: a scroll bar at the right where there are more rows than fit; for lists whose length is told nowhere else.
+    """
 
     DEFAULT_CSS = "Listing { height: 1fr; width: 1fr; }"
 
@@ -35,8 +38,9 @@ class Listing(Lines):
 
         index: int
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, has_bar: bool = False) -> None:
         super().__init__(id=id)
+        self._has_bar = has_bar
         self.count = 0
         self.here = 0
         self._top = 0
@@ -79,6 +83,8 @@ class Listing(Lines):
 
     def _paint(self) -> None:
         height, width = self.page, self.room.width
+        barred = self._has_bar and self.count > height
+        width -= 2 if barred else 0
         margin = _MARGIN if height > 2 * _MARGIN else 0
         lowest = max(0, self.count - height)
         if not self._top + margin <= self.here < self._top + height - margin:
@@ -94,7 +100,20 @@ class Listing(Lines):
                 row.pad_right(max(0, width - row.cell_len))
                 row.stylize(_HERE)
             rows.append(row)
-        self.show(rows)
+        self.show(self._with_bar(rows, width) if barred else rows)
+
+    def _with_bar(self, rows: list[Text], width: int) -> list[Text]:
+        """The rows, `width` cells of each, and the bar behind them: its thumb is where the rows in sight are."""
+        height = len(rows)
+        thumb = max(1, height * height // self.count)
+        begin = round((height - thumb) * self._top / (self.count - height))
+        for place, row in enumerate(rows):
+            if row.cell_len > width:
+                row.truncate(width - 3)  # in ASCII the sign takes three cells
+                row.append("…")
+            row.pad_right(max(0, width + 1 - row.cell_len))
+            row.append_text(line(("█", DIM) if begin <= place < begin + thumb else ("│", FAINT)))
+        return rows
 
     def on_resize(self) -> None:
         self._paint()

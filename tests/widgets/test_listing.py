@@ -308,3 +308,22 @@ def test_whatever_is_done_the_chosen_row_is_in_sight(height: int, done: list[tup
             assert chosen(app) == ([app.listing.here] if count else [])
 
     in_app(act, (40, height))
+
+
+def test_a_bar_tells_of_the_rows_that_are_out_of_sight() -> None:
+    class Barred(Shown):
+        def compose(self) -> ComposeResult:
+            yield Listing(id="list", has_bar=True)
+
+    async def bars(app: Shown) -> None:
+        async with app.run_test(size=(20, 5)) as pilot:
+            seen = ((5, 0, "     "), (6, 0, "████│"), (6, 5, "│████"), (50, 0, "█││││"), (50, 49, "││││█"))
+            for count, here, bar in seen:
+                app.listing.show_rows(count, lambda index: line("a row that is much too long"))
+                app.listing.choose(here)
+                await pilot.pause()
+                shown = screen(app)
+                assert "".join(text[-1] for text in shown) == bar.replace(" ", "…")
+                assert all("…" in text for text in shown)
+
+    asyncio.run(bars(Barred()))

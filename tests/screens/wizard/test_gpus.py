@@ -49,6 +49,16 @@ def test_a_gpu_is_chosen_by_a_few_letters_and_taken_back(folder: Path) -> None:
     assert contents(folder) == before
 
 
+def test_another_narrowing_begins_at_its_first_gpu(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "exclamation_mark", "g", *["down"] * 4, *"3060")
+        assert "▸ RTX 3060 8 GB" in text(pilot)
+        await press(pilot, "down", "backspace")
+        assert "▸ RTX 3060 8 GB" in text(pilot)
+
+    drive(folder, act)
+
+
 def test_leaving_changes_nothing(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "exclamation_mark", "g", "down", "down", "pagedown", "backspace", "escape")

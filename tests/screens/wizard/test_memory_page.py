@@ -79,13 +79,33 @@ def test_changes_are_made_one_by_one_and_taken_back(full_size: Path) -> None:
         assert "What to change, the least harm first" in text(pilot)
         assert "gradient_checkpointing = true" in text(pilot)
         assert "Disk: LoRAs up to" in text(pilot)
+        assert "u take back" not in text(pilot)
         await press(pilot, "enter")
         assert Project.open(full_size).settings.get("gradient_checkpointing") is not False
+        assert "u take back" in text(pilot)
         await press(pilot, "u")
         assert Project.open(full_size).settings["gradient_checkpointing"] is False
         assert "It does not fit" in text(pilot)
         await press(pilot, "escape")
         assert "Start from" in text(pilot)
+
+    drive(full_size, act, "small")
+
+
+def test_a_small_screen_tells_how_many_changes_there_are(full_size: Path) -> None:
+    project = Project.open(full_size)
+    project.settings |= {"train_batch_size": 4, "cache_latents": False, "optimizer_type": "AdamW", "network_dim": 128}
+    project.save()
+    hardware.plan_for(named("RTX 3060 8GB"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "g")
+        count = len(pilot.app.screen.fixes)  # type: ignore[attr-defined]
+        assert count > 2
+        for place in range(count):
+            assert f"the least harm first ({place + 1} of {count}):" in text(pilot)
+            assert " ▸ -" in text(pilot)
+            await press(pilot, "down")
 
     drive(full_size, act, "small")
 
