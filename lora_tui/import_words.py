@@ -18,14 +18,8 @@ def weighty(outcome: Outcome) -> list[LeftOut]:
     return [line for why in WEIGHTY for line in outcome.left_out if line.why == why]
 
 
-def light(outcome: Outcome) -> list[tuple[str, list[str]]]:
-    """(reason, keys) of all else that is not carried over."""
-    grouped = [(WHY[why], [line.key for line in outcome.left_out if line.why == why]) for why in LIGHT]
-    return [(reason, list(dict.fromkeys(keys))) for reason, keys in grouped if keys]
-
-
 def reasons(outcome: Outcome) -> list[str]:
-    """The same in lines, with the reason for each key: once for all keys that share it."""
+    """All else that is not carried over, in lines, with the reason for each key: once for all keys that share it."""
     lines = []
     for why in LIGHT:
         shared: dict[str, dict[str, None]] = {}

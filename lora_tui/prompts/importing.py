@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.plan.errors import UserError
 from engine.plan.kohya.applying import changes, read_for
-from lora_tui.import_words import light, listed, notes, sentence, summary, weighty
+from lora_tui.import_words import notes, reasons, sentence, summary, weighty
 from lora_tui.paths import clean
 from lora_tui.preset_shelf import counted, told
 
@@ -37,8 +37,8 @@ def take_file(step: PlainStep, text: str) -> None:
         talk.say(f"{title}: {before}, then {after}{f' ({note})' if note else ''}")
     for left in weighty(outcome):
         talk.say(f"Not carried over: {sentence(left)}")
-    for reason, keys in light(outcome):
-        talk.say(f"Not carried over. {listed(reason, keys)}")
+    for text in reasons(outcome):
+        talk.say(text)
     talk.say("Base model, names, paths and folders of this project stay as they are.")
     if what and talk.sure("Take it?"):
         step.edited(draft.take_values(outcome.settings), "The settings are those of the file now.")

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import inert
 from engine.plan.kohya.outcome import Outcome
 from engine.plan.preset_changes import Change
-from lora_tui.import_words import light, listed, notes, sentence, summary, weighty
+from lora_tui.import_words import notes, reasons, sentence, summary, weighty
 from lora_tui.preset_shelf import counted
 from lora_tui.screens.found import finding_lines
 from lora_tui.screens.preset_detail import change_rows
@@ -53,9 +53,10 @@ class ImportedScreen(Reading):
         for left in found:
             first, *rest = textwrap.wrap(sentence(left), width - 4, break_on_hyphens=False) or [""]
             rows += [line((" · ", WARN), (first, PLAIN)), *(line(("   ", DIM), (part, PLAIN)) for part in rest)]
-        for reason, keys in light(self.outcome):
-            rows.append(line())
-            rows += [line((f" {part}", DIM)) for part in textwrap.wrap(listed(reason, keys), width)]
+        for text in reasons(self.outcome):
+            if not text.startswith(" "):  # a heading, or all in one
+                rows.append(line())
+            rows += [line((f" {part}", DIM)) for part in textwrap.wrap(text, width, subsequent_indent="  ")]
         return rows
 
     def offered(self, action: str) -> bool:

@@ -238,7 +238,7 @@ def test_settings_of_a_file_are_said_and_taken_when_that_is_wanted(folder: Path,
     said = converse(folder, "g 6", f"import {tmp_path / 'ai now.json'}", "no")
     assert "It is a save of kohya_ss' window" in said
     assert "Epochs: " in said
-    assert "Not carried over. Left to the project: training_comment" in said
+    assert "training_comment" in said
     assert Project.open(folder).settings == before
     said = converse(folder, "g 6", "import", f"'{tmp_path / 'ai now.json'}'", "yes", "import /nowhere.json")
     assert Project.open(folder).settings["max_train_epochs"] == 160

@@ -50,7 +50,8 @@ def test_what_changes_is_shown_then_taken_and_taken_back(folder: Path, size: str
         assert "a save of kohya_ss' window" in shown
         assert "1,600" in shown
         assert "160" in shown
-        assert "Left to the project: training_comment" in shown
+        assert "Left to the project" in shown
+        assert "training_comment" in shown
         assert Project.open(folder).settings == before
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, SettingsPage)
