@@ -26,6 +26,7 @@ from tests.screens.wizard.test_looks import compare
 
 PLACE = Path("/tmp/lora-tui-memory-looks")  # always the same: paths are wrapped and cut
 GIB = 2**30
+SETTLE_SECONDS = 0.3
 RTX_2060 = Gpu("NVIDIA GeForce RTX 2060", "cuda", 6 * GIB, int(5.4 * GIB), (7, 5), bf16=False)
 
 
@@ -74,7 +75,8 @@ def test_it_looks_as_it_did(project: Path, size: str, letters: str) -> None:
         for name, keys in STATES.items():
             await press(pilot, *keys)
             if name == "review-of-full-size":  # how long it takes is found out in a thread
-                await until(pilot, lambda: " a step" in text(pilot))
+                await until(pilot, lambda: "data sheet" in text(pilot))
+                await pilot.pause(SETTLE_SECONDS)  # the scrollbar is the last to know
             shown[name] = text(pilot)
             while len(pilot.app.screen_stack) > steps:
                 await press(pilot, "escape")
