@@ -13,10 +13,11 @@ from engine.plan.memory_fixes import TIGHT_SHARE, Fix
 from lora_tui.expected_time import expected_words
 
 BAR_CELLS = 40
+_BY_HARM = ("", "ok", "!", "x")
 WORTH_SHOWING = 2**20  # bytes; smaller parts are none
 
 
-def verdict(found: Estimate) -> tuple[str, str]:
+def of_memory(found: Estimate) -> tuple[str, str]:
     """(mark, a sentence): whether it fits. mark: "ok", "!" where it is tight, "x" where it does not, "" unknown."""
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None:
@@ -33,16 +34,19 @@ def verdict(found: Estimate) -> tuple[str, str]:
     fits = f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
     if found.samples_in_tiles:
         fits += f" Sample pictures would need {gib(found.bill.phases['sampling'])}, so they are drawn in tiles."
-    if found.findings:
-        stops = any(finding.level == "warning" for finding in found.findings)
-        mark = "x" if any(finding.stops_training() for finding in found.findings) else "!" if stops or tight else "ok"
-        return mark, " ".join((fits, *(finding.message for finding in found.findings)))
     return "!" if tight else "ok", fits
 
 
+def verdict(found: Estimate) -> tuple[str, str]:
+    """The same, and what else runs badly on that GPU or not at all; the mark is that of the worst."""
+    mark, words = of_memory(found)
+    marks = [mark, *("x" if each.stops_training() else "!" for each in found.findings if each.level != "note")]
+    return max(marks, key=_BY_HARM.index), " ".join((words, *(finding.message for finding in found.findings)))
+
+
 def brief(found: Estimate) -> tuple[str, str]:
-    """The same in a few words, for a row of its own."""
-    mark, _ = verdict(found)
+    """Whether it fits in a few words, for a row of its own."""
+    mark, _ = of_memory(found)
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None or there is None:
         why = "no GPU to hold it against" if gpu is None else f"the memory of {inert(gpu.name, 30)} is not known"

@@ -93,11 +93,8 @@ class MemoryPage(WizardPage):
         if self.fixes:
             all_of_them = f", {self.key('apply_all')} all; the least harm is first" if len(self.fixes) > 1 else ""
             return "!", f"{self.key('apply')} makes the chosen change{all_of_them}."
-        if self.estimate.findings:
-            return (
-                mark,
-                f"The memory is enough. What runs badly there is marked on Settings; {self.key('mend')} mends it.",
-            )
+        if any(finding.option for finding in self.estimate.findings):
+            return mark, "What runs badly there is marked on Settings, where m mends it."
         return mark or "!", f"Nothing has to be changed. {self.key('plan')} plans for another GPU."
 
     def _row(self, index: int) -> Text:

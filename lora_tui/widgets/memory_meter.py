@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.plan.errors import inert
 from engine.plan.estimate import Estimate
 from engine.plan.gpus import gib
-from lora_tui.estimate_texts import verdict
+from lora_tui.estimate_texts import of_memory
 from lora_tui.widgets.paint import BAD, DIM, GOOD, STRONG, WARN, Part, bar
 
 SHORTEST_BAR, LONGEST_BAR = 8, 40  # cells
@@ -17,7 +17,7 @@ def meter(found: Estimate, cells: int) -> list[Part]:
     if gpu is None or there is None:
         why = "no GPU here" if gpu is None else "its memory is not known"
         return [(" GPU memory  ", DIM), (gib(need), STRONG), (f"  {why}", DIM)]
-    mark, _ = verdict(found)
+    mark, _ = of_memory(found)
     style = {"x": BAD, "!": WARN}.get(mark, GOOD)
     spare = f"{gib(there - need)} to spare" if there >= need else f"{gib(need - there)} too much"
     words = f"  {gib(need)} of {gib(there)}{' free' if gpu.free_bytes is not None else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.plan.pace import rough
 from engine.plan.settings import resolve
 from lora_tui.estimate_texts import as_set, brief, lines, parts, verdict
 from lora_tui.widgets.memory_meter import meter
+from lora_tui.widgets.paint import BAD
 
 GUIDE: dict[str, object] = {}
 HEAVY = {"gradient_checkpointing": False, "train_batch_size": 4}
@@ -151,3 +153,21 @@ def test_half_precision_comes_before_what_costs_more(name: str, half: str) -> No
 def test_what_is_printed_can_be_typed() -> None:
     fix = Fix({"optimizer_args": [], "unet_lr": "", "gradient_checkpointing": True}, 0, "")
     assert as_set(fix) == 'optimizer_args = "", unet_lr = "", gradient_checkpointing = true'
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_whether_the_memory_is_enough_is_a_question_of_its_own(here: bool) -> None:
+    """On Review and in the meter; that bf16 runs badly there is told elsewhere."""
+    gpu = replace(named("T4").as_gpu(), here=here)
+    found = estimate(resolve(GUIDE), pictures((1024, 1024)), gpu)
+    assert verdict(found)[0] == ("x" if here else "!")
+    assert brief(found) == ("ok", "fits: 12.2 GiB of 15.0 GiB on T4 16 GB")
+    assert all(part[1] != BAD for part in meter(found, 100) if not isinstance(part, str))
+
+
+def test_what_runs_badly_is_said_where_the_memory_is_too_little_too() -> None:
+    found = estimate(resolve(GUIDE), pictures((1024, 1024)), named("RTX 2060 6GB").as_gpu())
+    told = list(lines(found))
+    (finding,) = found.findings
+    assert finding.hint in told
+    assert any(finding.message in text for text in told)

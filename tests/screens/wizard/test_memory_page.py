@@ -14,7 +14,7 @@ from engine.plan.project import Project
 from lora_tui import estimating, hardware
 from lora_tui.look import Look
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press
+from tests.screens.wizard.driving import drive, press, said
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +121,17 @@ def test_all_changes_make_it_fit(full_size: Path) -> None:
         assert "does not fit" not in text(pilot)
 
     drive(full_size, act)
+
+
+def test_what_runs_badly_on_the_gpu_is_sent_to_the_settings(full_size: Path) -> None:
+    hardware.plan_for(named("T4"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6", "g", "a", "escape", "g")
+        assert "T4 16 GB does not calculate in bf16" in " ".join(text(pilot).split())
+        assert said(pilot) == ("!", "What runs badly there is marked on Settings, where m mends it.")
+
+    drive(full_size, act, "small")
 
 
 def test_another_gpu_is_planned_for_from_here(full_size: Path) -> None:
