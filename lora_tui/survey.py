@@ -109,7 +109,7 @@ def survey(
         if looks is not None and reporter is not None:
             report = reporter.report(settings, dataset, looks)
         findings = [*dataset.findings, *(report.findings if report is not None else ()), *findings]
-        use = disk_use(settings, dataset, base)
+        use = estimate.disk if estimate is not None else disk_use(settings, dataset, base)
     shown = tuple(finding_in_rows(finding) for finding in findings)
     return Survey(settings, None, dataset, pictures_error, base, base_error, use, report, estimate, shown)
 

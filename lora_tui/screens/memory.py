@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import UserError
 from engine.plan.gpus import gib
 from engine.plan.memory_fixes import Fix
-from lora_tui.estimate_texts import as_set, disk_sentence, parts, phases, time_sentence, verdict
+from lora_tui.estimate_texts import as_set, disk_sentence, of_memory, parts, phases, time_sentence, verdict
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
@@ -158,13 +158,15 @@ class MemoryPage(WizardPage):
 def _bill(found: Estimate, width: int, roomy: bool) -> list[Text]:
     """The verdict, each part of the memory, the peaks of the parts of the work, the time, and the disk.
 
-    On a small screen the changes come before the time, which the review tells too.
+    On a small screen the changes come before what is told elsewhere too: what runs badly there, and the time.
     """
-    rows = [line((f" {part}", STRONG)) for part in textwrap.wrap(verdict(found)[1], width)]
+    whole = roomy or len(found.fixes) < 2
+    _, words = verdict(found) if whole else of_memory(found)
+    rows = [line((f" {part}", STRONG)) for part in textwrap.wrap(words, width)]
     rows += _as_bars(parts(found)) if roomy else _two_a_row(parts(found))
     peaks = f"At the peak of each part of the work: {phases(found)}."
     disk = disk_sentence(found.disk, found.free_bytes) if found.disk is not None else ""
-    time = time_sentence(found) if roomy or len(found.fixes) < 2 else ""
+    time = time_sentence(found) if whole else ""
     for text in filter(None, (peaks, time, disk)):
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(text, width)]
     return rows
