@@ -29,15 +29,34 @@ def parts(before: str, after: str) -> list[tuple[Kind, str]]:
     end = 0
     while end < shortest - begin and before[-1 - end] == after[-1 - end]:
         end += 1
+    if begin + end in (len(before), len(after)):
+        kind: Kind = "gone" if len(after) == begin + end else "new"
+        longer = before if kind == "gone" else after
+        if found := _one_piece(longer, begin, len(longer) - end, kind):
+            return found
     # Whole words are compared: half a word that stayed says nothing.
     while begin > 0 and before[begin - 1].isalnum():
         begin -= 1
     while end > 0 and before[len(before) - end].isalnum():
         end -= 1
-    found: list[tuple[Kind, str]] = [("same", before[:begin])]
+    found = [("same", before[:begin])]
     found += _inside(before[begin : len(before) - end], after[begin : len(after) - end])
     found.append(("same", before[len(before) - end :]))
     return [piece for piece in found if piece[1]]
+
+
+def _one_piece(text: str, begin: int, end: int, kind: Kind) -> list[tuple[Kind, str]]:
+    """Of a text from which something goes, or to which something comes: the piece, moved to the beginning of a word
+    where it may as well be that one: [-blue, -]black, and not bl[-ue, bl-]ack. Empty where half a word comes, or only
+    the end of one goes."""
+    while begin > 0 and text[begin - 1].isalnum() and text[begin - 1] == text[end - 1]:
+        begin, end = begin - 1, end - 1
+    begins_in_word = 0 < begin < end and text[begin - 1].isalnum() and text[begin].isalnum()
+    ends_in_word = begin < end < len(text) and text[end - 1].isalnum() and text[end].isalnum()
+    if begins_in_word or (ends_in_word and kind == "new"):
+        return []
+    pieces: list[tuple[Kind, str]] = [("same", text[:begin]), (kind, text[begin:end]), ("same", text[end:])]
+    return [piece for piece in pieces if piece[1]]
 
 
 def _inside(before: str, after: str) -> list[tuple[Kind, str]]:
@@ -57,12 +76,14 @@ def in_one_line(before: str, after: str, cells: int) -> Text:
     """`…in a [-red-]{+blue+} coat…`, at most about `cells` long; the brackets say it without colours too."""
     shown: list[Part] = []
     pieces = parts(before, after)
-    changed = [len(text) + 4 for kind, text in pieces if kind != "same"]
-    around = max(LEAST_AROUND, min(AROUND, (cells - sum(changed[:2])) // 2 - 1))
+    room = cells - sum([len(text) + 4 for kind, text in pieces if kind != "same"][:2])
+    around = max(LEAST_AROUND, min(AROUND, room // 2 - 1))
     for number, (kind, text) in enumerate(pieces):
         if kind == "same":
-            text = _shortened(text, around, first=number == 0, last=number == len(pieces) - 1)
-            shown.append((inert(text), DIM))
+            # From its beginning where there is room for that: a list of captions shows the same letters there.
+            whole = max(around, room - LEAST_AROUND) if number == 0 else around
+            text = _shortened(text, around, whole, first=number == 0, last=number == len(pieces) - 1)
+            shown.append((inert(text), PLAIN))
         elif kind == "gone":
             shown.append((f"[-{inert(text[:cells])}-]", GONE))
         else:
@@ -70,14 +91,14 @@ def in_one_line(before: str, after: str, cells: int) -> Text:
     return line(*shown)
 
 
-def _shortened(text: str, around: int, first: bool, last: bool) -> str:
-    """Text that stays, reduced to what stands next to a change."""
+def _shortened(text: str, around: int, whole: int, first: bool, last: bool) -> str:
+    """Text that stays, reduced to the `around` letters next to a change where it is longer than `whole`."""
     if first and last:
         return text
     if first:
-        return text if len(text) <= around else f"…{text[-around:]}"
+        return text if len(text) <= whole else f"…{text[-around:]}"
     if last:
-        return text if len(text) <= around else f"{text[:around]}…"
+        return text if len(text) <= whole else f"{text[:around]}…"
     return text if len(text) <= 2 * around else f"{text[:around]}…{text[-around:]}"
 
 

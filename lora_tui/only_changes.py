@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
+from unicodedata import east_asian_width
 
 from rich.cells import split_graphemes
 from rich.color import Color, ColorSystem
@@ -20,8 +21,8 @@ from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
 ERASED, ERASED_BETWEEN = 5, 11  # cells: more empty ones, at the end or before others, take fewer bytes to erase
-BRIDGED = 5  # cells: a gap of so few is written once more, as moving over it would take as many bytes
-FEW_RUNS, MANY_LOOKS = 2, 24  # of so few runs, or so many looks as a picture has, the order saves nothing
+BRIDGED = 4  # cells: a gap of so few is written once more, as moving over it would take as many bytes
+MANY_LOOKS = 24  # of so many looks as a picture has, the order saves nothing
 _STYLES = 4096
 _OF_LETTERS = {"1", "2", "3"}  # bold, dim, italic: not seen on an empty cell
 _ENDS = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}  # SGR numbers, and what ends each
@@ -36,10 +37,19 @@ class Look(NamedTuple):
     ground: str = ""
 
 
+class Piece(NamedTuple):
+    """Cells of a row, from `begin` to before `end`, that can be written in one look."""
+
+    look: Look
+    begin: int
+    end: int
+
+
 PLAIN = Look()
 Cell = tuple[Look, str]  # the letter is "" where one that began further left goes on
 Row = list[Cell | None]  # None: nobody knows what stands there
-Run = tuple[int, int, list[Cell]]  # column and row, from 1
+Place = tuple[int, int]  # column and row, from 1
+Run = tuple[int, int, list[Cell]]  # of a place
 Fragment = tuple[int, int, Strip]  # column, row
 
 
@@ -69,26 +79,33 @@ class Shown:
     def sequence(self, fragments: Iterable[Fragment], system: ColorSystem) -> str:
         """The terminal sequences that bring these onto the screen, and remember that they are there."""
         runs: list[Run] = []
+        by_look: dict[Look, list[Run]] = {}
         for x, y, strip in fragments:
             cells = _cells(strip, system)
             row = self._rows.setdefault(y, [])
             row.extend([None] * (x + len(cells) - len(row)))
-            for begin, end in _runs(row[x : x + len(cells)], cells):
-                runs.append((x + begin + 1, y + 1, cells[begin:end]))
+            before = row[x : x + len(cells)]
+            runs += [(x + begin + 1, y + 1, cells[begin:end]) for begin, end in _runs(before, cells, BRIDGED)]
+            for look, begin, end in _of_one_look(cells, _runs(before, cells, 0)):
+                by_look.setdefault(look, []).append((x + begin + 1, y + 1, cells[begin:end]))
             _break_off(row, x, x + len(cells))
             row[x : x + len(cells)] = cells
         sent = self._written(runs)
-        by_look = _by_look(runs) if len(runs) > FEW_RUNS else None
-        return min(sent, self._written(by_look), key=len) if by_look is not None else sent
+        if len(by_look) > MANY_LOOKS:
+            return sent
+        return min(sent, self._written(run for alike in by_look.values() for run in alike), key=len)
 
     def _written(self, runs: Iterable[Run]) -> str:
         sent: list[str] = []
-        look, there = PLAIN, (0, 0)
+        look: Look = PLAIN
+        there: Place | None = None  # None: nobody is sure
         for column, line, cells in runs:
             if there != (column, line):
-                sent.append(_move(column, line))
+                sent.append(_shortest_move(there, column, line))
             look, ends = self._write(cells, look, column, line, sent)
-            there = (ends, line)
+            # Behind the last cell of a line some terminals stand on that cell.
+            sure = ends <= len(self._rows[line - 1]) and all(_is_sure(letter) for _, letter in cells)
+            there = (ends, line) if sure else None
         if look != PLAIN:
             sent.append("\x1b[0m")
         return "".join(sent)
@@ -144,15 +161,18 @@ def _of_chops(update: ChopsUpdate) -> Iterator[Fragment]:
                 yield begin, y, strip.crop(begin - x, min(end, right) - x)
 
 
-def _runs(before: Row, now: list[Cell]) -> Iterator[tuple[int, int]]:
-    """(begin, end) of what has to be written, from the left to the right; no letter is cut in two."""
+def _runs(before: Row, now: list[Cell], bridged: int) -> Iterator[tuple[int, int]]:
+    """(begin, end) of what has to be written, from the left to the right; no letter is cut in two.
+
+    bridged: cells of a gap that are written along.
+    """
     if before == now:
         return
     begin = end = -1
     for place, (old, new) in enumerate(zip(before, now, strict=True)):
         if old == new:
             continue
-        if end >= 0 and place - end <= BRIDGED:
+        if end >= 0 and place - end <= bridged:
             end = place + 1
         else:
             if end >= 0:
@@ -184,24 +204,46 @@ def _break_off(row: Row, begin: int, end: int) -> None:
                 break
 
 
-def _by_look(runs: Iterable[Run]) -> list[Run] | None:
-    """The same in pieces of one look each, all of one look behind each other: in a list the marks of all rows, then
-    their names, and so on, as a move takes fewer bytes than another colour. None for too many looks."""
-    found: dict[Look, list[Run]] = {}
-    for column, line, cells in runs:
-        begin, look = 0, cells[0][0]
-        for place, (wanted, letter) in enumerate(cells):
-            if wanted == look or (letter == " " and wanted == _blank(look)):
+def _of_one_look(cells: list[Cell], runs: Iterable[tuple[int, int]]) -> list[Piece]:
+    """The same in pieces of one look each, to be written look by look: in a list the marks of all rows, then their
+    names, and so on, as a move takes fewer bytes than another colour."""
+    found: list[Piece] = []
+    last: dict[Look, int] = {}  # where in `found` the last piece of a look is
+
+    def add(look: Look, begin: int, end: int) -> None:
+        """Write a piece together with the last one of its look, or with one beside it of which one is empty, where
+        the gap between may be written along."""
+        beside = found[-1][0] if found else look
+        places = [last[look]] if look in last else []
+        if found and _blank(look) in (look, beside):
+            places.append(len(found) - 1)
+        for place in places:
+            before = found[place]
+            both = before.look if look == _blank(before.look) else look
+            if begin - before.end <= BRIDGED and all(_fits(cell, both) for cell in cells[before.begin : end]):
+                found[place], last[both] = Piece(both, before.begin, end), place
+                return
+        last[look] = len(found)
+        found.append(Piece(look, begin, end))
+
+    for begin, end in runs:
+        look = cells[begin][0]
+        for place in range(begin, end):
+            wanted = cells[place][0]
+            if _fits(cells[place], look):
                 continue
-            if look == _blank(wanted) and all(before == " " for _, before in cells[begin:place]):
+            if look == _blank(wanted) and all(letter == " " for _, letter in cells[begin:place]):
                 look = wanted  # empty cells before it go along
                 continue
-            found.setdefault(look, []).append((column + begin, line, cells[begin:place]))
+            add(look, begin, place)
             begin, look = place, wanted
-        found.setdefault(look, []).append((column + begin, line, cells[begin:]))
-        if len(found) > MANY_LOOKS:
-            return None
-    return [run for alike in found.values() for run in alike]
+        add(look, begin, end)
+    return found
+
+
+def _fits(cell: Cell, look: Look) -> bool:
+    """Whether a cell can be written in this look."""
+    return cell[0] == look or (cell[1] == " " and cell[0] == _blank(look))
 
 
 def _empty(cells: list[Cell], place: int) -> int:
@@ -217,6 +259,24 @@ def _empty(cells: list[Cell], place: int) -> int:
 
 def _move(column: int, line: int) -> str:
     return f"\x1b[{line};{column}H"
+
+
+def _shortest_move(there: Place | None, column: int, line: int) -> str:
+    """To a place from where the cursor is, which takes fewer bytes for one that is near."""
+    move = _move(column, line)
+    if there is None:
+        return move
+    right, down = column - there[0], line - there[1]
+    if down < 0 or down > 1:
+        return move
+    aside = f"\x1b[{right}C" if right > 0 else min("\b" * -right, f"\x1b[{-right}D", key=len) if right else ""
+    return min(move, "\x1bD" * down + aside, key=len)  # IND: no line is scrolled, as there is one more below
+
+
+@lru_cache(_STYLES)
+def _is_sure(letter: str) -> bool:
+    """Whether every terminal moves on by the cells that it has here: of many signs they draw one or two."""
+    return letter.isascii() or (len(letter) == 1 and east_asian_width(letter) in {"N", "Na"})
 
 
 @lru_cache(_STYLES)

@@ -40,12 +40,10 @@ def replaced(
         raise UserError("nothing-to-find", "What is to be found is missing.", "Type a word or a part of one.")
     if len(find) > _LONGEST or len(by) > _LONGEST:
         raise UserError("bad-pattern", f"More than {_LONGEST:,} letters cannot be found or put in.", "Take fewer.")
-    if not regex and not ignore_case:
-        return _bounded(lambda text: text.replace(find, by))
-    pattern = _compiled(find if regex else re.escape(find), ignore_case)
-    return _bounded(
-        _timed(pattern, find, by if regex else by.replace("\\", "\\\\"), SECONDS if seconds is None else seconds)
-    )
+    if not regex:  # a text as it stands cannot take long
+        plain = re.compile(re.escape(find), re.IGNORECASE if ignore_case else 0)
+        return _bounded(lambda text: plain.sub(lambda _: by, text))
+    return _bounded(_timed(_compiled(find, ignore_case), find, by, SECONDS if seconds is None else seconds))
 
 
 def _bounded(operation: Callable[[str], str]) -> Callable[[str], str]:

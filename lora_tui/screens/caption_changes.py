@@ -13,12 +13,9 @@ from textual.binding import Binding, BindingType
 from engine.plan.caption_edits import Change, Operation
 from engine.plan.errors import UserError
 from lora_tui.caption_diff import in_one_line, side_by_side
-from lora_tui.folder_contents import fitted
+from lora_tui.screens.list_page import beside_caption
 from lora_tui.widgets.paint import BAD, DIM, line
 from lora_tui.widgets.pane import PANE_KEYS, Pane
-
-NAME_CELLS, NARROW_NAME_CELLS = 14, 8
-ROOMY_CELLS = 60  # across: from here on names have more room
 
 
 class _Lazy(Sequence[Change]):
@@ -85,12 +82,11 @@ class ChangesPane(Pane):
     def _line(self, index: int) -> Text:
         change = self.changes[index]
         out = change.picture in self.without
-        cells = NAME_CELLS if self.room.width >= ROOMY_CELLS else NARROW_NAME_CELLS
-        row = line(("x " if out else "  ", BAD), (f"{fitted(change.picture.name, cells)} ", DIM))
+        row = line((" x " if out else "   ", BAD), (f"{beside_caption(change.picture, self.room.width)} ", DIM))
         room = max(20, self.room.width - row.cell_len - 3)
         row.append_text(in_one_line(change.before or "", change.after, room))
         if out:
-            row.stylize(Style(dim=True, strike=True), 2)
+            row.stylize(Style(dim=True, strike=True), 3)
         return row
 
     def both(self, cells: int) -> tuple[Text, Text]:

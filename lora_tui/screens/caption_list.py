@@ -26,12 +26,11 @@ from lora_tui.aside import aside
 from lora_tui.caption_desk import Desk, Filter, Learnt, learn
 from lora_tui.caption_help import CaptionHelp
 from lora_tui.caption_scan import captions_alone
-from lora_tui.folder_contents import fitted
 from lora_tui.screens.caption_ask import Asking, AskInput
 from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_operations import OperationsPane
 from lora_tui.screens.caption_tags import TagsPane
-from lora_tui.screens.list_page import NAME_CELLS
+from lora_tui.screens.list_page import beside_caption
 from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName
 from lora_tui.survey import Survey
@@ -39,7 +38,7 @@ from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.chips import Chips
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
-from lora_tui.widgets.paint import ACCENT, DIM, GOOD, PLAIN, STRONG, WARN, Part, line
+from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, STRONG, WARN, Part, line
 from lora_tui.widgets.picture import Picture
 
 COUNTED_AT_ONCE, REST_SECONDS = 20, 0.002  # captions whose tokens are counted between two rests
@@ -182,7 +181,7 @@ class CaptionList(Asking):
         caption = self.desk[entry.path]
         marked = entry.path in self.desk.marked
         mark, style = self._mark_of(entry.path, caption)
-        name = fitted(entry.path.name, self._name_cells)
+        name = beside_caption(entry.path, self.listing.room.width)
         text = (inert(caption[:ROW_LETTERS]), PLAIN) if caption else (self._none_of(entry.path), DIM)
         begin: list[Part] = [("▪", ACCENT), (f"{mark} ", style)] if marked else [(f" {mark} ", style)]
         return line(*begin, (f"{name} ", DIM), text)  # few pieces: each costs 40 bytes to send
@@ -190,15 +189,11 @@ class CaptionList(Asking):
     def _mark_of(self, path: Path, caption: str) -> tuple[str, Style]:
         if self.desk.wants(path):
             return ("!", WARN) if caption or self.desk.problem(path) else ("·", DIM)
-        return ("=", DIM) if self.desk.equal(path) else ("✓", GOOD)
+        return ("=", DIM) if self.desk.equal(path) else (" ", DIM)
 
     def _none_of(self, path: Path) -> str:
         """What a row says where there are no words."""
         return {"": "no caption yet", "not-utf8": "not UTF-8"}.get(self.desk.problem(path), "cannot be read")
-
-    @property
-    def _name_cells(self) -> int:
-        return NAME_CELLS - 2 if self.listing.room.width >= 60 else 12
 
     def sentence(self, standing: Standing) -> Says:
         if self.shown and standing.missing and standing.mark != "done":

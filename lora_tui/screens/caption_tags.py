@@ -11,13 +11,13 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import inert
 from engine.plan.tags import Frequencies, Synonyms, folded, synonyms
 from lora_tui.aside import aside
+from lora_tui.screens.list_page import name_cells
 from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, WARN, bar, line
 from lora_tui.widgets.pane import PANE_KEYS, Pane
 
 TAG_LETTERS = 60
-BAR_CELLS = 10
+COUNT_CELLS, BAR_CELLS = 6, 10
 ALIKE_AFTER_SECONDS = 0.1  # the list is painted first
-ROOMY_CELLS = 60  # across: from here on there is room for bars
 
 
 class TagsPane(Pane):
@@ -77,12 +77,15 @@ class TagsPane(Pane):
         tag, count = self.tags[index]
         most = self.tags[0][1] if not self.words else max(count for _, count in self.tags[:1])
         mark = ("▪", ACCENT) if tag in self.marked else (" ", DIM)
-        roomy = self.room.width >= ROOMY_CELLS
+        cells = name_cells(self.room.width)  # the tags stand where the captions do in the list of pictures
+        barred = cells > COUNT_CELLS + BAR_CELLS
         row = line(
+            (" ", DIM),
             mark,
-            (f"{count:>6,} ", DIM),
-            *(bar(count, max(most, count), BAR_CELLS) if roomy else []),
-            (f" {inert(tag, TAG_LETTERS)}", PLAIN),
+            (f" {count:>{COUNT_CELLS},} ", DIM),
+            *(bar(count, max(most, count), BAR_CELLS) if barred else []),
+            " " * (cells - COUNT_CELLS - (BAR_CELLS if barred else 0)),
+            (inert(tag, TAG_LETTERS), PLAIN),
         )
         if group := self._alike.get(tag):
             others = [other for other in group.all if other != tag]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from engine.plan.dataset import Picture as Entry
+from lora_tui.folder_contents import fitted
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.picture import Picture
 
 NAME_CELLS = 20
+CAPTION_NAME_CELLS, NARROW_NAME_CELLS = 18, 12
+ROOMY_CELLS = 60  # across: from here on names have more room beside captions
 PREVIEW_COLUMNS = 110  # from here on there is room for the picture beside the list
 _ENDS = 10_000_000  # rows, in both directions
 
@@ -27,6 +31,20 @@ LIST_KEYS: list[BindingType] = [
     Binding("home", f"row(-{_ENDS})", "", show=False, tooltip="The first or the last row."),
     Binding("end", f"row({_ENDS})", "", show=False, tooltip="The first or the last row."),
 ]
+
+
+def name_cells(width: int) -> int:
+    """Cells for the names of pictures beside their captions, in a list of `width` cells.
+
+    Lists that take each other's place have the same columns: what stands in the same cells is not sent again.
+    """
+    return CAPTION_NAME_CELLS if width >= ROOMY_CELLS else NARROW_NAME_CELLS
+
+
+def beside_caption(path: Path, width: int) -> str:
+    """The name of a picture in these cells, without its ending where room is short."""
+    cells = name_cells(width)
+    return fitted(path.name if cells > NARROW_NAME_CELLS else path.stem, cells)
 
 
 class ListPage(WizardPage):

@@ -18,6 +18,7 @@ class Page(Screen[ScreenResultType]):
     """A full screen with a `Hints` line. Every binding has an id, a label and a sentence on what it does."""
 
     AUTO_FOCUS = ""
+    _telling = False  # that another line is typed in now, or none
 
     # Textual's own has the whole screen painted anew whenever the focus changes, 100 kB where a picture is shown. What
     # looks different with the focus paints itself.
@@ -45,10 +46,20 @@ class Page(Screen[ScreenResultType]):
         self.show_hints()
 
     def on_descendant_focus(self) -> None:
-        self.call_after_refresh(self.typing_changed)
+        self._tell_of_typing()
 
     def on_descendant_blur(self) -> None:
-        self.call_after_refresh(self.typing_changed)
+        self._tell_of_typing()
+
+    def _tell_of_typing(self) -> None:
+        """Once for a key that moves the focus several times."""
+
+        def tell() -> None:
+            self._telling = False
+            self.typing_changed()
+
+        if not self._telling:
+            self._telling = self.call_after_refresh(tell)
 
     def hints(self) -> list[Hint]:
         """Those of this screen, in the order of its bindings."""

@@ -130,9 +130,33 @@ def test_a_list_is_sent_colour_by_colour() -> None:
     sent(shown, whole([strip_of([(" " * 23, STYLES[2])], COLUMNS)] * ROWS))
     rows = [strip_of([("! ", STYLES[1]), (f"{name}{' ' * 18}", STYLES[2])], COLUMNS) for name in names]
     told = sent(shown, whole(rows))
-    marks = "".join(f"\x1b[{row};1H! " for row in range(2, ROWS + 1))
-    words = "".join(f"\x1b[{row};3H{name}" for row, name in enumerate(names[1:], 2))
-    assert told == f"\x1b[1;1H\x1b[1;38;5;114;48;5;233m! {marks}\x1b[1;3H\x1b[22;38;5;252mann{words}\x1b[0m"
+    marks = "\x1bD\b".join("!!!!")  # the blank stands there already
+    words = "\x1bD\b\b\b".join(names)
+    assert told == f"\x1b[1;1H\x1b[1;38;5;114;48;5;233m{marks}\x1b[1;3H\x1b[22;38;5;252m{words}\x1b[0m"
+
+
+def test_a_near_place_is_gone_to_from_where_the_cursor_is() -> None:
+    """But not behind a sign that some terminals draw wider, nor from the end of a line."""
+    shown = Shown()
+    blank = strip_of([(" " * 23, STYLES[0])], COLUMNS)
+    sent(shown, whole([blank] * ROWS))
+    rows = [
+        strip_of([("a" + " " * 9 + "b", STYLES[0])], COLUMNS),
+        strip_of([("…" + " " * 9 + "c", STYLES[0])], COLUMNS),
+        Strip([Segment(" " * (COLUMNS - 1) + "d")]),
+        Strip([Segment(" " * (COLUMNS - 2) + "e ")]),
+    ]
+    told = sent(shown, whole(rows))
+    assert told == "\x1b[1;1Ha\x1b[9Cb\x1b[2;1H…\x1b[2;11Hc\x1b[3;24Hd\x1b[4;23He"
+
+
+def test_hints_are_sent_as_their_words_and_then_their_keys() -> None:
+    shown = Shown()
+    blank = strip_of([(" " * 23, STYLES[2])], COLUMNS)
+    sent(shown, whole([blank] * ROWS))
+    hints = [("a ", STYLES[1]), ("edit  ", STYLES[2]), ("b ", STYLES[1]), ("mend  ", STYLES[2])]
+    told = sent(shown, whole([strip_of(hints, COLUMNS), *[blank] * 3]))
+    assert told.count("m") - told.count("mend") == 3  # two colours, and their end
 
 
 def test_empty_cells_are_erased_where_the_terminal_keeps_the_colour() -> None:

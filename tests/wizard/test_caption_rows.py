@@ -79,5 +79,13 @@ def test_a_change_is_told_without_colours() -> None:
     before, after = "ohwx, in a red coat", "ohwx, in a blue coat"
     assert in_one_line(before, after, 60).plain == "ohwx, in a [-red-]{+blue+} coat"
     assert [row.plain for row in side_by_side(before, after, 60)] == [before, after]
+    assert in_one_line(before, "ohwx, in a coat", 60).plain == "ohwx, in a [-red -]coat"
+    assert in_one_line("blue, black coat", "black coat", 60).plain == "[-blue, -]black coat"
+    assert in_one_line("a park", "a k", 60).plain == "a [-par-]k"
+    assert in_one_line("a man", "a woman", 60).plain == "a [-man-]{+woman+}"
+    assert in_one_line("coats", "coat", 60).plain == "[-coats-]{+coat+}"
+    assert in_one_line("a coat", "a coat, a hat", 60).plain == "a coat{+, a hat+}"
+    assert in_one_line(f"{before}, a hat", f"{after}, a hat", 30).plain == "ohwx, in a [-red-]{+blue+} coat,…"
+    assert in_one_line(f"a man, {before}", f"a man, {after}", 30).plain == "… in a [-red-]{+blue+} coat"
     long = "x, " * 100
     assert side_by_side(long + before, long + after, 40)[0].plain.startswith("…")

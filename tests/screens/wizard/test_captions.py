@@ -596,7 +596,7 @@ def test_a_caption_that_is_no_utf8_is_listed_and_not_touched(folder: Path) -> No
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "4")
-        await until(pilot, lambda: "03.png" in text(pilot))
+        await until(pilot, lambda: "not UTF-8" in text(pilot))
         await press(pilot, "down", "enter")
         assert "not UTF-8 at byte 9" in said(pilot)[1]
         await press(pilot, "down", "enter", "x", "escape", "up", "m")
