@@ -104,5 +104,6 @@ class Asking(ListPage):
     def leave_asked(self) -> None:
         asked = self.asked
         if asked is not None:
+            self._news = None  # what was said of what was typed
             self.ask_no_more()
             asked.left()

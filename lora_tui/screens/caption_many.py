@@ -27,6 +27,9 @@ from lora_tui.widgets.picture import Picture
 
 Work = Callable[[Callable[[int, int], None]], Outcome | None]
 AT_ONCE = 500  # captions that are changed within a key's time; more are worked out in a thread
+OF_PICTURES = frozenset(
+    ("edit", "pick_word", "missing", "filter", "trained", "chips", "mark", "mark_all", "attention", "large")
+)
 TOLD_SECONDS = 0.25  # between two reports of how far it is
 
 
@@ -38,19 +41,21 @@ class ManyCaptions(CaptionEditor):
         self._way: Way = "text"  # how it is looked for
         self._making = False  # many captions are being written, in a thread
         self._waiting: list[tuple[Work, str]] = []  # what is done after that
+        self.pane: Pane | None = None  # the list that is shown in place of the pictures
         self._from: Pane | None = None  # the list that the changes were asked for from, to go back to
         self._found: tuple[tuple[str, Way], Scope, Scope] | None = None  # what was looked for last, where, what had it
+        self._wanted_find: tuple[str, Way] = ("", "text")  # what is looked for now, or was last
         self._what = ""  # what the changes that are shown are, in words
 
     # --------------------------------------------------------------------------------------------------------- panes
-    @property
-    def pane(self) -> Pane | None:
-        """The list that is shown in place of the pictures."""
-        return next((pane for pane in self.query(Pane) if pane.has_class("-on")), None)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is done to pictures and their list is not done while another list is shown in its place."""
+        return self.pane is None or action not in OF_PICTURES
 
     def show_pane(self, wanted: Pane | None) -> None:
         """Show a list in place of the pictures, or the pictures again."""
         changes = isinstance(wanted, ChangesPane)
+        self._wanted_find = ("", "text")  # an answer that still comes is not waited for any more
         if not changes:
             self._from = wanted if isinstance(wanted, TagsPane) else None
         with self.app.batch_update():
@@ -58,6 +63,7 @@ class ManyCaptions(CaptionEditor):
         self.show_status()
 
     def _show_only(self, wanted: Pane | None, changes: bool) -> None:
+        self.pane = wanted
         for pane in self.query(Pane):
             if pane.has_class("-on") != (pane is wanted):
                 pane.set_class(pane is wanted, "-on")
@@ -157,14 +163,20 @@ class ManyCaptions(CaptionEditor):
         self._found = None
 
         def live(words: str) -> None:
-            if not words:
+            if words:
+                self._look_for(words, told)
+            else:
                 self._news = None
+
+        def told(found: Scope | UserError) -> None:
+            if self.asked is None:
                 return
-            try:
-                count = len(self._found_in(words).entries)
-                self._news = ("ok", f"In {plural(count, 'caption')} of {self.desk.scope.told}. {self._tab_says}")
-            except UserError as error:
-                self._news = ("!", str(error))
+            if isinstance(found, UserError):
+                self._news = ("!", str(found))
+            else:
+                many = plural(len(found.entries), "caption")
+                self._news = ("ok", f"In {many} of {self.desk.scope.told}. {self._tab_says}")
+            self.show_status()
 
         def other_way() -> None:
             ways: list[Way] = list(WAYS)
@@ -179,13 +191,13 @@ class ManyCaptions(CaptionEditor):
             if not words:
                 self.show_pane(None)
                 return
-            try:
-                found = self._found_in(words)
-            except UserError as error:
+            self._look_for(words, lambda found: taken(words, found))
+
+        def taken(words: str, found: Scope | UserError) -> None:
+            if isinstance(found, UserError):
                 self._ask_for_find(words)
-                self.say("x", str(error))
-                return
-            if found.entries:
+                self.say("x", str(found))
+            elif found.entries:
                 self._ask_for_replacement(words, found)
             else:
                 self._ask_for_find(words)
@@ -204,12 +216,26 @@ class ManyCaptions(CaptionEditor):
             )
         )
 
-    def _found_in(self, find: str) -> Scope:
-        """The captions in which it stands, of those that are meant. Raises UserError `bad-pattern`, `slow-pattern`."""
-        wanted, scope = (find, self._way), self.desk.scope
-        if self._found is None or self._found[0] != wanted or self._found[1] != scope:
-            self._found = (wanted, scope, self.desk.matching(finding(find, self._way), scope))
-        return self._found[2]
+    def _look_for(self, find: str, then: Callable[[Scope | UserError], None]) -> None:
+        """Which captions it stands in, of those that are meant. A regular expression may take half a second: it is
+        looked for in a thread, and only the last one that was asked for is told."""
+        wanted, scope = self._wanted_find, _ = (find, self._way), self.desk.scope
+        if self._found is not None and self._found[:2] == (wanted, scope):
+            then(self._found[2])
+            return
+
+        def work() -> Scope | UserError:
+            return or_error(lambda: self.desk.matching(finding(*wanted), scope), "It could not be looked for")
+
+        def found(answer: Scope | UserError) -> None:
+            if self._wanted_find == wanted:
+                self._found = None if isinstance(answer, UserError) else (wanted, scope, answer)
+                then(answer)
+
+        if self._way == "pattern":
+            aside(work, found)
+        else:
+            found(work())
 
     @property
     def _find_label(self) -> str:

@@ -523,6 +523,40 @@ def test_every_change_of_a_replacement_is_shown_made_and_taken_back(folder: Path
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_keys_of_the_pictures_rest_while_another_list_is_shown(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        for opens in (["l"], ["o"], ["r", *"man", "enter", "enter"]):
+            await press(pilot, *opens)
+            before = text(pilot), page(pilot).here
+            await press(pilot, "m", "v", "tab", "t", "a", "A", "z")
+            assert (text(pilot), page(pilot).here) == before
+            await press(pilot, "escape")
+        assert not page(pilot).desk.marked
+        assert not page(pilot).drawn
+
+    drive(folder, act)
+
+
+def test_a_regular_expression_is_looked_for_in_a_thread(folder: Path) -> None:
+    caption(folder, "00").write_text("a" * 60 + "!\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r", "tab", "tab", *"m.n")
+        await until(pilot, lambda: said(pilot)[1].startswith("In 5 captions"))
+        await press(pilot, "left_parenthesis")
+        await until(pilot, lambda: "missing )" in said(pilot)[1])
+        await press(pilot, "backspace", "enter")
+        await until(pilot, lambda: 'Replace "m.n" by' in text(pilot))
+        await press(pilot, "escape", "r", *"(a|aa)+$")
+        await until(pilot, lambda: "takes too long" in said(pilot)[1])
+        await press(pilot, "escape")
+        assert "too long" not in said(pilot)[1]
+
+    drive(folder, act)
+
+
 def test_marks_are_what_is_changed(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await open_captions(pilot)
