@@ -93,7 +93,7 @@ def hardware_findings(
     """What is worth saying of this training here, and on the GPU that is planned for. Never raises."""
     from engine.plan.hardware_checks import check_hardware
 
-    if base is None or base.size != "sdxl" or device == "cpu":
+    if (base is not None and base.size != "sdxl") or device == "cpu":
         return []
     try:
         found = gpus_here()

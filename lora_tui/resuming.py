@@ -19,7 +19,7 @@ _FIXED = "Its settings cannot change when it goes on: go on with another GPU, or
 
 
 def hindrance(run: RunFolder, job: Job) -> Finding | None:
-    """What is known to fail here when the training `job` of `run` goes on; None where nothing is.
+    """What is known to fail here when the training `job` of `run` goes on, all of it in one; None where nothing is.
 
     Its hint names no option: those that would mend it are part of what has been trained.
     """
@@ -39,10 +39,18 @@ def hindrance(run: RunFolder, job: Job) -> Finding | None:
     # A run that memory has run out in goes on with less than its settings say.
     predict = None if _with_less(run) else predictor_of(settings, _dataset(job, settings))
     found = hardware_findings(settings, base, job.device, predict)
-    stops = next((finding for finding in found if finding.stops_training()), None)
-    if stops is None or stops.code == "no-gpu":  # whose hint is no option
-        return stops
-    return replace(stops, hint=_TAKEN if stops.code == "does-not-fit-now" else _FIXED)
+    stops = [_without_option(finding) for finding in found if finding.stops_training()]
+    stops = [finding for finding in stops if not finding.overridable] or stops  # what nobody can overrule comes alone
+    if not stops:
+        return None
+    hints = dict.fromkeys(finding.hint for finding in stops)
+    return replace(stops[0], message=" ".join(finding.message for finding in stops), hint=" ".join(hints).strip())
+
+
+def _without_option(finding: Finding) -> Finding:
+    if finding.code == "no-gpu":  # whose hint is no option
+        return finding
+    return replace(finding, hint=_TAKEN if finding.code == "does-not-fit-now" else _FIXED)
 
 
 def refuse(run: RunFolder, job: Job, accept_warnings: bool) -> None:

@@ -41,10 +41,13 @@ def check_hardware(
 ) -> list[Finding]:
     """All that is worth saying of a training of full-size SDXL; the practice model runs anywhere.
 
+    Where no base model is chosen yet it will be a full-size one (`estimate` has it so too); that it needs a GPU is said
+    once it is.
+
     found, memory: of this machine. planned: a GPU elsewhere that the training is meant for; then of this machine only
     what keeps it from being started here. predict: bytes at the peak; without it nothing is said of what fits.
     """
-    if base is None or base.size != "sdxl":
+    if base is not None and base.size != "sdxl":
         return []
     said = list(check_machine(settings, base, found, memory))
     own = smallest(found.gpus, settings.num_processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +105,17 @@ def test_a_planned_gpu_is_judged_and_this_machine_only_where_nothing_could_start
     assert "no-bf16" not in codes(lora_tui("check", full_size, "--json"))
 
 
+def test_before_a_base_model_is_chosen_the_gpu_is_judged_as_for_a_full_size_one(lora_tui, full_size, monkeypatch):
+    """As `estimate` and the memory page have it, which send to what is marked there."""
+    project = full_size
+    text = (project / "project.toml").read_text()
+    (project / "project.toml").write_text(re.sub("(?m)^pretrained_model_name_or_path.*$", "", text))
+    machine(monkeypatch, T4)
+    assert "no-bf16" in codes(lora_tui("check", project, "--json"))
+    machine(monkeypatch)
+    assert "no-gpu" not in codes(lora_tui("check", project, "--json"))
+
+
 def test_a_look_that_breaks_keeps_nobody_from_training(lora_tui, full_size, monkeypatch):
     def broken() -> Found:
         raise OSError("who would have thought")
@@ -155,6 +167,14 @@ def test_memory_that_somebody_else_has_taken_is_told_before_a_run_goes_on(lora_t
     with died.events_path.open("a") as events:
         events.write(json.dumps(oom) + "\n")
     assert lora_tui("resume", died.path).code == 0
+
+
+def test_all_that_fails_is_told_at_once_before_a_run_goes_on(lora_tui, died, monkeypatch):
+    machine(monkeypatch, replace(T4, free_bytes=2 * GIB))
+    refused = lora_tui("resume", died.path)
+    assert "Tesla T4 does not calculate in bf16" in refused.err
+    assert "2.0 GiB of its" in refused.err
+    assert refused.err.count("settings cannot change") == refused.err.count("Close what takes") == 1
 
 
 def test_a_run_that_goes_on_where_there_is_no_gpu(lora_tui, died, monkeypatch):
