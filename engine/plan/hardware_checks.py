@@ -56,7 +56,7 @@ def check_hardware(
     if planned is None:
         return said
     there = _of_a_gpu(settings, planned, predict)
-    return [finding for finding in said if finding.stops_training()] + there
+    return there + [finding for finding in said if finding.stops_training()]  # first what is asked about
 
 
 def _of_a_gpu(settings: Settings, gpu: Gpu, predict: Predict | None) -> list[Finding]:

@@ -339,10 +339,13 @@ class Browse(Page[Path | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """A path from the root or the home folder takes the place of the folder that stands there to begin with."""
-        begun = os.path.join(self.query_one(PathInput).start, "")
-        if event.value in (f"{begun}/", f"{begun}~"):
-            event.input.value = event.value[-1]
-            event.input.cursor_position = 1
+        typed = self.query_one(PathInput)
+        begun = os.path.join(typed.start, "")
+        # More letters may stand there by now: some terminals paste as if it was typed.
+        if event.value in (f"{begun}/", f"{begun}~") and typed.value.startswith(event.value):
+            place = typed.cursor_position - len(begun)
+            typed.value = typed.value[len(begun) :]
+            typed.cursor_position = place
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

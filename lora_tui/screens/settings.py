@@ -208,7 +208,9 @@ class SettingsPage(FormPage):
         option = by_name().get(self.form.here)
         found = self._finding(option) if option is not None else None
         if found is not None and found.option and found.value is not None:
-            self.done(self.draft.set_values(found.changes), f"{found.option} is {mended_in_words(found)} now.")
+            undo = self.key("undo")
+            told = f"{found.option} is {mended_in_words(found)} now; {undo} takes that back."
+            self.done(self.draft.set_values(found.changes), told)
 
     def offered(self, action: str) -> bool:
         option = by_name().get(self.form.here) if self.is_mounted else None

@@ -414,6 +414,21 @@ def test_a_whole_path_takes_the_place_of_the_folder_that_stands_there(folder, tm
     walk(Browse(folder / "pictures"), act)
 
 
+def test_a_path_that_is_pasted_as_if_it_was_typed_comes_whole(folder, tmp_path):
+    """As some terminals paste: all letters are there before the app has looked at the first."""
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "slash")
+        typed = pilot.app.screen.query_one(PathInput)
+        for letter in f"{tmp_path}/pictures":
+            typed.insert_text_at_cursor(letter)
+        await pilot.pause()
+        assert typed.value == f"{tmp_path}/pictures"
+        assert typed.cursor_position == len(typed.value)
+
+    walk(Browse(folder), act)
+
+
 def test_numbers_in_names_count_by_their_value(tmp_path):
     for name in ("25_zibo", "100_zibo", "3_Zibo", "zibo", "0003_x"):
         (tmp_path / name).mkdir()
