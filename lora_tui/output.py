@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +26,16 @@ def answer(value: dict[str, object]) -> None:
 def say(text: str = "") -> None:
     """One line of the answer for people, on stdout."""
     click.echo(inert(text))
+
+
+def in_columns(text: str, indent: int) -> str:
+    """A text that begins at column `indent`, made inert; on a terminal broken between words, its next rows begin there
+    too. For a file or a pipe it stays one line."""
+    if not sys.stdout.isatty():
+        return inert(text)
+    width = max(20, shutil.get_terminal_size().columns - indent)
+    rows = textwrap.wrap(inert(text), width, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join(rows)
 
 
 def tell(text: str) -> None:

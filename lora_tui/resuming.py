@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
     from engine.runs.job import Job
 
+FAILS_HERE = "This is known to fail on this machine."
 _TAKEN = "Close what takes the GPU's memory, and go on then."
 _FIXED = "Its settings cannot change when it goes on: go on with another GPU, or start a new run with other settings."
 

@@ -14,6 +14,7 @@ from lora_tui import estimate_texts
 from lora_tui.draft import Draft
 from lora_tui.option_texts import typed_findings
 from lora_tui.own_command import own_command
+from lora_tui.resuming import FAILS_HERE
 from lora_tui.steps import StepName
 from lora_tui.survey import Survey
 from lora_tui.wizard import Wizard
@@ -81,7 +82,7 @@ def hindrance(draft: Draft, survey: Survey) -> Hindrance | None:
         return Hindrance("", str(hard[0]), final=True)
     if survey.blocking:
         fails = survey.blocking[0].code in HARDWARE
-        title = "This is known to fail on this machine." if fails else "This will not come out well."
+        title = FAILS_HERE if fails else "This will not come out well."
         return Hindrance(title, " ".join(map(str, survey.blocking)))  # all: else the next one comes after the first
     if typed := typed_findings(draft.typed):
         return Hindrance("What you typed is not used.", str(typed[0]))

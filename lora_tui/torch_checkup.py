@@ -119,7 +119,7 @@ def devices(base: dict[str, Any]) -> list[Check]:
     if not lines and base["mps"]:
         lines.append(Check("device", "ok", "Apple GPU (mps)"))
     if not lines:
-        advice = "Full-size SDXL needs an NVIDIA card or an Apple one. The demo runs without."
+        advice = "Full-size SDXL needs a GPU of NVIDIA, AMD (ROCm) or Apple. The demo runs without."
         if not base["cuda"] and shutil.which("nvidia-smi"):
             advice = "There is an NVIDIA driver: install the CUDA build of torch, see https://pytorch.org/get-started/"
         lines.append(Check("device", "warning", f"the processor only: {base['why']}", advice))

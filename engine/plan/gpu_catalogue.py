@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from engine.plan.errors import UserError, inert
+from engine.plan.errors import UserError, few, inert
 from engine.plan.gpus import BF16_CAPABILITY, Gpu, Kind, gib
 from engine.plan.nearest import nearest_few
 
@@ -20,8 +20,8 @@ _NOISE = re.compile(
 _MEMORY = re.compile(r"(?<![a-z\d])(\d{1,3})\s*(?:gb|gib|g)\b")
 _LAST_NUMBER = re.compile(r"[^a-z\d](\d{1,3})$")
 _KNOWN = (
-    "Known are NVIDIA's RTX and data centre cards, AMD's MI210 and MI300X, and Apple's M: lora-tui doctor --gpus lists "
-    "them. To see whether it fits, take one with as much memory."
+    "Known are NVIDIA's RTX and data centre cards, AMD's RX 7900, MI210 and MI300X, and Apple's M: lora-tui doctor "
+    "--gpus lists them. To see whether it fits, take one with as much memory."
 )
 _APPLE = re.compile(r"(apple)?m\d?(pro|max|ultra)?")
 
@@ -108,6 +108,10 @@ def named(name: str) -> Card:
     """
     model, gigabytes = _parts(name)
     same = [card for card in cards() if _key(card.model) == model]
+    if gigabytes is not None and not model:
+        as_large = [card.name for card in cards() if card.gigabytes == gigabytes]
+        known = f"With {gigabytes} GB there are {few(as_large)}." if as_large else _KNOWN
+        raise UserError("which-gpu", f"{gigabytes} GB is a size, not yet a GPU.", f"Say which one. {known}")
     if not same:
         # Of numbers the end is mistyped: a 1080 is no V100, however many digits they share.
         alike = {key: card.model for card in cards() if (key := _key(card.model))[:2] == model[:2]}
@@ -161,7 +165,7 @@ def _known(key: str) -> str:
 
 def _key(model: str) -> str:
     plain = re.sub(r"[^a-z\d]", "", model.lower())
-    return re.sub(r"^(rtx|gtx)", "", plain)
+    return re.sub(r"^(rtx|gtx|rx)", "", plain)
 
 
 def _or(names: list[str]) -> str:

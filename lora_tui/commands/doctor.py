@@ -12,6 +12,8 @@ from lora_tui.options import json_option
 
 MARKS = {"ok": ("ok", "green"), "warning": ("! ", "yellow"), "error": ("x ", "red")}
 
+VALUE_COLUMN = 26  # behind the mark and the name
+
 
 @click.command("doctor")
 @click.option("--gpus", "list_gpus", is_flag=True, help="Only list the GPUs that can be planned for.")
@@ -43,9 +45,10 @@ def command(context: click.Context, list_gpus: bool, plan_for: str | None, as_js
         checks.append(check)
         if not as_json:
             mark, colour = MARKS[check.status]
-            click.echo(f"{click.style(mark, fg=colour)}  {inert(check.name):<20}  {inert(check.value)}")
+            value = output.in_columns(check.value, VALUE_COLUMN)
+            click.echo(f"{click.style(mark, fg=colour)}  {inert(check.name):<20}  {value}")
             if check.advice:
-                click.echo(f"    {'':<20}  {inert(check.advice)}")
+                click.echo(" " * VALUE_COLUMN + output.in_columns(check.advice, VALUE_COLUMN))
     errors = sum(check.status == "error" for check in checks)
     warnings = sum(check.status == "warning" for check in checks)
     if as_json:

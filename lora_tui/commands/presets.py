@@ -185,4 +185,6 @@ def _as_object(preset: Preset) -> dict[str, object]:
 
 
 def _as_typed(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

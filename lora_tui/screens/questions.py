@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.plan.errors import Finding, inert
+from lora_tui.resuming import FAILS_HERE
 from lora_tui.screens.dialogs import Ask, Choice, Question
 
 MORE_EPOCHS = 2  # proposed for a run that is finished
@@ -36,7 +37,7 @@ def stop(dry_run: bool = False) -> Question:
 def all_the_same(finding: Finding) -> Question:
     """Answers "yes" to go on where that is known to fail on this machine, or ""."""
     choices = [Choice("", "No, I mend it first", str(finding)), Choice("yes", "Go on all the same")]
-    return Question("This is known to fail on this machine.", choices)
+    return Question(FAILS_HERE, choices)
 
 
 def make_folder(folder: Path) -> Question:

@@ -252,7 +252,10 @@ def _caches(settings: Settings, writer: _Writer) -> None:
     if not changes and not trains_text(settings):
         return
     writer.values["cache_text_encoder_outputs"] = False
-    why = "sd-scripts encodes captions once only where they never change, and needs about 1.6 GB more without"
+    if trains_text(settings):
+        why = "while a text encoder is trained captions are encoded at every step, here too; sd-scripts would stop"
+    else:
+        why = "sd-scripts encodes captions once only where they never change, and needs about 1.6 GB more without"
     writer.leave("cache_text_encoder_outputs", True, why)
 
 

@@ -54,6 +54,12 @@ def carry(arguments: Arguments, outcome: Outcome) -> None:
     kind = _kind(module, inner)
     if kind is None and module is not None:
         outcome.leave(module.key, module.given, "unsupported", "only networks.lora is there", _RANKS)
+        outcome.find(
+            "kohya-lora-type",
+            f"The file trains with {inert(module.value, 60)}, which is not there here: an ordinary LoRA would be "
+            "trained.",
+            "Its rank may mean something else there.",
+        )
     elif kind and module is not None:
         _other_type(kind, module, outcome)
     elif module is not None and not is_empty(module.value):

@@ -183,9 +183,11 @@ def _require_flat(value: object, file: Path) -> None:
 
 
 def _require_kohya(table: Mapping[str, object], file: Path) -> None:
-    """Other programs have keys such as learning_rate as well, so a few that are kohya's alone are asked for."""
+    """Other programs have keys such as learning_rate as well, so a few that are kohya's alone are asked for, or that
+    no key is strange, as in one written by hand."""
     known = sum(key in _KNOWN or key in config_file.KNOWN for key in table)
-    if known < _FEWEST_KEYS or sum(key in _ONLY_KOHYAS for key in table) < _FEWEST_OWN:
+    own = sum(key in _ONLY_KOHYAS for key in table)
+    if known < _FEWEST_KEYS or (own < _FEWEST_OWN and known < len(table)):
         raise _not_kohya(file)
 
 

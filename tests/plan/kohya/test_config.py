@@ -96,6 +96,7 @@ def test_epochs_go_over_steps(read):
         ("lycoris.kohya", '["algo=lokr", "factor=8"]', "LyCORIS/LoKr"),
         ("networks.dylora", "[]", "DyLoRA"),
         ("networks.oft", "[]", "OFT"),
+        ("networks.mystery", "[]", "networks.mystery"),
     ],
 )
 def test_other_networks_are_named(read, module, arguments, name):

@@ -120,6 +120,10 @@ def test_the_guides_settings_do_without_what_sd_scripts_forbids():
     assert flat["optimizer_args"] == ["weight_decay=0.01", "decouple=True", "d0=0.0001", "use_bias_correction=True"]
     assert [finding.code for finding in written.findings] == ["not-in-sd-scripts"]
     assert "# checkpoint_every_n_steps = 250" in written.config
+    assert "never change" in written.config
+    texts = export(resolve({"train_text_encoder_1": True, "train_text_encoder_2": True, "shuffle_caption": False}))
+    assert "never change" not in texts.config
+    assert "while a text encoder is trained" in texts.config
 
 
 @pytest.mark.parametrize(

@@ -299,3 +299,9 @@ def test_what_is_not_there_is_told_before_all_else(window):
 
 def test_off_text_cache_is_offered(window):
     assert window(text_encoder_lr=0).findings["kohya-text-cache"].value is True
+
+
+def test_one_written_by_hand_needs_nothing_that_only_the_window_has(read):
+    found = read("k.json", '{"network_dim": 8, "learning_rate": 1e-4, "epoch": 5, "train_batch_size": 1}')
+    assert found.settings["network_dim"] == 8
+    assert found.settings["max_train_epochs"] == 5
