@@ -13,12 +13,12 @@ from importlib import metadata
 from pathlib import Path
 
 from engine.plan import own_presets
+from engine.plan.byte_counts import size
 from engine.plan.errors import UserError, few, inert, plural
 from engine.runs import on_end, queue
 from engine.runs.places import cache_dir, presets_dir, state_dir
 from lora_tui import hardware, hardware_checkup, recent, terminal, themes, torch_checkup
 from lora_tui.check_line import Check, Status
-from lora_tui.output import size
 
 __all__ = ["Check", "all_checks", "machine_checks"]
 

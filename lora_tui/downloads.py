@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path, existing_path
 from engine.plan.hub_cache import cached_model
@@ -17,7 +18,6 @@ from engine.runs.lock import look
 from engine.runs.state import Observation
 from lora_tui import job_runs
 from lora_tui.outside import cached_runs_dir
-from lora_tui.readable import size
 
 SCHEMES: tuple[str, ...] = ("https",)
 

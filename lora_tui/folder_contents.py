@@ -15,10 +15,10 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import UserError, inert
 from engine.plan.files import absolute_path
 from engine.plan.pictures import EXTENSIONS
-from lora_tui.readable import size
 
 MOST_ENTRIES = 5_000  # shown of one folder
 MOST_READ = 200_000  # and looked at to choose them from

@@ -9,12 +9,12 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import few, inert
 from engine.plan.gpus import MAKERS, Found, Gpu, gib
 from engine.plan.machine import memory, processor
 from lora_tui.check_line import Check
 from lora_tui.hardware import gpus_here, planned
-from lora_tui.output import size
 from lora_tui.torch_checkup import bf16_in_words
 
 HUB = "https://huggingface.co"

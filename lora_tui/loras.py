@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import UserError, inert
 from engine.plan.export import file_stem
 from engine.plan.lora_formats import FORMATS
@@ -15,7 +16,6 @@ from engine.plan.sample_prompts import parse as parse_prompt
 from engine.runs.folder import RunFolder, create
 from lora_tui.draft import Draft
 from lora_tui.follow import project_job, start
-from lora_tui.readable import size
 
 FIRST_SEED = 42
 

@@ -70,16 +70,6 @@ def confirmed(question: str, yes: bool) -> bool:
     return False
 
 
-def size(count: int) -> str:
-    """`512 kB`, `1.4 GB`: in powers of 1000, as disks are sold and `df -H` counts."""
-    amount, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 999.5 or unit == "TB":
-            break
-        amount /= 1000
-    return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
-
-
 def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

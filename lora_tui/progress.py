@@ -9,9 +9,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import inert
 from engine.runs.state import Observation, last_progress
-from lora_tui.readable import size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -1,19 +1,8 @@
-"""Sizes and moments as people read them."""
+"""Moments as people read them."""
 
 from __future__ import annotations
 
 import time
-
-
-def size(count: float | None) -> str:
-    """`511 MB`, `2.0 GB`; decimal, as disks and files are sold."""
-    if count is None:
-        return "?"
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            number = count / factor
-            return f"{number:.1f} {unit}" if number < 10 or unit in ("GB", "TB") else f"{number:.0f} {unit}"
-    return f"{count:.0f} bytes"
 
 
 def at(when: float, now: float) -> str:

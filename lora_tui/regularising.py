@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.plan import job_options
+from engine.plan.byte_counts import size
 from engine.plan.errors import UserError
 from engine.plan.native_size import NATIVE, beyond
 from engine.plan.picture_sources import hub_pictures
@@ -23,7 +24,6 @@ from engine.runs.state import Observation
 from lora_tui import captioning, job_runs
 from lora_tui.follow import project_job, start
 from lora_tui.progress import duration
-from lora_tui.readable import size
 
 if TYPE_CHECKING:
     from engine.plan.base_model import BaseModel

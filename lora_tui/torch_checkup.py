@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import inert
 from engine.plan.gpus import BF16_CAPABILITY
 from engine.runs.detached import PYTHON_MODULE
 from engine.runs.launch import environment
 from lora_tui.check_line import Check
-from lora_tui.output import size
 
 INSTALL = "Install it again: see https://pytorch.org/get-started/locally/"
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path
 from engine.plan.job_options import job_options, parse_job_text
 from engine.plan.regularising import AUTOMATIC
 from lora_tui import output
 from lora_tui.options import device_option, json_option, open_project, set_option
-from lora_tui.readable import size
 
 if TYPE_CHECKING:
     from engine.plan.base_model import BaseModel
@@ -134,7 +134,7 @@ def _make(project: Project, settings: Settings, look_out: Outlook, base: BaseMod
     _tell_why(look_out)
     output.tell(f"To be made: {look_out.in_words()}.")
     if look_out.too_large:
-        output.tell(f"warning: the disk has {size(look_out.free)} free, so not all of them will fit.")
+        output.tell(f"warning: the disk has {size(look_out.free or 0)} free, so not all of them will fit.")
     outcome = run_job(create(project.runs_dir, make_job(project, settings, look_out, device)), project.name)
     if outcome.exit_code:
         with contextlib.suppress(UserError):  # killed, or left before it was over

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.plan.byte_counts import size as in_words
 from engine.plan.errors import UserError, few, inert, plural
 from engine.plan.files import absolute_path
 from lora_tui import output
@@ -86,7 +87,7 @@ def remove_command(
         if found.only_here:
             output.tell(f"  In no model folder, so gone with it: {few(found.only_here)}")
     size = sum(found.bytes for found in about)
-    if not output.confirmed(f"Delete {plural(len(runs), 'run')} (frees {output.size(size)})?", yes):
+    if not output.confirmed(f"Delete {plural(len(runs), 'run')} (frees {in_words(size)})?", yes):
         context.exit(1)
     for run in runs:
         remove_run(run, take_over)
@@ -96,7 +97,7 @@ def remove_command(
         ]
         output.answer({"removed": removed, "bytes": size})
         return
-    output.say(f"Deleted {plural(len(runs), 'run')}; {output.size(size)} are free again.")
+    output.say(f"Deleted {plural(len(runs), 'run')}; {in_words(size)} are free again.")
 
 
 @command.command("remove-checkpoints")
@@ -134,7 +135,7 @@ def remove_checkpoints_command(
         if found and not keep:
             output.tell("  It can then no longer be resumed.")
     size = sum(checkpoint.bytes for checkpoint in every)
-    if every and not output.confirmed(f"Delete {plural(len(every), 'checkpoint')} ({output.size(size)})?", yes):
+    if every and not output.confirmed(f"Delete {plural(len(every), 'checkpoint')} ({in_words(size)})?", yes):
         context.exit(1)
     for run, found in doomed.items():
         if found:
@@ -142,7 +143,7 @@ def remove_checkpoints_command(
     if as_json:
         output.answer({"removed": [{"path": one.path, "bytes": one.bytes} for one in every], "bytes": size})
         return
-    output.say(f"Deleted {plural(len(every), 'checkpoint')}; {output.size(size)} are free again.")
+    output.say(f"Deleted {plural(len(every), 'checkpoint')}; {in_words(size)} are free again.")
 
 
 def _named(names: Sequence[str], project: str | None) -> list[RunFolder]:
@@ -170,7 +171,7 @@ def _in_words(found: Contents) -> str:
         plural(found.checkpoints, "checkpoint") if found.checkpoints else "",
         plural(found.samples, "sample") if found.samples else "",
         plural(found.loras, "LoRA") if found.loras else "",
-        f"{output.size(found.bytes)} to be freed",
+        f"{in_words(found.bytes)} to be freed",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -188,7 +189,7 @@ def _cells(run: RunFolder, seen: Observation) -> tuple[str, ...]:
     word = snapshot.last_event_time
     last = time.strftime("%d %b %H:%M", time.localtime(word)) if word else ""
     job = "dry run" if run.is_dry_run else snapshot.job or run.kind
-    return (run.name, job, seen.state, steps, loss, sample, output.size(run.bytes), last)
+    return (run.name, job, seen.state, steps, loss, sample, in_words(run.bytes), last)
 
 
 def _print_lines(runs: Sequence[tuple[RunFolder, Observation]]) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
+from engine.plan.byte_counts import size
 from engine.plan.found_models import Found, found_models
 from lora_tui.downloads import wanted
 from lora_tui.model_choice import OPTION, name_of, take_model, used_lately
 from lora_tui.paths import clean
 from lora_tui.prompts.downloading import offered
 from lora_tui.prompts.step import PlainStep, Row
-from lora_tui.readable import size
 from lora_tui.steps import Standing, StepName
 
 

@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.plan.base_model import BaseModel
+from engine.plan.byte_counts import size
 from engine.plan.errors import inert
 from engine.plan.found_models import Found, found_models
 from lora_tui.aside import aside
 from lora_tui.downloads import wanted
 from lora_tui.model_choice import OPTION, judged, name_of, take_model, used_lately
 from lora_tui.paths import clean
-from lora_tui.readable import size
 from lora_tui.screens.download import Download
 from lora_tui.screens.form_page import FORM_KEYS, FormPage
 from lora_tui.screens.sentences import Says

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import inert
 from engine.runs.fields import number
 from engine.runs.state import Observation
 from lora_tui.progress import activity, amount, duration, how_far, still
-from lora_tui.readable import at, size
+from lora_tui.readable import at
 from lora_tui.screens.sentences import ended
 from lora_tui.widgets.paint import ACCENT, DIM, STRONG, WARN, Part, bar, line, sparkline
 

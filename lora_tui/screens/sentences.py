@@ -11,11 +11,12 @@ from collections.abc import Callable
 from rich.style import Style
 from rich.text import Text
 
+from engine.plan.byte_counts import size
 from engine.plan.errors import inert
 from engine.runs.log import ENDED_AT_ONCE
 from engine.runs.state import Observation, State, last_progress
 from lora_tui.progress import activity, how_far
-from lora_tui.readable import ago, at, size
+from lora_tui.readable import ago, at
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, GOOD, STRONG, WARN, Part, line
 
 SIGNS: dict[State, tuple[str, Style]] = {

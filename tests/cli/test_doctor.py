@@ -85,7 +85,7 @@ def test_a_card_that_torch_lists_and_cannot_use():
     assert (bad.name, bad.status) == ("device cuda:0", "error")
     assert "no kernel image" in bad.value
     assert "build of torch" in bad.advice
-    assert (well.status, well.value) == ("ok", "RTX 4090, 24 GB, 20 GB of it free")
+    assert (well.status, well.value) == ("ok", "RTX 4090, 24.0 GB, 20.0 GB of it free")
 
 
 def told(*lines: str) -> bytes:

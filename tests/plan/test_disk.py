@@ -60,7 +60,7 @@ def test_a_disk_with_too_little_room_is_told(project: Project, monkeypatch: pyte
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
     (finding,) = check_disk(settings, dataset, base, project)
     assert finding.code == "disk-space"
-    assert "1 MB free" in finding.message
+    assert "1.0 MB free" in finding.message
     assert not finding.stops_training()
 
 
