@@ -199,7 +199,7 @@ def test_a_disk_without_room_is_told_before_a_byte_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000_000))
     error = refusal(server.url("/xl.safetensors"), tmp_path)
     assert error.code == "no-room"
-    assert "has 3 MB" in error.message
+    assert "has 3.0 MB" in error.message
     assert names(tmp_path) == []
 
 
