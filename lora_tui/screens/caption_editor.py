@@ -145,7 +145,7 @@ class CaptionEditor(CaptionList):
         """Which picture it is: all there is to see of it where pictures are not shown."""
         place = inert(self.draft.project.relative(entry.path), 200)
         size = f"{entry.width} × {entry.height}, " if entry.width else ""  # not measured yet
-        return line((f" {place}  {size}seen {entry.repeats} times an epoch", DIM))
+        return line((f" {place}  {size}seen {_times(entry.repeats)} an epoch", DIM))
 
     def _advice(self) -> Text:
         trigger = self.trigger
@@ -344,3 +344,7 @@ class CaptionEditor(CaptionList):
         if self._open is not None and self._typed.strip() != self.desk[self._open.path]:
             self.desk.set(self._open.path, self._disk)  # what was typed was nothing
         self._open = None
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")

@@ -38,6 +38,7 @@ _SIGNS: dict[Mark, tuple[str, Style]] = {
     "done": ("✓", GOOD), "attention": ("!", WARN), "todo": ("·", DIM), "on": ("●", GOOD),
 }  # fmt: skip
 
+COUNT_CELLS = 4  # of the figures in the rail
 WIZARD_KEYS: list[BindingType] = [
     Binding("n", "go_by(1)", "next", id="next", tooltip="The next step."),
     Binding("b", "go_by(-1)", "back", id="before", tooltip="The step before."),
@@ -192,7 +193,7 @@ class WizardPage(Page[None]):
             mark, style = _SIGNS[stands.mark]
             title = f"{step.title:<15}"
             parts: list[Part] = [("▸" if here else " ", ACCENT), (f"{place} ", DIM), (mark, style), " "]
-            parts += [(title, STRONG if here else DIM), (f"{stands.count:>4}", DIM)]
+            parts += [(title, STRONG if here else DIM), (f"{_short(stands.count):>{COUNT_CELLS}}", DIM)]
             rows.append(line(*parts))
         return rows
 
@@ -285,3 +286,8 @@ class WizardPage(Page[None]):
             found = survey is not None and bool(survey.blocking or survey.warnings)
             return found or bool(self.draft.trouble_words)
         return True
+
+
+def _short(count: str) -> str:
+    """A count in four cells: 10,000 is 10k."""
+    return count if len(count) <= COUNT_CELLS else f"{int(count) // 1000}k"
