@@ -33,6 +33,7 @@ from lora_tui.screens.orders import Orders, resume
 from lora_tui.screens.page import Page
 from lora_tui.screens.samples import SamplesPanel, SamplesScreen
 from lora_tui.screens.series import Gallery
+from lora_tui.screens.toasts import Toasts
 from lora_tui.widgets.chart import ChartRun, LossChart
 from lora_tui.widgets.hints import Hints
 from lora_tui.widgets.lines import Lines
@@ -71,6 +72,7 @@ class Dashboard(Page[None]):
         self._starting = False
         self._following: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._toasts = Toasts()
 
     def compose(self) -> ComposeResult:
         self._classify()  # before there are children: each later change of classes styles them all anew
@@ -141,6 +143,7 @@ class Dashboard(Page[None]):
         if seen.state != self._state:  # what was said was said of another state
             self._state, self._news = seen.state, None
         self._hear(seen)
+        self._toasts.show(self.app, seen)
         kind = "dry run" if self._dry_run else "run"
         self.query_one("#header", Lines).show(sentences.header(seen, self._names, width, kind))
         log = self._log.refresh()

@@ -38,12 +38,14 @@ def held(run: RunFolder, ending: str) -> object:
     return hold(run) if ending in ("running", "paused") else nullcontext()
 
 
-def drive(start: Callable[[], Screen[None]], act: Act, size: str = "wide", look: Look | None = None) -> LoraTui:
-    """Run the app with `act` at the keys; it is closed afterwards."""
+def drive(
+    start: Callable[[], Screen[None]], act: Act, size: str = "wide", look: Look | None = None, toasts: bool = False
+) -> LoraTui:
+    """Run the app with `act` at the keys; it is closed afterwards. toasts: they are shown, as in a terminal."""
 
     async def run() -> LoraTui:
         app = LoraTui(start, look or Look(paints_per_second=50))
-        async with app.run_test(size=SIZES[size]) as pilot:
+        async with app.run_test(size=SIZES[size], notifications=toasts) as pilot:
             await settle(pilot)
             await act(pilot)
         return app
