@@ -137,9 +137,12 @@ class JobContext:
 
     # ------------------------------------------------------------------------------------------------ progress
     @contextmanager
-    def phase(self, name: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Progress]:
-        """Report a piece of work: its start, its progress a few times a second, its end. `done`: what was so before."""
-        progress = Progress(self, name, total, unit)
+    def phase(
+        self, name: str, total: int | None = None, unit: str = "", done: int = 0, *, whole: bool = False
+    ) -> Iterator[Progress]:
+        """Report a piece of work: its start, its progress a few times a second, its end. `done`: what was so before.
+        `whole`: a request to stop waits for its end."""
+        progress = Progress(self, name, total, unit, whole)
         progress.done = done
         progress.report("start")
         try:
@@ -152,10 +155,10 @@ class Progress:
     """How far a phase is. Calling it with what is done (and the total, where that is only known now) reports it now and
     then, and is also where a request to stop interrupts the work. `unit`: what is counted, in words."""
 
-    def __init__(self, context: JobContext, name: str, total: int | None, unit: str) -> None:
+    def __init__(self, context: JobContext, name: str, total: int | None, unit: str, whole: bool = False) -> None:
         self.done, self.total = 0, total
         self.unit = unit
-        self._context, self._name = context, name
+        self._context, self._name, self._whole = context, name, whole
         self._reported = 0.0
 
     def __call__(self, done: int, total: int | None = None) -> None:
@@ -164,7 +167,8 @@ class Progress:
         if time.monotonic() - self._reported >= PROGRESS_SECONDS:
             self._reported = time.monotonic()
             self.report("progress")
-            self._context.raise_if_stopped()
+            if not self._whole:
+                self._context.raise_if_stopped()
 
     def report(self, state: str) -> None:
         self._context.emit("phase", name=self._name, state=state, done=self.done, total=self.total, unit=self.unit)

@@ -88,13 +88,12 @@ class Samples:
         self.pictures, self.latents, self.texts, self.class_texts = list(pictures), latents, texts, class_texts
         self._prior_loss_weight = prior_loss_weight
         self._seed, self._mirror = seed, mirror
-        self._sizes = [
-            [
-                torch.tensor(size_conditioning(p.bucket, (p.width, p.height), mirrored), dtype=torch.float32)
-                for p in self.pictures
-            ]
-            for mirrored in (False, True)
-        ]
+        self._sizes = _sizes_of(self.pictures)
+
+    def show(self, pictures: Sequence[Picture], latents: LatentSource) -> None:
+        """From now on these are seen in place of the pictures, in the same order: the same ones in other sizes.
+        `pictures` stays what batches are made of."""
+        self.latents, self._sizes = latents, _sizes_of(pictures)
 
     def drawn(self, indices: Sequence[int], step: int, first_position: int) -> list[Sample]:
         """The samples of a batch at `first_position` and following of optimizer step `step`."""
@@ -125,3 +124,14 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+
+def _sizes_of(pictures: Sequence[Picture]) -> list[list[torch.Tensor]]:
+    """What the model is told of their sizes, upright and mirrored."""
+    return [
+        [
+            torch.tensor(size_conditioning(p.bucket, (p.width, p.height), mirrored), dtype=torch.float32)
+            for p in pictures
+        ]
+        for mirrored in (False, True)
+    ]

@@ -92,10 +92,7 @@ class BucketRules:
         bucket = self._nearest_bucket(width, height)
         if min(bucket) < 1:
             return Placement((width, height), (0, 0))
-        wider = width / height > bucket[0] / bucket[1]
-        scale = bucket[1] / height if wider else bucket[0] / width
-        resized = (int(width * scale + 0.5), int(height * scale + 0.5))
-        return Placement(resized, bucket)
+        return Placement(covering((width, height), bucket), bucket)
 
     def _nearest_bucket(self, width: int, height: int) -> Size:
         if (width, height) in self.predefined:
@@ -125,6 +122,22 @@ class BucketRules:
 
     def _floor(self, side: int) -> int:
         return side - side % self.step
+
+
+def covering(image: Size, bucket: Size) -> Size:
+    """To which size a picture is scaled so that it covers its bucket and sticks out at two sides at most."""
+    wider = image[0] / image[1] > bucket[0] / bucket[1]
+    scale = bucket[1] / image[1] if wider else bucket[0] / image[0]
+    return int(image[0] * scale + 0.5), int(image[1] * scale + 0.5)
+
+
+def smaller(bucket: Size, side: int, step: int) -> Size:
+    """The bucket of the same shape, as far as `step` allows, of at most `side` × `side` pixels; itself where it has no
+    more. It depends on the bucket alone: pictures that are in one batch stay of one size."""
+    scale = side / math.sqrt(bucket[0] * bucket[1])
+    if scale >= 1:
+        return bucket
+    return max(step, int(bucket[0] * scale) // step * step), max(step, int(bucket[1] * scale) // step * step)
 
 
 def cropped(resized: Size, bucket: Size) -> float:

@@ -29,7 +29,8 @@ ASKED = (
 
 
 def keep(project: Project, settings: Settings, taken: Mapping[str, object], device: str) -> None:
-    """Note what was `taken` (as events tell it: batch_size, gradient_checkpointing, offload, vae_tile, or DID_NOT_FIT).
+    """Note what was `taken` (as events tell it: batch_size, gradient_checkpointing, offload, vae_tile, bucket_limit, or
+    DID_NOT_FIT).
     A disk that cannot be written is no error."""
     note = {"v": VERSION, "settings": _asked(settings), "taken": dict(taken), "device": device}
     path = project.path / ".lora-tui" / FILE
@@ -97,6 +98,16 @@ def check_memory_note(settings: Settings, project: Project) -> Iterator[Finding]
             set_line("cache_latents", "true"),
             option="cache_latents",
             value=True,
+        )
+    side = taken.get("bucket_limit")
+    if isinstance(side, int) and 0 < side < max(settings.size):
+        yield Finding(
+            "memory-resolution",
+            f"{ran_out} and went on with smaller pictures, of about {side} × {side} pixels. With that resolution from "
+            "the first step on all steps learn from the same sizes.",
+            set_line("resolution", f'"{side},{side}"'),
+            option="resolution",
+            value=f"{side},{side}",
         )
 
 

@@ -34,6 +34,7 @@ CHANGEABLE = (
     "validate_every_n_epochs",
     "validate_every_n_steps",
     "max_data_loader_n_workers",
+    "allow_smaller_buckets",
 )
 """Options that do not touch what a step computes. All others belong to the state of the training: with another rank the
 saved weights do not fit, with another batch size the epochs do not add up."""

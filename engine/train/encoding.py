@@ -28,6 +28,8 @@ from engine.plan.trained_parts import encodes_ahead, trains_text
 from engine.train.oom import VAE_TILE
 from engine.train.validation import words_of
 
+Again = Callable[[Sequence[Picture]], LatentSource]
+
 
 def encode_everything(
     context: JobContext,
@@ -37,9 +39,9 @@ def encode_everything(
     asked: list[SamplePrompt],
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]],
-) -> tuple[Samples, Samples | None, Encode]:
-    """Latents and texts through the caches: what is trained, what is validated (None where nothing is), and what
-    encodes the prompts `asked` and others later.
+) -> tuple[Samples, Samples | None, Encode, Again]:
+    """Latents and texts through the caches: what is trained, what is validated (None where nothing is), what encodes
+    the prompts `asked` and others later, and what encodes the trained pictures again, in other sizes.
 
     Afterwards VAE and text encoders leave the GPU, unless every step needs them.
     """
@@ -96,21 +98,34 @@ def encode_everything(
         mirror=settings.flip_aug,
         class_texts=class_texts if preserved else None,
     )
-    return samples, validation, encode
+
+    def again(others: Sequence[Picture]) -> LatentSource:
+        found = _latents(context, settings, others, encoder, whole=True)
+        if settings.cache_latents:
+            model.vae.to("cpu")
+            give_back(device)
+        return found
+
+    return samples, validation, encode, again
 
 
-def _latents(context: JobContext, settings: Settings, pictures: Sequence[Picture], latents: Latents) -> LatentSource:
+def _latents(
+    context: JobContext, settings: Settings, pictures: Sequence[Picture], latents: Latents, whole: bool = False
+) -> LatentSource:
+    """`whole`: amid the training, where a request to stop is heard after the step."""
     if not settings.cache_latents:
+        if whole:
+            return LatentsInStep(latents, pictures)
         with context.phase("reading pictures", len(pictures), "pictures") as progress:
             for number, picture in enumerate(pictures, start=1):
                 load(picture.path)  # a broken one is said now and not in the middle of the training
                 progress(number, len(pictures))
         return LatentsInStep(latents, pictures)
-    with context.phase("encoding pictures", len(pictures), "pictures") as progress:
+    with context.phase("encoding pictures", len(pictures), "pictures", whole=whole) as progress:
         upright = latents.load(pictures, progress)
     if not settings.flip_aug:
         return LatentsAhead(upright)
-    with context.phase("encoding mirrored pictures", len(pictures), "pictures") as progress:
+    with context.phase("encoding mirrored pictures", len(pictures), "pictures", whole=whole) as progress:
         return LatentsAhead(upright, latents.load(pictures, progress, mirrored=True))
 
 

@@ -137,7 +137,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
     begun = beginning(context, settings, dataset, fingerprint(base, model), earlier)
     accelerator = make_accelerator(settings, device)
     with processes.first_goes_first():
-        samples, kept_out, encode = encode_everything(
+        samples, kept_out, encode, again = encode_everything(
             context, settings, dataset, model, asked, device, accelerator.autocast
         )
 
@@ -154,7 +154,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         processes,
         network,
         accelerator,
-        ways_out(settings, model, samples, kept_out),
+        ways_out(settings, model, samples, kept_out, again),
         batch_size=settings.train_batch_size,
         reached=reached_by(read_all(context.run.events_path)) if context.continues else None,
         noted=lambda taken: memory_note.keep(project, settings, taken, devices.describe(device)),

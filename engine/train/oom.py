@@ -2,7 +2,8 @@
 and where that does not help, it needs less from then on.
 
 What a step learns from stays as it was: its pictures, their order, noise, words and weights, and the number of steps.
-A batch is computed one picture at a time and its gradients are added up, so only the last digits change.
+A batch is computed one picture at a time and its gradients are added up, so only the last digits change. The last way,
+which has to be allowed, shows the same pictures smaller.
 """
 
 from __future__ import annotations
@@ -32,14 +33,17 @@ REPEAT_STEPS = 100
 Sooner, the training itself needs too much."""
 REPEATED = "repeated"
 BATCH_SIZE, CHECKPOINTING, OFFLOAD, VAE_TILE = "batch_size", "gradient_checkpointing", "offload", "vae_tile"
+BUCKET_LIMIT = "bucket_limit"
 """The ways, as events, notes and a resumed run name them."""
 IN_SHORT = {
     BATCH_SIZE: "one picture at a time",
     CHECKPOINTING: "gradient checkpointing",
     OFFLOAD: "text encoders and VAE off the card between their uses",
     VAE_TILE: "the VAE working in tiles",
+    BUCKET_LIMIT: "smaller pictures",
 }
 
+_SMALLER = "go on with smaller pictures (--set allow_smaller_buckets=true), "
 Result = TypeVar("Result")
 Piece = tuple[int, Batch, float]
 """As `Processes.own_part`: where it begins in its batch, the pictures, and how much their mean loss counts in it."""
@@ -142,7 +146,10 @@ class Ladder:
             raise self._nothing_left(step, moved)
         # With the optimizer at work nothing is left of the pictures: only what lies there all the time is in its way.
         way = min(self._left, key=lambda way: not way.standing) if moved else self._left[0]
-        self._take(way)
+        try:
+            self._take(way)
+        except UserError as error:  # there is not even room to encode pictures anew
+            raise self._nothing_left(step, moved) from error
         self.free()
         self._tell(step, f"Memory ran out again in step {step}. From now on {way.words}.", {way.name: way.value})
         self._noted(self.taken)
@@ -183,8 +190,8 @@ class Ladder:
         return DoesNotFit(
             "out-of-memory",
             f"There is too little free memory for step {step}, so the training stopped{kept}.{tried}",
-            "Close other programs that use the graphics card, or start a new run with a lower network_dim or "
-            "resolution.",
+            f"Close other programs that use the graphics card, {_SMALLER if BUCKET_LIMIT not in self.taken else ''}or "
+            "start a new run with a lower network_dim or resolution.",
         )
 
     def _refusal(self, step: int, error: Exception) -> Exception:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.plan.buckets import BucketRules, Placement, crop_ltrb, make_bucket_resolutions, size_conditioning
+from engine.plan.buckets import (
+    BucketRules,
+    Placement,
+    covering,
+    crop_ltrb,
+    make_bucket_resolutions,
+    size_conditioning,
+    smaller,
+)
 from engine.plan.settings import resolve
 
 SIDES = st.integers(1, 9000)
@@ -113,3 +121,16 @@ def test_size_conditioning_is_a_letter_box_and_never_negative(bucket_width, buck
 )
 def test_size_conditioning_tells_original_size_letter_box_and_bucket(bucket, image, told):
     assert size_conditioning(bucket, image) == told
+
+
+@given(st.tuples(SIDES, SIDES), st.integers(16, 1024), st.sampled_from([16, 32, 64]))
+def test_a_smaller_bucket_has_no_more_pixels_than_is_wished(size: tuple[int, int], side: int, step: int) -> None:
+    bucket = tuple(max(step, length // step * step) for length in size)
+    found = smaller(bucket, side, step)
+    assert all(length % step == 0 and length >= step for length in found)
+    assert all(after <= before for after, before in zip(found, bucket, strict=True))
+    assert found[0] * found[1] <= side**2 or min(found) == step
+    assert smaller(bucket, 10_000, step) == bucket
+    resized = covering(size, found)
+    assert all(length >= least for length, least in zip(resized, found, strict=True))
+    assert resized[0] == found[0] or resized[1] == found[1]

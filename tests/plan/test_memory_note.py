@@ -36,6 +36,8 @@ ALL_OFF: dict[str, object] = {
         ({"gradient_checkpointing": True}, {"gradient_checkpointing": True}),
         ({"offload": True}, {"cache_text_encoder_outputs": True, "cache_latents": True}),
         ({"vae_tile": 512}, {"cache_latents": True}),
+        ({"bucket_limit": 512}, {"resolution": "512,512"}),
+        ({"bucket_limit": 4096}, {}),
         ({"did_not_fit": True}, {"network_dim": 48}),
         ({}, {}),
         ({"unknown": 3}, {}),

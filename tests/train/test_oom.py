@@ -253,6 +253,95 @@ def test_gradient_checkpointing_comes_after_single_pictures(train: Trainer, unet
     assert all("\n" not in message and message.endswith(".") for message in messages)
 
 
+SMALLER: dict[str, Any] = {"allow_smaller_buckets": True, "train_batch_size": 1, "gradient_checkpointing": True}
+
+
+@pytest.fixture
+def roomy(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[tuple[int, int]]]:
+    """`roomy(cells)`: from now on a training's forward pass runs out of memory with latents of more cells. Gives the
+    shapes of those that it computes."""
+    original = UNet2DConditionModel.forward
+
+    def limit(cells: int) -> list[tuple[int, int]]:
+        shapes: list[tuple[int, int]] = []
+
+        def forward(self: Any, noisy: Tensor, *rest: Any, **more: Any) -> Any:
+            if torch.is_grad_enabled():
+                if noisy[0, 0].numel() > cells:
+                    too_much()
+                shapes.append((noisy.shape[-2], noisy.shape[-1]))
+            return original(self, noisy, *rest, **more)
+
+        monkeypatch.setattr(UNet2DConditionModel, "forward", forward)
+        return shapes
+
+    return limit
+
+
+@pytest.mark.parametrize("values", [{}, {"cache_latents": False, "cache_text_encoder_outputs": False}])
+def test_option_allow_smaller_buckets(
+    train: Trainer, roomy: Any, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]
+) -> None:
+    """The same pictures in the same steps and order; a batch of two stays one of two."""
+    seen: list[list[int]] = []
+    add = Meter.add
+    monkeypatch.setattr(Meter, "add", lambda self, facts: (seen.append(list(facts.samples)), add(self, facts))[1])
+    values = SMALLER | values | {"max_train_epochs": 3, "validation_split": 0.25, "flip_aug": True}
+    whole = finished(train(**values))
+    in_whole, seen[:] = list(seen), []
+    roomy(6 * 6)
+    run = finished(train(**values))
+    told = [change for _, change in changes(run)]
+    assert told[0] == {"repeated": True}
+    assert told[-1] == {"bucket_limit": 48}
+    assert steps(run) == steps(whole)
+    assert seen == in_whole
+    assert all(math.isfinite(loss) for loss in run.losses)
+    assert "smaller pictures" in run.end["message"]
+    assert run.of("oom")[-1]["message"].endswith("about 48 × 48 pixels at most, as it was allowed.")
+    note = json.loads((run.run.path.parents[1] / ".lora-tui" / "memory.json").read_bytes())
+    assert note["taken"]["bucket_limit"] == 48
+
+
+def test_pictures_become_smaller_twice_before_it_is_given_up(train: Trainer, roomy: Any) -> None:
+    shapes = roomy(4 * 4)
+    run = finished(train(**SMALLER))
+    assert [change for _, change in changes(run)] == [{"repeated": True}, {"bucket_limit": 48}, {"bucket_limit": 32}]
+    assert set(shapes) <= {(4, 4), (4, 2), (2, 4)}
+    roomy(1)
+    failed = train(**SMALLER)
+    assert failed.end["code"] == "out-of-memory"
+    assert "It was tried with smaller pictures, too." in failed.end["message"]
+    assert "allow_smaller" not in failed.end["hint"]
+
+
+def test_a_run_with_smaller_pictures_goes_on_as_if_it_had_not_been_stopped(
+    train: Trainer, roomy: Any, before_call: Any
+) -> None:
+    values = EVERYTHING | PRODIGY | SMALLER | {"checkpoint_every_n_steps": 2}
+    roomy(6 * 6)
+    unstopped = finished(train(**values))
+    project = train.project()
+    before_call(loop_module, "train_step", {9: ask_to_stop})
+    stopped = train(project, **values)
+    assert stopped.end["status"] == "stopped"
+    prepare(stopped.run)
+    run = finished(train.do(stopped.run, project))
+    assert [change for _, change in changes(run)].count({"bucket_limit": 48}) == 1
+    assert same(run.lora, unstopped.lora)
+
+
+def test_a_run_that_nothing_helped_goes_on_once_smaller_pictures_are_allowed(train: Trainer, roomy: Any) -> None:
+    project = train.project()
+    roomy(6 * 6)
+    run = train(project, **SMALLER | {"allow_smaller_buckets": False})
+    assert run.end["code"] == "out-of-memory"
+    assert "allow_smaller_buckets=true" in run.end["hint"]
+    prepare(run.run, {"allow_smaller_buckets": True})
+    again = finished(train.do(run.run, project))
+    assert {"bucket_limit": 48} in [change for _, change in changes(again)]
+
+
 def test_text_encoders_and_vae_leave_the_card_last_and_change_nothing(
     train: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

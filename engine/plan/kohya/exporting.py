@@ -51,12 +51,15 @@ _SUBSETS = (
 _OWN_ONLY = {
     "checkpoint_every_n_steps": "sd-scripts saves its state at epochs, with save_state",
     "keep_last_n_checkpoints": "sd-scripts saves its state at epochs, with save_state",
+    "allow_smaller_buckets": "sd-scripts ends where memory runs out",
     "num_processes": "accelerate launch --num_processes says it",
     "use_ema": "sd-scripts has no running average",
     "ema_decay": "sd-scripts has no running average",
     "diff_output_preservation_multiplier": "sd-scripts does it with regularisation pictures only",
 }
-_QUIET = frozenset({"checkpoint_every_n_steps", "keep_last_n_checkpoints", "ema_decay"})  # changes nothing learnt
+_QUIET = frozenset(
+    {"checkpoint_every_n_steps", "keep_last_n_checkpoints", "ema_decay", "allow_smaller_buckets"}
+)  # changes nothing learnt
 
 
 SAMPLERS = frozenset(

@@ -104,6 +104,13 @@ class TrainingOptions(OptionGroup):
         usual="on", guide="on",
         words="memory vram out of memory oom slower",
     )
+    allow_smaller_buckets: bool = option(
+        False, "Smaller pictures if needed", "Training",
+        "When GPU memory runs out and nothing else helps, pictures are trained smaller from then on, at three quarters "
+        "and then half of the resolution; off, the training stops there and can be resumed.",
+        usual="off, on for a night that must not be lost", guide="not there (the training ends)",
+        words="memory vram out of memory oom resolution bucket limit",
+    )
     base_weights: BaseWeights = option(
         "full", "Weights of the base model", "Training",
         "How exactly the base model is kept while a LoRA learns on it: full needs 5.1 GB of GPU memory, fp8 (8 bits) "

@@ -21,7 +21,7 @@ from tests.plan.kohya.sd_scripts_arguments import DATASET, GENERAL, LISTS, SUBSE
 OURS_ALONE = {
     "checkpoint_every_n_steps", "keep_last_n_checkpoints", "num_processes", "use_ema", "ema_decay",
     "diff_output_preservation_multiplier", "train_text_encoder_1", "train_text_encoder_2", "train_unet",
-    "cache_text_encoder_outputs",
+    "cache_text_encoder_outputs", "allow_smaller_buckets",
 }  # fmt: skip
 OF_THE_PROJECT = {"pretrained_model_name_or_path", "vae", "output_name", "training_comment", "network_weights"}
 WORDS = {
