@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,8 @@ def _save(outcome: Outcome, name: str, when: str, force: bool) -> tuple[Outcome,
 
 def _say(outcome: Outcome, changes: list[Change] | None) -> None:
     """The changes in a project, or else all that is carried over; then what is not."""
+    from engine.plan.kohya.arguments import UNSAID
+    from engine.plan.options import by_name
     from lora_tui.import_words import notes, reasons, sentence, summary, weighty
     from lora_tui.option_texts import shown_value
     from lora_tui.preset_shelf import counted, told
@@ -140,10 +143,15 @@ def _say(outcome: Outcome, changes: list[Change] | None) -> None:
             title, before, after = told(change)
             output.say(f"  {title} ({change.option.name}): {before} → {after}{noted.get(change.option.name, '')}")
     else:
-        for name, value in outcome.settings.items():
-            from engine.plan.options import by_name
-
-            output.say(f"  {name} = {shown_value(by_name()[name], value)}{noted.get(name, '')}")
+        values = {name: shown_value(by_name()[name], value) for name, value in outcome.settings.items()}
+        unsaid = {name for name, note in notes(outcome).items() if note == UNSAID}
+        for name, value in values.items():
+            if name not in unsaid:
+                output.say(f"  {name} = {value}{noted.get(name, '')}")
+        if rest := ", ".join(f"{name} = {value}" for name, value in values.items() if name in unsaid):
+            output.say(f"  {UNSAID}:")
+            for row in textwrap.wrap(rest, 110, break_long_words=False, break_on_hyphens=False):
+                output.say(f"    {row}")
     if found := weighty(outcome):
         output.say("Not carried over:")
         for line in found:

@@ -19,6 +19,7 @@ from engine.plan.option_values import parse_resolution
 from engine.plan.options import by_name
 
 MOST_UNKNOWN = 100
+UNSAID = "the file does not say: sd-scripts' own"
 """Keys that are listed although nobody knows them; a stranger's file may have a hundred thousand."""
 
 _OFF = ("no", "none", "default", "false")  # words of a choice that chooses nothing
@@ -159,4 +160,4 @@ def _defaults(outcome: Outcome, with_dataset: bool) -> None:
     every = DEFAULTS | (DATASET_DEFAULTS if with_dataset else {})
     for option, value in every.items():
         if option not in outcome.decided:
-            outcome.carry("", "", option, value, "the file does not say: sd-scripts' own")
+            outcome.carry("", "", option, value, UNSAID)
