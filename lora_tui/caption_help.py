@@ -80,9 +80,8 @@ class CaptionHelp:
         self.spelling = True
         if self._speller is None:
             self._speller = Speller(known)
-            for path, text in self._desk.of(self._desk.entries).items():
-                self._speller.update(path, (text or "")[:MOST_COUNTED])
-            self._speller.start()
+        captions = [text[:MOST_COUNTED] for text in self._desk.of(self._desk.entries).values() if text]
+        self._speller.start(captions)
 
     def wait_for_spelling(self) -> bool:
         """Until words are looked up, for a thread."""

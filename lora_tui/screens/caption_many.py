@@ -30,6 +30,7 @@ AT_ONCE = 500  # captions that are changed within a key's time; more are worked 
 OF_PICTURES = frozenset(
     ("edit", "pick_word", "missing", "filter", "trained", "chips", "mark", "mark_all", "attention", "large")
 )
+SAID_SECONDS = 0.02  # what is over by then needs no word
 TOLD_SECONDS = 0.25  # between two reports of how far it is
 
 
@@ -356,6 +357,11 @@ class ManyCaptions(CaptionEditor):
                 told = now
                 show(self.say, "ok", f"{doing}: {amount(done, total, seconds=now - began)}.")
 
+        def late() -> None:
+            if self._making and told == began:
+                self.say("ok", f"{doing}…")
+
+        self.set_timer(SAID_SECONDS, late)
         aside(lambda: or_error(lambda: work(progress), "The captions could not be written"), self._worked)
 
     def _worked(self, outcome: Outcome | UserError | None) -> None:

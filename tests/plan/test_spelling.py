@@ -53,14 +53,10 @@ def test_suggestions_come_in_the_order_of_use_and_in_a_moment(speller: Speller) 
 
 
 def test_words_that_stand_in_many_captions_are_meant(speller: Speller) -> None:
-    for number in range(FREQUENT):
-        assert marked(speller, "zxqibo") == ["zxqibo"]
-        speller.update(number, "Zxqibo, a man, zxqibo")
-    assert marked(speller, "zxqibo ZXQIBO") == []
-    speller.update(0, "a man")
-    assert marked(speller, "zxqibo") == ["zxqibo"]
-    for number in range(FREQUENT):
-        speller.update(number, None)
+    for count, wrong in ((FREQUENT - 1, ["zxqibo"]), (FREQUENT, []), (0, ["zxqibo"])):
+        speller.start(["Zxqibo, a man, zxqibo"] * count)
+        assert speller.wait()
+        assert marked(speller, "zxqibo") == wrong
 
 
 def test_until_it_is_loaded_every_word_is_right() -> None:
