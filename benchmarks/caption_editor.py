@@ -84,6 +84,12 @@ def keys(session: Session, number: int) -> Iterator[tuple[str, Answer]]:
     yield "back from there", press(ESC)
     yield "all tags", press(b"l")
     yield "a tag down", press(DOWN)
+    yield "remove a tag: all changes", press(b"x")
+    yield "back to the tags", press(ESC)
+    yield "write it otherwise", press(b"e")
+    press(b"q")
+    yield "all changes of that", press(ENTER)
+    press(ESC)
     yield "back from the tags", press(ESC)
     yield "find", press(b"r")
     for letter in b"par":

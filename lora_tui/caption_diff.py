@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Literal
 
+from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 
@@ -73,11 +75,14 @@ def _inside(before: str, after: str) -> list[tuple[Kind, str]]:
 
 
 def in_one_line(before: str, after: str, cells: int) -> Text:
-    """`…in a [-red-]{+blue+} coat…`, at most about `cells` long; the brackets say it without colours too."""
-    shown: list[Part] = []
+    """`…in a [-red-]{+blue+} coat…` in at most `cells`; the brackets say it without colours too."""
+    shown: list[tuple[str, Style]] = []
     pieces = parts(before, after)
+    # What goes leaves room for what comes.
+    longest = cells // 2 if any(kind == "new" for kind, _ in pieces) else cells
+    pieces = [(kind, _cut(text, longest) if kind == "gone" else text) for kind, text in pieces]
     room = cells - sum([len(text) + 4 for kind, text in pieces if kind != "same"][:2])
-    around = max(LEAST_AROUND, min(AROUND, room // 2 - 1))
+    around = max(LEAST_AROUND, min(AROUND, room // 2 - 1)) if room >= 2 * (LEAST_AROUND + 1) else 0
     for number, (kind, text) in enumerate(pieces):
         if kind == "same":
             # From its beginning where there is room for that: a list of captions shows the same letters there.
@@ -85,16 +90,33 @@ def in_one_line(before: str, after: str, cells: int) -> Text:
             text = _shortened(text, around, whole, first=number == 0, last=number == len(pieces) - 1)
             shown.append((inert(text), PLAIN))
         elif kind == "gone":
-            shown.append((f"[-{inert(text[:cells])}-]", GONE))
+            shown.append((f"[-{inert(text)}-]", GONE))
         else:
-            shown.append((f"{{+{inert(text[:cells])}+}}", GOOD))
-    return line(*shown)
+            shown.append((f"{{+{inert(text[:cells])}+}}", PLAIN))  # as all that will stand there
+    return line(*_fitting(shown, cells))
+
+
+def _cut(text: str, cells: int) -> str:
+    return text if len(text) <= cells else f"{text[: cells - 2].rstrip()}.."
+
+
+def _fitting(pieces: list[tuple[str, Style]], cells: int) -> Iterator[Part]:
+    """As many as fit; the sign of what is cut off has the colour of that, which is not sent again for it."""
+    for text, style in pieces:
+        width = cell_len(text)
+        if width > cells:
+            yield f"{set_cell_size(text, max(0, cells - 1)).rstrip()}…", style
+            return
+        yield text, style
+        cells -= width
 
 
 def _shortened(text: str, around: int, whole: int, first: bool, last: bool) -> str:
     """Text that stays, reduced to the `around` letters next to a change where it is longer than `whole`."""
     if first and last:
         return text
+    if not around and not (first and len(text) <= whole):
+        return "" if first or last else " "  # no room but for what changes, whose brackets tell it
     if first:
         return text if len(text) <= whole else f"…{text[-around:]}"
     if last:

@@ -8,7 +8,7 @@ from engine.plan import caption_edits
 from engine.plan.caption_edits import Change
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert, plural
-from lora_tui.caption_desk import Filter
+from lora_tui.caption_desk import Filter, Scope
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_many import ManyCaptions
@@ -48,6 +48,8 @@ class TagsEverywhere(ManyCaptions):
     def show_summary(self) -> None:
         """How many tags there are, while they are shown."""
         pane = self.pane
+        if isinstance(pane, ChangesPane):
+            return  # the line at the bottom says what they are; what stands there is not in the way
         if self.asked is not None or not isinstance(pane, TagsPane):
             super().show_summary()
             return
@@ -100,7 +102,7 @@ class TagsEverywhere(ManyCaptions):
             self.show_pane(None)
             self.show_filtered(Filter(tag=tag))
         elif what == "remove":
-            self._everywhere(f'Remove "{tag}"', caption_edits.without_tag(tag))
+            self._everywhere(f'Remove "{tag}"', caption_edits.without_tag(tag), [tag])
         elif what == "rename":
             self._ask_name(f'Write "{inert(tag, 24)}" as', tag, [tag])
         elif what == "merge":
@@ -136,7 +138,7 @@ class TagsEverywhere(ManyCaptions):
 
         def done(new: str) -> None:
             if new.strip():
-                self._everywhere(f'{label} "{new.strip()}"', caption_edits.renamed_tags(olds, new))
+                self._everywhere(f'{label} "{new.strip()}"', caption_edits.renamed_tags(olds, new), olds)
             else:
                 self.set_focus(pane)
 
@@ -148,6 +150,9 @@ class TagsEverywhere(ManyCaptions):
         self.query_one(TagsPane).marked.clear()  # else what is merged next would take these along
         super().write_many(label, changes)
 
-    def _everywhere(self, what: str, operation: caption_edits.Operation) -> None:
-        """Tags are changed in all captions, whatever is shown or marked."""
-        self.preview(what, operation, self.desk.everything)
+    def _everywhere(self, what: str, operation: caption_edits.Operation, tags: Sequence[str]) -> None:
+        """Tags are changed in all captions that have them, whatever is shown or marked."""
+        everything = self.desk.everything
+        having = {path for tag in tags for path in self.desk.frequencies.having(tag)}
+        entries = tuple(entry for entry in everything.entries if entry.path in having)
+        self.preview(what, operation, Scope(entries, everything.told))

@@ -26,11 +26,12 @@ from lora_tui.widgets.pane import Pane
 from lora_tui.widgets.picture import Picture
 
 Work = Callable[[Callable[[int, int], None]], Outcome | None]
-AT_ONCE = 500  # captions that are changed within a key's time; more are worked out in a thread
+AT_ONCE = 1500  # captions that are changed within a key's time; more are worked out in a thread
 OF_PICTURES = frozenset(
     ("edit", "pick_word", "missing", "filter", "trained", "chips", "mark", "mark_all", "attention", "large")
 )
-SAID_SECONDS = 0.02  # what is over by then needs no word
+COMPARED_CELLS = 60  # of a caption before and after, from soon before the change on
+SAID_SECONDS = 0.04  # what is over by then needs no word
 TOLD_SECONDS = 0.25  # between two reports of how far it is
 
 
@@ -294,8 +295,15 @@ class ManyCaptions(CaptionEditor):
             return or_error(lambda: caption_edits.changes(captions, operation), "The changes could not be worked out")
 
         if len(captions) > AT_ONCE:
-            self.say("ok", "The changes are being worked out…")
-            aside(work, lambda found: self._preview(found, meant))
+            there = False
+
+            def shown(found: list[Change] | UserError) -> None:
+                nonlocal there
+                there = True
+                self._preview(found, meant)
+
+            self.set_timer(SAID_SECONDS, lambda: None if there else self.say("ok", "The changes are being worked out…"))
+            aside(work, shown)
         else:
             self._preview(work(), meant)
 
@@ -312,7 +320,7 @@ class ManyCaptions(CaptionEditor):
         self.call_after_refresh(
             self.say,
             "!",
-            f"{inert(self._what, 60)}: {plural(len(found), 'change')}. Enter makes them, Esc leaves all as it is.",
+            f"{inert(self._what, 60)}: {plural(len(found), 'change')}. Enter makes them, Esc leaves all.",
         )
 
     def about(self) -> list[Text]:
@@ -324,7 +332,7 @@ class ManyCaptions(CaptionEditor):
         return [line((f" {place}", DIM)), line()]
 
     def _show_change(self, pane: ChangesPane) -> None:
-        self.query_one("#compare", Lines).show(list(pane.both(self.room - 12)))
+        self.query_one("#compare", Lines).show(list(pane.both(min(self.room - 12, COMPARED_CELLS))))
         self.query_one("#about", Lines).show(self.about())
         if pane.chosen is not None and self.query_one("#preview").display:
             self.query_one("#picture", Picture).show_path(pane.chosen.picture)

@@ -85,7 +85,11 @@ def test_a_change_is_told_without_colours() -> None:
     assert in_one_line("a man", "a woman", 60).plain == "a [-man-]{+woman+}"
     assert in_one_line("coats", "coat", 60).plain == "[-coats-]{+coat+}"
     assert in_one_line("a coat", "a coat, a hat", 60).plain == "a coat{+, a hat+}"
-    assert in_one_line(f"{before}, a hat", f"{after}, a hat", 30).plain == "ohwx, in a [-red-]{+blue+} coat,…"
+    assert in_one_line(f"{before}, a hat", f"{after}, a hat", 30).plain == "ohwx, in a [-red-]{+blue+} co…"
     assert in_one_line(f"a man, {before}", f"a man, {after}", 30).plain == "… in a [-red-]{+blue+} coat"
+    assert (
+        in_one_line("x, a man in a kitchen, y", "x, q, y", 27).plain == "x, [-a man in a..-]{+q+}"
+    )  # what comes is seen
+    assert in_one_line("x, a man in a kitchen, y", "x, y", 20).plain == "[-a man in a kitche…"
     long = "x, " * 100
     assert side_by_side(long + before, long + after, 40)[0].plain.startswith("…")
