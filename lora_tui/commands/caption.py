@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.runs.captions import read_done
+from engine.runs.captions import newest_done
 from lora_tui import output
 from lora_tui.options import device_option_unset, json_option, set_option
 
@@ -68,7 +68,7 @@ def command(
     if outcome.exit_code:
         output.tell("What is written stays: the same command goes on from there.")
     result = outcome.done().result()
-    written = [done for done in read_done(outcome.run) if done.state == "written"]
+    written = [done for done in newest_done(outcome.run).values() if done.state == "written"]
     if as_json:
         names = ("written", "unchanged", "kept", "skipped", "seconds", "model", "message")
         counts = {name: result.get(name) for name in names}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,7 @@ from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.runs.captions import DoneReader, read_done
 from engine.runs.events import read_all
-from tests.caption.conftest import Caption, Says, caption_of, warnings_of
-
-Put = Callable[[Says], None]
-
-
-def named(pictures: Any) -> list[str]:
-    return [f"a picture called {shown.path.stem}" for shown in pictures]
+from tests.caption.conftest import Caption, Put, caption_of, named, warnings_of
 
 
 def test_the_pictures_get_captions_behind_the_trigger_word(caption: Caption, blip_folder: Path):
