@@ -31,8 +31,10 @@ from engine.plan.captioners import find
 from engine.plan.captioning import CaptioningOptions
 from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.errors import UserError, plural
+from engine.plan.folders import find_folders, split_class_words
 from engine.plan.job_options import captioning
 from engine.plan.project import Project
+from engine.plan.subjects import Subject, Subjects
 from engine.plan.wanted_captions import Wanted, wanted_captions
 from engine.runs.captions import Done, Log, State, newest_done, read_plan, write_plan
 
@@ -62,7 +64,7 @@ def run(context: JobContext) -> dict[str, Any]:
     try:
         if work.left:
             with context.phase(f"loading {found.name}"):
-                captioner = load(found, options, device, job.class_name)
+                captioner = load(found, options, device)
             context.raise_if_stopped()
             with context.phase("captioning", work.total, "pictures", done=work.total - len(work.left)) as progress:
                 for batch in captions(captioner, work.pictures(progress), options.batch_size, device, work.halved):
@@ -83,6 +85,9 @@ class _Work:
     def __init__(self, context: JobContext, project: Project, options: CaptioningOptions, extension: str) -> None:
         self._context, self._project, self._options, self._extension = context, project, options, extension
         self.plan = wanted_captions(project, options.folders, extension)
+        training, _ = find_folders(project.image_dir, "train", project.repeats)
+        job = context.job
+        self._subjects = Subjects.of(job.trigger, job.class_name, (folder.path for folder in training))
         self.done: dict[str, State] = {}
         self.texts: dict[str, str] = {}
         self._skipped: dict[str, Done] = {}
@@ -125,12 +130,21 @@ class _Work:
     def _path(self, wanted: Wanted) -> Path:
         return self._project.path / wanted.path
 
+    def _subject(self, wanted: Wanted) -> Subject:
+        """Whom a picture shows; regularisation pictures show a class, which has no trigger word."""
+        if wanted.kind == "reg":
+            return Subject("", self._subjects.class_of_regularisation(wanted.class_words))
+        subject = self._subjects.of_picture(self._path(wanted))
+        return Subject(subject.trigger, subject.class_name or split_class_words(wanted.class_words)[1])
+
     def pictures(self, progress: Progress) -> Iterator[Shown]:
         """Those that are left and can be read; the others are told of, and skipped."""
 
         def look(wanted: Wanted) -> tuple[Wanted, Shown | UserError]:
             try:
-                return wanted, Shown(self._path(wanted), opened(self._path(wanted)), wanted.class_words)
+                subject = self._subject(wanted)
+                image = opened(self._path(wanted))
+                return wanted, Shown(self._path(wanted), image, subject.class_name, subject.trigger)
             except UserError as error:
                 return wanted, error
 
@@ -145,8 +159,8 @@ class _Work:
         """Note down what is said of some pictures."""
         for shown, said in batch:
             wanted = self._wanted[shown.path]
-            prefix, suffix = affixes(self._options, self._context.job.trigger, wanted.kind)
-            text = caption_for(wanted.before or "", said, self._options.existing, prefix, suffix)
+            prefix, suffix = affixes(self._options, shown.trigger, wanted.kind)
+            text = caption_for(wanted.before or "", said, self._options.existing, prefix, suffix, shown.trigger)
             if text:
                 self._note(wanted, "said", one_line(text))
             else:

@@ -51,7 +51,8 @@ def command(
     """
     from engine.plan.job_options import parse_job_text
     from engine.plan.project import Project
-    from lora_tui.captioning import begin, options_of, outlook
+    from engine.plan.subjects import Subjects
+    from lora_tui.captioning import begin, on_subjects, options_of, outlook
     from lora_tui.follow import run_begun
 
     given = [*sets, *((name, text) for name, text in own.items() if text is not None)]
@@ -62,6 +63,8 @@ def command(
     _bring(project, settings, options, yes, as_json)
     found = outlook(project, options, settings.caption_extension)
     output.tell(found.sentence)
+    if several := on_subjects(Subjects.of_project(project)):
+        output.tell(several)
     if found.warning:
         output.tell(f"warning: {found.warning}")
     outcome = run_begun(lambda: begin(project, settings, options)[0], project.name)
