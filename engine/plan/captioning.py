@@ -14,7 +14,7 @@ from engine.plan.sources import is_hub_name
 AUTO, MICRO, BLIP, FLORENCE, WD14, FILENAME, CLASS = "auto", "micro", "blip", "florence-2", "wd14", "filename", "class"
 KNOWN = (AUTO, BLIP, FLORENCE, WD14, MICRO, FILENAME, CLASS)
 TRIGGER_WORD = "TRIGGER"
-"""Stands for the trigger word of the picture's subject in a prefix or suffix; for nothing in captions of regularisation pictures."""
+"""Stands for the trigger word of what a picture shows in a prefix or suffix; for nothing in regularisation captions."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 

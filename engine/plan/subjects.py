@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.plan.captions import has_word
+from engine.plan.class_words import class_words
 from engine.plan.folders import find_folders, parse_name, split_class_words
 
 if TYPE_CHECKING:
@@ -81,6 +82,16 @@ class Subjects:
         """Whether neither the trigger of a picture's subject nor that of the project stands in its caption."""
         own, subject = self.own.trigger, self.of_picture(picture).trigger
         return bool(own) and not has_word(caption, subject) and not has_word(caption, own)
+
+    def plain(self, words: str, subject: Subject) -> str | None:
+        """What a caption of this subject would say of an ordinary member of its class (`class_words`): without its
+        trigger word, and without the project's. None where neither stands in `words`."""
+        without = class_words(words, subject.trigger, subject.class_name)
+        if subject == self.own:
+            return without
+        # Where the project's word stands alone it names this subject; beside its own one, the project's.
+        class_name = subject.class_name if without is None else self.own.class_name
+        return class_words(words if without is None else without, self.own.trigger, class_name) or without
 
     def class_of_regularisation(self, class_words: str) -> str:
         """The class that the words of a regularisation folder mean; "" where neither they nor the project name one."""
