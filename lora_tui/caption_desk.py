@@ -66,9 +66,15 @@ class Learnt:
         self.words.update(path, listed_words(text))
 
 
-def learn(texts: Mapping[Path, str | None], trigger: str, limit: int, counter: TokenCounter | None) -> Learnt:
-    """Look at all captions: half a second for 10,000. limit: tokens that are read."""
-    attention = Attention(trigger, limit, counter)
+def learn(
+    texts: Mapping[Path, str | None],
+    trigger: str,
+    limit: int,
+    counter: TokenCounter | None,
+    others: Mapping[Path, str] | None = None,
+) -> Learnt:
+    """Look at all captions: half a second for 10,000. limit: tokens that are read; others: as of `Attention`."""
+    attention = Attention(trigger, limit, counter, others=others or {})
     for path, text in texts.items():
         attention.update(path, text)
     words = Frequencies({path: listed_words(text) for path, text in texts.items()})
@@ -99,6 +105,7 @@ class Desk:
         self.filter = Filter()
         self.marked: set[Path] = set()
         self.learnt: Learnt | None = None
+        self.folders: tuple[Path, ...] = ()  # in which the pictures lie
         self._by_path: dict[Path, Picture] = {}
         self._texts: dict[Path, str | None] = {}  # None: there is no caption file
         self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
@@ -111,6 +118,7 @@ class Desk:
         before, texts = [entry.path for entry in self.entries], self._texts
         self.entries = tuple(entries)
         self._by_path = {entry.path: entry for entry in entries}
+        self.folders = tuple({entry.path.parent: None for entry in entries})
         self._texts, self._problems = {}, {}
         for entry in entries:
             self._texts[entry.path] = entry.caption if entry.caption_path is not None else None

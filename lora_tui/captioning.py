@@ -29,10 +29,12 @@ from lora_tui.survey import fingerprint
 if TYPE_CHECKING:
     from engine.plan.project import Project
     from engine.plan.settings import Settings
+    from engine.plan.subjects import Subjects
     from lora_tui.draft import Draft
 
 EXAMPLE = "a man on a beach, looking to the side"
 KIND = "caption"
+MOST_NAMED = 4  # subjects
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,25 @@ def example(options: CaptioningOptions, trigger: str, class_name: str) -> str:
 
 
 def meant(model: str, base_model: str, project: Path) -> str:
-    """What `auto` means here, in the option's own words."""
+    """What `auto` takes for this base model, in the option's own words, and whether it is on this machine."""
     name = resolve_name(model, base_model, project)
-    return next((known for known, it in KNOWN_CAPTIONERS.items() if it.hub == name), name)
+    short = next((known for known, it in KNOWN_CAPTIONERS.items() if it.hub == name), name)
+    try:
+        find(name, folder=project)
+    except UserError as error:
+        lacking = error.code in ("not-downloaded", "incomplete")
+        return f"takes {short}, a download of {size_of(name)}" if lacking else f"takes {short}, which is not usable"
+    return f"takes {short}, which is here"
+
+
+def on_subjects(subjects: Subjects) -> str:
+    """A sentence where a project has several subjects, "" where it has one."""
+    if not subjects.others:
+        return ""
+    names = " and ".join(f"{one.trigger} {one.class_name}".strip() for one in subjects.all[:MOST_NAMED])
+    more = len(subjects.all) - MOST_NAMED
+    names += f" and {more} more" if more > 0 else ""
+    return f"Each folder's captions get the trigger word and the class of what it shows: {names}."
 
 
 def download_for(options: CaptioningOptions, base_model: str, project: Path) -> tuple[str, str]:

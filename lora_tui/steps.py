@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.plan.captions import has_word
 from engine.plan.errors import Finding, few, plural
 from engine.plan.hardware_checks import CODES
 from lora_tui.survey import Survey
@@ -138,10 +137,12 @@ def _captions(progress: Progress) -> Standing:
         named = few(picture.path.name for picture in without)
         have = "has" if len(without) == 1 else "have"
         return Standing("todo", f"{len(without)} of {len(train)} pictures {have} no caption: {named}.")
-    trigger = progress.trigger
-    if trigger and (bare := sum(not has_word(picture.caption, trigger) for picture in train)):
-        are = "is" if bare == 1 else "are"
-        return Standing("attention", f'{bare} of {len(train)} captions {are} without the word "{trigger}".')
+    subjects = survey.dataset.subjects(progress.trigger, progress.class_name)
+    if bare := [picture.path for picture in train if subjects.lacks_trigger(picture.path, picture.caption)]:
+        are = "is" if len(bare) == 1 else "are"
+        words = dict.fromkeys(subjects.of_picture(path).trigger for path in bare)
+        word = "the word " + " or ".join(f'"{trigger}"' for trigger in words)
+        return Standing("attention", f"{len(bare)} of {len(train)} captions {are} without {word}.")
     return _by_findings("captions", survey, str(len(train)))
 
 

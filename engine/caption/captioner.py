@@ -13,11 +13,12 @@ from PIL import Image
 @dataclass(frozen=True)
 class Shown:
     """A picture as a captioner gets it. image: RGB, upright; with an alpha channel (RGBA) where the file has one.
-    class_words: of its folder."""
+    class_name: of what its folder shows; trigger: the word for it, "" where it has none or shall not be said."""
 
     path: Path
     image: Image.Image
-    class_words: str = ""
+    class_name: str = ""
+    trigger: str = ""
 
     @property
     def opaque(self) -> Image.Image:

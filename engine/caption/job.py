@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,25 @@ from engine.caption.captioner import Shown
 from engine.caption.load import device_for, load
 from engine.caption.opening import opened
 from engine.caption.result_words import in_words
+from engine.caption.resumed import resumed
 from engine.context import JobContext, Progress, Stopped
 from engine.data.ahead import ahead
 from engine.device import describe
 from engine.plan.caption_edits import Change
-from engine.plan.caption_files import one_line, read_for_editing
+from engine.plan.caption_files import caption_path, one_line, read_for_editing
 from engine.plan.caption_history import History
 from engine.plan.caption_joining import affixes, caption_for
+from engine.plan.caption_undone import left_by_undo
 from engine.plan.captioners import find
 from engine.plan.captioning import CaptioningOptions
 from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.errors import UserError, plural
+from engine.plan.folders import find_folders, split_class_words
 from engine.plan.job_options import captioning
 from engine.plan.project import Project
+from engine.plan.subjects import Subject, Subjects
 from engine.plan.wanted_captions import Wanted, wanted_captions
-from engine.runs.captions import Done, Log, State, read_done, read_plan, write_plan
+from engine.runs.captions import Done, Log, State, newest_done, read_plan, write_plan
 
 READING_THREADS = 2
 STATES: tuple[State, ...] = ("written", "unchanged", "kept", "skipped")
@@ -60,7 +64,7 @@ def run(context: JobContext) -> dict[str, Any]:
     try:
         if work.left:
             with context.phase(f"loading {found.name}"):
-                captioner = load(found, options, device, job.class_name)
+                captioner = load(found, options, device)
             context.raise_if_stopped()
             with context.phase("captioning", work.total, "pictures", done=work.total - len(work.left)) as progress:
                 for batch in captions(captioner, work.pictures(progress), options.batch_size, device, work.halved):
@@ -80,13 +84,29 @@ class _Work:
 
     def __init__(self, context: JobContext, project: Project, options: CaptioningOptions, extension: str) -> None:
         self._context, self._project, self._options, self._extension = context, project, options, extension
-        self.plan = read_plan(context.run) or self._plan()
-        before = read_done(context.run)
-        self.done = {done.path: done.state for done in before}
-        self._skipped = {done.path: done for done in before if done.state == "skipped"}
-        self.texts = {done.path: done.text for done in before if done.state == "said"}
-        self._count = Counter(self.done.values())
+        self.plan = wanted_captions(project, options.folders, extension)
+        training, _ = find_folders(project.image_dir, "train", project.repeats)
+        job = context.job
+        self._subjects = Subjects.of(job.trigger, job.class_name, (folder.path for folder in training))
+        self.done: dict[str, State] = {}
+        self.texts: dict[str, str] = {}
+        self._skipped: dict[str, Done] = {}
+        self._count: Counter[State] = Counter()
+        before, old = newest_done(context.run), read_plan(context.run)
+        again: list[Done] = []
+        if old is not None or before:
+            self.plan, again = resumed(old or (), self.plan, before, options.existing, self._taken_back())
+        write_plan(context.run, self.plan)
+        there = {wanted.path for wanted in self.plan}
+        for done in before.values():
+            if done.path in there:
+                self._take(done)
         self.log = Log(context.run)
+        for done in again:
+            if done.state == "skipped":
+                context.warn(done.code, done.text)
+            self.log.add(done)
+            self._take(done)
         for wanted in self.plan:
             if options.existing == "keep" and wanted.before and wanted.path not in self.done:
                 self._note(wanted, "kept")
@@ -97,20 +117,34 @@ class _Work:
     def total(self) -> int:
         return len(self.plan) - self._count["kept"]
 
-    def _plan(self) -> list[Wanted]:
-        plan = wanted_captions(self._project, self._options.folders, self._extension)
-        write_plan(self._context.run, plan)
-        return plan
+    def _taken_back(self) -> Callable[[Wanted], bool]:
+        """Whether a caption is as undo has left it."""
+        left = left_by_undo(self._project.path)
+
+        def taken_back(wanted: Wanted) -> bool:
+            file = caption_path(self._path(wanted), self._extension)
+            return file in left and left[file] == wanted.before
+
+        return taken_back
 
     def _path(self, wanted: Wanted) -> Path:
         return self._project.path / wanted.path
+
+    def _subject(self, wanted: Wanted) -> Subject:
+        """Whom a picture shows; regularisation pictures show a class, which has no trigger word."""
+        if wanted.kind == "reg":
+            return Subject("", self._subjects.class_of_regularisation(wanted.class_words))
+        subject = self._subjects.of_picture(self._path(wanted))
+        return Subject(subject.trigger, subject.class_name or split_class_words(wanted.class_words)[1])
 
     def pictures(self, progress: Progress) -> Iterator[Shown]:
         """Those that are left and can be read; the others are told of, and skipped."""
 
         def look(wanted: Wanted) -> tuple[Wanted, Shown | UserError]:
             try:
-                return wanted, Shown(self._path(wanted), opened(self._path(wanted)), wanted.class_words)
+                subject = self._subject(wanted)
+                image = opened(self._path(wanted))
+                return wanted, Shown(self._path(wanted), image, subject.class_name, subject.trigger)
             except UserError as error:
                 return wanted, error
 
@@ -125,8 +159,8 @@ class _Work:
         """Note down what is said of some pictures."""
         for shown, said in batch:
             wanted = self._wanted[shown.path]
-            prefix, suffix = affixes(self._options, self._context.job.trigger, wanted.kind)
-            text = caption_for(wanted.before or "", said, self._options.existing, prefix, suffix)
+            prefix, suffix = affixes(self._options, shown.trigger, wanted.kind)
+            text = caption_for(wanted.before or "", said, self._options.existing, prefix, suffix, shown.trigger)
             if text:
                 self._note(wanted, "said", one_line(text))
             else:
@@ -166,14 +200,21 @@ class _Work:
     def _note(self, wanted: Wanted, state: State, text: str = "", code: str = "") -> None:
         done = Done(wanted.path, state, text, code)
         self.log.add(done)
-        if (old := self.done.get(wanted.path)) is not None:
+        self._take(done)
+
+    def _take(self, done: Done) -> None:
+        """This is how a picture stands now."""
+        if (old := self.done.pop(done.path, None)) is not None:
             self._count[old] -= 1
-        self.done[wanted.path] = state
-        self._count[state] += 1
-        if state == "said":
-            self.texts[wanted.path] = text
-        elif state == "skipped":
-            self._skipped[wanted.path] = done
+        self._skipped.pop(done.path, None)
+        if done.state == "due":
+            return
+        self.done[done.path] = done.state
+        self._count[done.state] += 1
+        if done.state == "said":
+            self.texts[done.path] = done.text
+        elif done.state == "skipped":
+            self._skipped[done.path] = done
 
     @property
     def _finished(self) -> int:

@@ -28,14 +28,14 @@ def device_for(found: Found, options: CaptioningOptions) -> torch.device:
     return device
 
 
-def load(found: Found, options: CaptioningOptions, device: torch.device, class_name: str = "") -> Captioner:
+def load(found: Found, options: CaptioningOptions, device: torch.device) -> Captioner:
     """Raises UserError: what the captioners raise, `damaged` for weights that cannot be read."""
     # In half precision half of the card's memory, and the same words; processors are slower with it than without.
     dtype = torch.float16 if device.type in ("cuda", "mps") else torch.float32
     if found.kind == "filename":
         return FileNames()
     if found.kind == "class" or found.path is None:
-        return ClassOnly(class_name)
+        return ClassOnly()
     try:
         if found.kind == "tagger":
             from engine.caption.tagger import Tagger

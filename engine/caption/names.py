@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from engine.caption.captioner import Shown
-from engine.plan.folders import split_class_words
 
 _NUMBER = re.compile(r"[\s(]*\d+\)?$|^\d+\s+")
 
@@ -19,13 +18,10 @@ class FileNames:
 
 
 class ClassOnly:
-    """The project's class, or that of the folder; the trigger word comes in front as with every captioner."""
-
-    def __init__(self, class_name: str) -> None:
-        self._class_name = class_name
+    """The class of what the folder shows; the trigger word comes in front as with every captioner."""
 
     def caption(self, pictures: Sequence[Shown]) -> list[str]:
-        return [self._class_name or split_class_words(shown.class_words)[1] for shown in pictures]
+        return [shown.class_name for shown in pictures]
 
 
 def _words(stem: str) -> str:

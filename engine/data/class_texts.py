@@ -11,7 +11,8 @@ from torch import Tensor
 from engine.data.text_source import BatchTexts, TextSource
 from engine.device import send
 from engine.plan.caption_draws import CaptionRules
-from engine.plan.class_words import class_words
+from engine.plan.dataset import Picture
+from engine.plan.subjects import Subject, Subjects
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,28 @@ class ClassBatch:
 @dataclass(frozen=True)
 class ClassTexts:
     """`rules`: the training's own, without dropout: the words are those of the same draw, also where the training hides
-    them. `weight`: diff_output_preservation_multiplier."""
+    them. `subjects`: whom the pictures show. `weight`: diff_output_preservation_multiplier."""
 
     rules: CaptionRules
-    trigger: str
-    class_name: str
+    subjects: Subjects
     weight: float
     texts: TextSource
     device: torch.device
 
-    def batch(self, captions: Sequence[str], *, epoch: int, step: int, first_position: int) -> ClassBatch | None:
-        """As `TextSource.batch`; None where no caption has the trigger word."""
+    def batch(
+        self,
+        captions: Sequence[str],
+        shown: Sequence[Subject | None],
+        *,
+        epoch: int,
+        step: int,
+        first_position: int,
+    ) -> ClassBatch | None:
+        """As `TextSource.batch`; None where no caption has the trigger word. shown: whom each picture shows, None for
+        the project's subject."""
         drawn = self.rules.drawn_for(captions, epoch, step, first_position)
-        plain = [class_words(words, self.trigger, self.class_name) for words in drawn]
+        own = self.subjects.own
+        plain = [self.subjects.plain(words, subject or own) for words, subject in zip(drawn, shown, strict=True)]
         if not any(plain):
             return None
         words = [text or own for text, own in zip(plain, drawn, strict=True)]
@@ -46,7 +56,7 @@ class ClassTexts:
         return ClassBatch(self.texts.of(words), send(torch.tensor(weights), self.device))
 
 
-def class_captions(rules: CaptionRules, captions: Sequence[str], trigger: str, class_name: str) -> list[str]:
+def class_captions(rules: CaptionRules, pictures: Sequence[Picture], subjects: Subjects) -> list[str]:
     """All that `ClassTexts` can ask for, where captions do not vary."""
-    words = (text for caption in captions for text in rules.without_dropout.possible(caption))
-    return [plain for text in words if (plain := class_words(text, trigger, class_name))]
+    words = ((text, p) for p in pictures for text in rules.without_dropout.possible(p.words))
+    return [plain for text, p in words if (plain := subjects.plain(text, subjects.of_picture(p.path)))]

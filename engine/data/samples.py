@@ -18,6 +18,7 @@ from engine.data.text_source import BatchTexts, TextSource
 from engine.plan.buckets import size_conditioning
 from engine.plan.draws import happens
 from engine.plan.errors import inert
+from engine.plan.subjects import Subject
 
 if TYPE_CHECKING:
     from engine.data.latent_source import LatentSource
@@ -32,7 +33,8 @@ MIRRORED = 0.5
 class Sample:
     """One picture, encoded. Latent `mean`, `std`: (4, h, w), unscaled; `caption`: its `Picture.words`;
     `time_ids` (6,): original height and width, crop top and left, target height and width; `weight` of its loss;
-    `mask` (h, w) 0..1: how much each place counts in it, None where all count alike."""
+    `mask` (h, w) 0..1: how much each place counts in it, None where all count alike. `subject`: whom it shows, None
+    for the project's."""
 
     mean: Tensor
     std: Tensor
@@ -40,6 +42,7 @@ class Sample:
     time_ids: Tensor
     weight: float
     mask: Tensor | None = None
+    subject: Subject | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Samples:
             self._sizes[mirrored][index],
             self._prior_loss_weight if picture.kind == "reg" else 1.0,
             latent.mask,
+            self.class_texts.subjects.of_picture(picture.path) if self.class_texts is not None else None,
         )
 
     def named(self, indices: Sequence[int]) -> str:

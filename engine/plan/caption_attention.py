@@ -69,30 +69,32 @@ class Attention:
     """The captions of a data set with what is to be said of each.
 
     trigger: "" where there is none, or where it need not be in the captions (regularisation). max_tokens: what is read
-    of a caption, 75, 150 or 225. counter: counts tokens, when they are asked for; None leaves lengths alone.
+    of a caption, 75, 150 or 225. counter: counts tokens, when they are asked for; None leaves lengths alone. others:
+    the trigger words of the folders that show another subject; the project's own does for their captions too.
     """
 
     trigger: str = ""
     max_tokens: int = 75
     counter: TokenCounter | None = None
     separator: str = ","
+    others: Mapping[Path, str] = field(default_factory=dict)
     number_equal: int = field(default=0, init=False)  # captions that are equal to another
     _captions: dict[Path, _Known] = field(default_factory=dict)
     _alike: dict[str, dict[Path, None]] = field(default_factory=dict)
     _needing: set[Path] = field(default_factory=set)
-    _pattern: re.Pattern[str] | None = None
+    _patterns: dict[str, re.Pattern[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.trigger:
-            letter = r"[^\W_]"
-            self._pattern = re.compile(rf"(?<!{letter}){re.escape(self.trigger.casefold())}(?!{letter})")
+        letter = r"[^\W_]"
+        for trigger in {self.trigger, *self.others.values()} if self.trigger else ():
+            self._patterns[trigger] = re.compile(rf"(?<!{letter}){re.escape(trigger.casefold())}(?!{letter})")
 
     def update(self, picture: Path, caption: str | None, problem: Literal["", "not-utf8", "unreadable"] = "") -> None:
         """This is the caption of a picture now; None where it has none. problem: why it could not be read."""
         self.remove(picture)
         text = caption or ""
         odd = _PROBLEMS[problem] if problem else None
-        reasons = () if odd is not None else tuple(self._alone(text))
+        reasons = () if odd is not None else tuple(self._alone(picture, text))
         name = "" if odd is not None else tags.folded(text)
         self._captions[picture] = _Known(text, name, odd, reasons)
         if name:
@@ -168,20 +170,27 @@ class Attention:
         if self.counter is not None:
             yield from [picture for picture, known in self._captions.items() if known.tokens is None]
 
-    def _alone(self, text: str) -> Iterator[Reason]:
+    def _alone(self, picture: Path, text: str) -> Iterator[Reason]:
         if not text.strip():
             yield Reason("empty", "It is empty.")
             return
-        if self._pattern is not None:
-            times = len(self._pattern.findall(text.casefold()))
-            if not times:
-                yield Reason("no-trigger", f'The trigger word "{inert(self.trigger)}" is not in it.')
-            elif times > 1:
-                yield Reason("trigger-twice", f'The trigger word "{inert(self.trigger)}" is in it {times} times.')
+        yield from self._on_trigger(picture, text.casefold())
         if again := repeated(text, self.separator):
             yield Reason("repeated", f'"{inert(again, 36)}" is said twice.')
         if _DOUBLED.search(text):
             yield Reason("spaces", "It has spaces or commas too many.")
+
+    def _on_trigger(self, picture: Path, small: str) -> Iterator[Reason]:
+        if not self.trigger:
+            return
+        trigger = self.others.get(picture.parent, self.trigger)
+        for word in (trigger, self.trigger):
+            times = len(self._patterns[word].findall(small))
+            if times > 1:
+                yield Reason("trigger-twice", f'The trigger word "{inert(word)}" is in it {times} times.')
+            if times:
+                return
+        yield Reason("no-trigger", f'The trigger word "{inert(trigger)}" is not in it.')
 
     def _same(self, picture: Path, known: _Known) -> Iterator[Reason]:
         same = self._alike.get(known.name, {})

@@ -23,12 +23,15 @@ _NO_WORDS = frozenset({"caption-empty", "caption-not-utf8", "caption-unreadable"
 _Kinds = dict[Code, list[Picture]]
 
 
-def check_words(settings: Settings, dataset: Dataset, trigger: str, counter: TokenCounter) -> Iterator[Finding]:
+def check_words(
+    settings: Settings, dataset: Dataset, trigger: str, counter: TokenCounter, class_name: str = ""
+) -> Iterator[Finding]:
     """What the wizard says of single captions on its step 4. Some 0.1 ms a caption, most of it for `counter`.
 
-    trigger: "" where the project has none.
+    trigger, class_name: those of the project, "" where it has none.
     """
-    attention = Attention(trigger, settings.max_token_length, counter)
+    others = dataset.subjects(trigger, class_name).triggers
+    attention = Attention(trigger, settings.max_token_length, counter, others=others)
     written = [picture for picture in dataset.used_of("train") if _is_written(picture)]
     for picture in written:
         attention.update(picture.path, picture.caption)
@@ -66,11 +69,15 @@ def _too_long(settings: Settings, pictures: list[Picture], attention: Attention)
 def _trigger_twice(pictures: list[Picture], attention: Attention) -> Finding:
     return Finding(
         "caption-trigger-twice",
-        f'{_captions(pictures, "has", "have")} the trigger word "{attention.trigger}" more than once: '
-        f"{_names(pictures)}.",
+        f"{_captions(pictures, 'has', 'have')} {_trigger_of(pictures, attention)} more than once: {_names(pictures)}.",
         "Once is enough: take it out where it comes again.",
         level="note",
     )
+
+
+def _trigger_of(pictures: list[Picture], attention: Attention) -> str:
+    several = any(picture.path.parent in attention.others for picture in pictures)
+    return "a trigger word" if several else f'the trigger word "{attention.trigger}"'
 
 
 def _repeated(pictures: list[Picture], attention: Attention) -> Finding:

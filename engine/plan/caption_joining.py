@@ -11,11 +11,16 @@ import unicodedata
 from typing import Literal
 
 from engine.plan.captioning import TRIGGER_WORD, CaptioningOptions
+from engine.plan.captions import has_word
 from engine.plan.folders import Kind
 
 Existing = Literal["keep", "append", "replace"]
 
 _EDGES = " ,\t"
+_LINKING = frozenset(
+    ["a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "like", "of", "on", "the", "to", "with"]
+)
+"""A word behind one of these is part of a sentence."""
 _ENDS_A_SENTENCE = (".", "!", "?", ":", ";")
 
 
@@ -36,14 +41,27 @@ def joined(prefix: str, said: str, suffix: str) -> str:
     return text
 
 
-def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix: str) -> str:
+def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix: str, trigger: str = "") -> str:
     """The caption that a picture gets: `before` is what it has, "" for none. "" where there is nothing to write.
 
-    Appending what stands there already changes nothing, so a second run does no harm.
+    Appending what stands there already changes nothing, so a second run does no harm. trigger: a word that shall not
+    stand in what was said where prefix or suffix has it already.
     """
     old, new = _tidy(before), _tidy(_without_controls(said))
-    if existing == "append" and old and new:
-        new = old if _holds(old, new) else _together(_without_suffix(old, _tidy(suffix)), new)
+    prefix, suffix = _tidy(prefix), _tidy(suffix)
+    if not new:
+        return ""
+    once = bool(trigger) and has_word(f"{prefix} {suffix}", trigger)
+    if once and not _begins_with(new, prefix):
+        new = _bare(new, trigger)
+    if existing == "append" and old:
+        new = old if not new or _holds(old, new) else _together(_without_suffix(old, suffix), new)
+    if once and not _begins_with(new, prefix):
+        new = _bare(new, trigger)
+        if has_word(new, trigger):  # within a sentence, where it has to stay
+            prefix, suffix = _without_tags(prefix, trigger), _without_tags(suffix, trigger)
+    if not new:  # a file's name that was the trigger and nothing else
+        return _together(prefix, suffix) if prefix and suffix else prefix or suffix
     return joined(prefix, new, suffix)
 
 
@@ -55,6 +73,18 @@ def affixes(options: CaptioningOptions, trigger: str, kind: Kind) -> tuple[str, 
 
 def _filled(text: str, word: str) -> str:
     return _tidy(re.sub(rf"\b{TRIGGER_WORD}\b", lambda _: word, text))
+
+
+def _bare(text: str, word: str) -> str:
+    """A text without a word at its ends, as `zibo_red_hat` and `red_hat_zibo` have it; in a sentence it stays."""
+    letter = r"[^\W_]"
+    text = _tidy(re.sub(rf"^{re.escape(word)}(?!{letter})", "", text, flags=re.IGNORECASE))
+    shorter = _tidy(re.sub(rf"(?<!{letter}){re.escape(word)}$", "", text, flags=re.IGNORECASE))
+    return text if shorter.rpartition(" ")[2].casefold() in _LINKING else shorter
+
+
+def _without_tags(text: str, word: str) -> str:
+    return _tidy(", ".join(tag for tag in text.split(",") if not has_word(tag, word)))
 
 
 def _without_controls(text: str) -> str:

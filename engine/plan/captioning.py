@@ -14,7 +14,7 @@ from engine.plan.sources import is_hub_name
 AUTO, MICRO, BLIP, FLORENCE, WD14, FILENAME, CLASS = "auto", "micro", "blip", "florence-2", "wd14", "filename", "class"
 KNOWN = (AUTO, BLIP, FLORENCE, WD14, MICRO, FILENAME, CLASS)
 TRIGGER_WORD = "TRIGGER"
-"""Stands for the project's trigger word in a prefix or suffix; for nothing in captions of regularisation pictures."""
+"""Stands for the trigger word of what a picture shows in a prefix or suffix; for nothing in regularisation captions."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
@@ -34,8 +34,8 @@ class CaptioningOptions(OptionGroup):
     )
     prefix: str = option(
         TRIGGER_WORD, "Words in front", "Captions",
-        "Stands in front of every caption with a comma behind, never twice. TRIGGER is the project's trigger word, "
-        "which is left out for regularisation pictures.",
+        "Stands in front of every caption with a comma behind, never twice. TRIGGER is the trigger word of what the "
+        "picture shows, which is left out for regularisation pictures.",
         usual="TRIGGER", guide="the trigger word and a comma", page="basic", words="trigger",
     )
     suffix: str = option(

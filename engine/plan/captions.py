@@ -151,11 +151,6 @@ def _alone(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!{letter}){re.escape(word.casefold())}(?!{letter})")
 
 
-def is_missing(caption: str, trigger: str) -> bool:
-    """Whether a caption is still to be written: it is empty, or the trigger word is not in it."""
-    return not caption or bool(trigger and not has_word(caption, trigger))
-
-
 def _instead(class_words: str) -> str:
     return f'the words of its folder, "{class_words}", are used' if class_words else "an empty caption is used"
 

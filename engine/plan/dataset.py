@@ -22,6 +22,7 @@ from engine.plan.pictures import Size, measure, picture_files
 from engine.plan.project import Project
 from engine.plan.settings import Settings
 from engine.plan.steps import Amounts, Steps, balance, count_steps
+from engine.plan.subjects import Subjects
 from engine.plan.validation_split import kept_out
 
 Progress = Callable[[int, int], None]
@@ -92,6 +93,10 @@ class Dataset:
     def used(self) -> tuple[Picture, ...]:
         """The pictures that are trained."""
         return tuple(picture for picture in self.pictures if picture.used)
+
+    def subjects(self, trigger: str, class_name: str) -> Subjects:
+        """Whom its training folders show, in a project with this trigger and class. Costs nothing."""
+        return Subjects.of(trigger, class_name, (folder.path for folder in self.folders if folder.kind == "train"))
 
     @cached_property
     def validation(self) -> tuple[Picture, ...]:

@@ -117,15 +117,22 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
     train = dataset.used_of("train")
     around = f"{settings.caption_prefix} {settings.caption_suffix}"
     unknown = {p.path for p in train if any(problem.code == "caption-not-utf8" for problem in p.problems)}
-    without = [p for p in train if p.path not in unknown and not has_word(p.caption, project.trigger)]
+    subjects = dataset.subjects(project.trigger, project.class_name)
+    without = [p for p in train if p.path not in unknown and subjects.lacks_trigger(p.path, p.caption)]
     if has_word(around, project.trigger):
         without = []
     if without:
+        triggers = list(dict.fromkeys(subjects.of_picture(p.path).trigger for p in without))
+        word, *others = (f'"{trigger}"' for trigger in triggers)
+        of_whom = f"the trigger word {word}"
+        if others:
+            of_whom = f"the trigger word of what they show, {' or '.join((word, *others))}"
+        begin = "the trigger word of their folder and a comma" if others else f'"{triggers[0]}, "'
         yield Finding(
             "caption-without-trigger",
-            f"{len(without)} of {len(train)} captions {'do' if len(without) > 1 else 'does'} not contain the trigger "
-            f'word "{project.trigger}": {few(p.path.name for p in without)}.',
-            f'Begin them with "{project.trigger}, ": what is learnt is tied to the words of the captions.',
+            f"{len(without)} of {len(train)} captions {'do' if len(without) > 1 else 'does'} not contain {of_whom}: "
+            f"{few(p.path.name for p in without)}.",
+            f"Begin them with {begin}: what is learnt is tied to the words of the captions.",
         )
     with_trigger = [p for p in dataset.used_of("reg") if has_word(p.caption, project.trigger)]
     if with_trigger:

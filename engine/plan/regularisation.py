@@ -13,11 +13,12 @@ from pathlib import Path
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset, Picture
 from engine.plan.errors import UserError, plural
-from engine.plan.folders import Folder, find_folders, split_class_words
+from engine.plan.folders import find_folders
 from engine.plan.option_values import is_plain_name
 from engine.plan.project import Project
 from engine.plan.regularising import ALL, ENOUGH, RegularisingOptions
 from engine.plan.steps import balance
+from engine.plan.subjects import Subjects
 
 TIMES_ENOUGH = 4
 """So often an epoch may a regularisation picture be seen and still be one of many."""
@@ -71,9 +72,10 @@ def needs(project: Project, dataset: Dataset) -> list[Need]:
     pictures: dict[str, dict[str, list[Picture]]] = {}
     training = {folder.name: folder for folder in dataset.folders if folder.kind == "train"}
     used = dataset.used_of("train")
-    alone = len({picture.folder for picture in used}) == 1
+    folders_used = {picture.folder for picture in used}
+    subjects = Subjects.of(project.trigger, project.class_name, (training[name].path for name in folders_used))
     for picture in used:
-        class_name = project.class_name if alone else class_of(project, training[picture.folder])
+        class_name = subjects.of_folder(training[picture.folder].path).class_name
         pictures.setdefault(class_name, {}).setdefault(picture.folder, []).append(picture)
     there: dict[str, list[Picture]] = {name: [] for name in pictures}
     homes = {folder.name: folder for folder in dataset.folders if folder.kind == "reg"}
@@ -94,13 +96,6 @@ def needs(project: Project, dataset: Dataset) -> list[Need]:
             )
         )
     return found
-
-
-def class_of(project: Project, folder: Folder) -> str:
-    """What one of several training folders shows: the project's class, unless its name has another trigger and a class
-    of its own, as `10_xyz dog` beside `25_ohwx man`."""
-    class_name = split_class_words(folder.class_words)[1]
-    return project.class_name if not class_name or has_word(folder.class_words, project.trigger) else class_name
 
 
 def folder_for(project: Project, class_name: str) -> Path:

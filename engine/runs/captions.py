@@ -21,9 +21,10 @@ from engine.plan.wanted_captions import Wanted
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
 
-State = Literal["said", "written", "unchanged", "kept", "skipped"]
+State = Literal["said", "written", "unchanged", "kept", "skipped", "due"]
 """said: its caption is known, and is written with all others. unchanged: what was said stood there already. kept: it
-has a caption, and is to keep it. skipped: nothing could be written, the reason stands in `text` and `code`."""
+has a caption, and is to keep it. skipped: nothing could be written, the reason stands in `text` and `code`. due: it is
+to be looked at again, whatever was noted before."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,15 @@ class DoneReader:
 def read_done(run: RunFolder) -> list[Done]:
     """All that is done. Never raises."""
     return DoneReader(run).look()
+
+
+def newest_done(run: RunFolder) -> dict[str, Done]:
+    """What counts of each picture, by path, in the order of these lines. Never raises."""
+    newest: dict[str, Done] = {}
+    for done in read_done(run):
+        newest.pop(done.path, None)
+        newest[done.path] = done
+    return {path: done for path, done in newest.items() if done.state != "due"}
 
 
 def _read(line: bytes) -> Done | None:

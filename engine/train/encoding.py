@@ -49,7 +49,7 @@ def encode_everything(
     cache = Project.open(context.job.project).cache_dir
     pictures, rules = list(dataset.used), CaptionRules.from_settings(settings)
     kept_out, preserved = list(dataset.validation), settings.diff_output_preservation_multiplier
-    trigger, class_name = context.job.trigger, context.job.class_name
+    subjects = dataset.subjects(context.job.trigger, context.job.class_name)
     as_caption = Reading(settings.max_token_length, settings.weighted_captions)
     as_prompt = prompt_reading(settings)
 
@@ -70,7 +70,7 @@ def encode_everything(
         with context.phase("encoding captions", unit="captions") as progress:
             wanted = [text for p in pictures for text in rules.possible(p.words)] if ahead else []
             if ahead and preserved:
-                wanted += class_captions(rules, [p.words for p in pictures], trigger, class_name)
+                wanted += class_captions(rules, pictures, subjects)
             if ahead:
                 wanted += [words_of(p, settings) for p in kept_out]
             encodings = Texts(cache, model, device, as_caption).load(wanted, progress)
@@ -88,7 +88,7 @@ def encode_everything(
     if settings.cache_latents:
         model.vae.to("cpu")
     give_back(device)
-    class_texts = ClassTexts(rules.without_dropout, trigger, class_name, preserved, texts, device)
+    class_texts = ClassTexts(rules.without_dropout, subjects, preserved, texts, device)
     samples = Samples(
         pictures,
         latents,

@@ -136,7 +136,7 @@ def micro_batch(
         masks=masks_of(samples, device),
         input_noise=None if input_noise is None else input_noise.to(device, non_blocking=True),
         share=share,
-        plain=None if class_texts is None else class_texts.batch(captions, **place),
+        plain=None if class_texts is None else class_texts.batch(captions, [s.subject for s in samples], **place),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.runs.captions import read_done
+from engine.runs.captions import newest_done
 from lora_tui import output
 from lora_tui.options import device_option_unset, json_option, set_option
 
@@ -51,7 +51,8 @@ def command(
     """
     from engine.plan.job_options import parse_job_text
     from engine.plan.project import Project
-    from lora_tui.captioning import begin, options_of, outlook
+    from engine.plan.subjects import Subjects
+    from lora_tui.captioning import begin, on_subjects, options_of, outlook
     from lora_tui.follow import run_begun
 
     given = [*sets, *((name, text) for name, text in own.items() if text is not None)]
@@ -62,13 +63,15 @@ def command(
     _bring(project, settings, options, yes, as_json)
     found = outlook(project, options, settings.caption_extension)
     output.tell(found.sentence)
+    if several := on_subjects(Subjects.of_project(project)):
+        output.tell(several)
     if found.warning:
         output.tell(f"warning: {found.warning}")
     outcome = run_begun(lambda: begin(project, settings, options)[0], project.name)
     if outcome.exit_code:
         output.tell("What is written stays: the same command goes on from there.")
     result = outcome.done().result()
-    written = [done for done in read_done(outcome.run) if done.state == "written"]
+    written = [done for done in newest_done(outcome.run).values() if done.state == "written"]
     if as_json:
         names = ("written", "unchanged", "kept", "skipped", "seconds", "model", "message")
         counts = {name: result.get(name) for name in names}

@@ -80,7 +80,8 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     needed = _needed(project, dataset)
     found = [*dataset.findings, *report.findings, *check_settings(settings, dataset, project)]
     found += hardware_findings(settings, base, predict=predictor_of(settings, dataset))
-    found += check_words(settings, dataset, project.trigger, Counter.for_base(base, settings.weighted_captions))
+    counter = Counter.for_base(base, settings.weighted_captions)
+    found += check_words(settings, dataset, project.trigger, counter, project.class_name)
     if as_json:
         options = options_of(project, base)
         answer = as_object(dataset, found, use) | report_as_object(dataset, report, whole, advice)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from engine.plan.captioning import AUTO
 from engine.plan.errors import UserError
 from engine.plan.job_options import job_options
 from engine.plan.option import Option
+from engine.plan.subjects import Subjects
 from engine.runs.captions import DoneReader
 from engine.runs.folder import RunFolder
 from engine.runs.state import RunView
@@ -58,8 +60,10 @@ class Captioning:
         options, project = captioning.options_of(self._draft.project), self._draft.project
         found = captioning.outlook(project, options, str(self._draft.value("caption_extension")))
         warning = f" Warning: {found.warning}" if found.warning else ""
+        subjects = captioning.on_subjects(Subjects.of_project(project))
         return (
-            f"{found.sentence}{warning} For example: {captioning.example(options, project.trigger, project.class_name)}"
+            f"{found.sentence}{warning} {subjects}{' ' * bool(subjects)}"
+            f"For example: {captioning.example(options, project.trigger, project.class_name)}"
         )
 
     def _read(self, *, basic: bool) -> None:
@@ -68,7 +72,11 @@ class Captioning:
                 self._talk.say(f"{number}. {option.title}: {self._now(option)}")
 
     def _now(self, option: Option) -> str:
-        return shown_value(option, self._draft.project.captioning.get(option.name, option.default))
+        value = self._draft.project.captioning.get(option.name, option.default)
+        if option.name == "model" and value == AUTO:
+            base = str(self._draft.value("pretrained_model_name_or_path"))
+            return f"{AUTO} ({captioning.meant(AUTO, base, self._draft.path)})"
+        return shown_value(option, value)
 
     def _edit(self, option: Option) -> None:
         self._talk.explain(option.help)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from engine.plan import caption_edits
 from engine.plan.caption_files import read_for_editing, write_caption
 from engine.plan.caption_history import History, Outcome
-from engine.plan.captions import NotUTF8Error, has_word, is_missing
+from engine.plan.captions import NotUTF8Error
 from engine.plan.dataset import Picture
 from engine.plan.errors import UserError, plural
+from engine.plan.subjects import Subjects
 from lora_tui.caption_finding import replacing
 from lora_tui.prompts.step import PlainStep
 from lora_tui.prompts.talk import BACK
@@ -34,12 +36,12 @@ class CaptionsStep(PlainStep):
         if (recovered := self._history.recovered) is not None:
             self._done(recovered)
         pictures = self._pictures()
-        missing = sum(self._is_missing(picture) for picture in pictures)
+        missing = len(self._missing())
         self.talk.say(f"{plural(len(pictures), 'picture')}, {missing} without a caption or without the trigger word.")
-        trigger = self.draft.project.trigger
+        triggers = " or ".join(subject.trigger for subject in self._subjects.all)
         self.explain(
-            f"A caption says what the picture shows. Begin with the trigger word, {trigger or 'which is missing'}, and "
-            "say what is not the subject itself: clothes, place, light. What you name stays changeable later."
+            f"A caption says what the picture shows. Begin with the trigger word, {triggers or 'which is missing'}, "
+            "and say what is not the subject itself: clothes, place, light. What you name stays changeable later."
         )
 
     def choose(self, number: int) -> None:
@@ -50,7 +52,7 @@ class CaptionsStep(PlainStep):
             self.talk.say(f"There is no picture {number}; there are {len(pictures)}.")
 
     def do_m(self, rest: str) -> None:
-        self._write([picture for picture in self._pictures() if self._is_missing(picture)])
+        self._write(self._missing())
 
     def do_all(self, rest: str) -> None:
         self._write(self._pictures())
@@ -75,17 +77,36 @@ class CaptionsStep(PlainStep):
         self._change(f'"{find}" becomes "{by}"', lambda: replacing(find, by, "text"))
 
     def do_front(self, rest: str) -> None:
-        trigger = self.draft.project.trigger
-        words = rest or self.talk.ask("What is to stand in front", f"puts {trigger}, there" if trigger else "goes back")
-        words = words or (f"{trigger}, " if trigger else "")
+        triggers = self._subjects.triggers_of(picture.path for picture in self._pictures())
+        usual = (
+            f"puts {triggers[0]}, there" if len(triggers) == 1 else "puts the trigger word of its folder before each"
+        )
+        words = rest or self.talk.ask("What is to stand in front", usual if triggers else "goes back")
         if words:
             self._change(f"Put {words.strip()} in front", lambda: caption_edits.prefixed(words))
+        elif triggers:
+            what = f"{triggers[0]}," if len(triggers) == 1 else "the trigger words"
+            subjects = self._subjects
+
+            def each(there: Mapping[Path, str | None]) -> list[caption_edits.Change]:
+                begins = {path: f"{subjects.of_picture(path).trigger}, " for path in there}
+                of = (
+                    caption_edits.changes({path: there[path]}, caption_edits.prefixed(begins[path])) for path in there
+                )
+                return [change for found in of for change in found]
+
+            self._change_each(f"Put {what} in front", each)
 
     def _change(self, what: str, operation: Callable[[], caption_edits.Operation]) -> None:
+        self._change_each(what, lambda there: caption_edits.changes(there, operation()))
+
+    def _change_each(
+        self, what: str, changes_of: Callable[[Mapping[Path, str | None]], list[caption_edits.Change]]
+    ) -> None:
         """Read every change, and make them all if somebody says yes."""
         there = {p.path: p.caption if p.caption_path is not None else None for p in self._pictures()}
         try:
-            changes = caption_edits.changes(there, operation())
+            changes = changes_of(there)
             if not changes:
                 self.talk.say("There is nothing to change.")
                 return
@@ -128,13 +149,22 @@ class CaptionsStep(PlainStep):
         self.walk.wizard.look_again()
         self.talk.say(outcome.sentence)
 
+    @property
+    def _subjects(self) -> Subjects:
+        dataset, project = self.survey.dataset, self.draft.project
+        if dataset is None:
+            return Subjects.of(project.trigger, project.class_name, ())
+        return dataset.subjects(project.trigger, project.class_name)
+
     def _pictures(self) -> list[Picture]:
         dataset = self.survey.dataset
         return list(dataset.used_of("train")) if dataset is not None else []
 
-    def _is_missing(self, picture: Picture) -> bool:
-        caption = picture.caption if picture.caption_path is not None else ""
-        return is_missing(caption, self.draft.project.trigger)
+    def _missing(self) -> list[Picture]:
+        """Those without a caption, or with one that does not name what they show."""
+        subjects = self._subjects
+        there = ((p, p.caption if p.caption_path is not None else "") for p in self._pictures())
+        return [p for p, caption in there if not caption or subjects.lacks_trigger(p.path, caption)]
 
     def _write(self, pictures: list[Picture]) -> None:
         if not pictures:
@@ -174,8 +204,8 @@ class CaptionsStep(PlainStep):
             except UserError as error:
                 self.talk.say(f"Error: {error}")
                 continue
-            trigger = self.draft.project.trigger
-            if trigger and not has_word(text, trigger):
+            if self._subjects.lacks_trigger(picture.path, text):
+                trigger = self._subjects.of_picture(picture.path).trigger
                 self.talk.say(f"Saved. The trigger word {trigger} is not in it; b goes back to it.")
             return 1
         return 1

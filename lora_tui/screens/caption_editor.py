@@ -128,7 +128,7 @@ class CaptionEditor(CaptionList):
             rows.append(line(*parts))
             rows.append(self.facts(entry))
         else:
-            rows += [self.facts(entry), self._advice()]
+            rows += [self.facts(entry), self._advice(entry)]
         return rows[: 3 if self.has_class("-roomy") else 2]
 
     def _first_about(self, entry: Entry, text: str) -> Text:
@@ -147,8 +147,8 @@ class CaptionEditor(CaptionList):
         size = f"{entry.width} × {entry.height}, " if entry.width else ""  # not measured yet
         return line((f" {place}  {size}seen {_times(entry.repeats)} an epoch", DIM))
 
-    def _advice(self) -> Text:
-        trigger = self.trigger
+    def _advice(self, entry: Entry) -> Text:
+        trigger = self.subjects.of_picture(entry.path).trigger
         begin = f"Behind {inert(trigger)} say" if trigger else "Say"
         return line((f" {begin} what is not the subject itself: clothes, place, light.", DIM))
 
@@ -183,7 +183,7 @@ class CaptionEditor(CaptionList):
             return
         editor = self.editor
         with editor.prevent(Input.Changed):
-            editor.value = self._typed = self._typed or self._begins
+            editor.value = self._typed = self._typed or self._begins(entry)
         editor.cursor_position = len(editor.value)
         editor.focus()
         self.show_all()
@@ -211,10 +211,10 @@ class CaptionEditor(CaptionList):
         self._saved = False
         return True
 
-    @property
-    def _begins(self) -> str:
-        """What an empty caption begins with."""
-        return f"{self.trigger}, " if self.trigger else ""
+    def _begins(self, entry: Entry) -> str:
+        """What an empty caption begins with: the trigger word of what the picture shows."""
+        trigger = self.subjects.of_picture(entry.path).trigger
+        return f"{trigger}, " if trigger else ""
 
     def type_text(self, text: str) -> None:
         """The caption is this now; it is saved soon."""
@@ -303,10 +303,10 @@ class CaptionEditor(CaptionList):
             self._timer = None
         if entry is None:
             return True
-        text = self._typed.strip()
-        if self._begins and text.startswith(f"{self._begins}{self._begins}"):
-            text = text.removeprefix(self._begins)  # a caption was pasted that has its trigger already
-        if text in ("", self._begins.strip()) and not self.desk[entry.path]:
+        text, begins = self._typed.strip(), self._begins(entry)
+        if begins and text.startswith(f"{begins}{begins}"):
+            text = text.removeprefix(begins)  # a caption was pasted that has its trigger already
+        if text in ("", begins.strip()) and not self.desk[entry.path]:
             return True  # only what was put there to begin with
         if text == (self._disk or ""):
             return True

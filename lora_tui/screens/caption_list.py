@@ -22,6 +22,7 @@ from engine.plan.clip_tokens import Counter
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert, plural
 from engine.plan.files import Stamp, stamp_of
+from engine.plan.subjects import Subjects
 from lora_tui.aside import aside
 from lora_tui.caption_desk import Desk, Filter, Learnt, learn
 from lora_tui.caption_help import CaptionHelp
@@ -58,6 +59,8 @@ class CaptionList(Asking):
         self.desk = Desk()
         self.help = CaptionHelp(self.desk)
         self._survey: Survey | None = None
+        self._subjects_of: tuple[str, str, tuple[Path, ...]] = ("", "", ())
+        self._subjects = Subjects.of(*self._subjects_of)
         self._scanned = False
         self._learnt_for: tuple[object, ...] = ()  # what all captions were looked at for
         self._written: set[Path] = set()  # pictures whose captions were written here since the last survey began
@@ -122,7 +125,9 @@ class CaptionList(Asking):
         base = self.wizard.survey.base if self.wizard.survey is not None else None
         limit = settings.max_token_length if settings is not None else 75
         weighted = settings is not None and settings.weighted_captions
-        wanted = (self.draft.project.trigger, limit, weighted, base.path if base is not None else None)
+        subjects = self.subjects
+        trigger, others = subjects.own.trigger, subjects.triggers
+        wanted = (trigger, tuple(others.items()), limit, weighted, base.path if base is not None else None)
         if not self.desk.entries or wanted == self._learnt_for:
             return
         self._learnt_for = wanted
@@ -130,7 +135,7 @@ class CaptionList(Asking):
         counter, texts = Counter.for_base(base, weighted), self.desk.of(self.desk.entries)
 
         def work() -> Learnt:
-            return learn(texts, wanted[0], limit, counter)
+            return learn(texts, trigger, limit, counter, others)
 
         def learnt(found: Learnt) -> None:
             if wanted == self._learnt_for:
@@ -201,9 +206,13 @@ class CaptionList(Asking):
         return super().sentence(standing)
 
     @property
-    def trigger(self) -> str:
-        """The word that each caption should have; "" where none is chosen yet."""
-        return self.draft.project.trigger
+    def subjects(self) -> Subjects:
+        """Whom the folders show; found out anew only where they, or the project's words, are other ones."""
+        project = self.draft.project
+        of = (project.trigger, project.class_name, self.desk.folders)
+        if of != self._subjects_of:
+            self._subjects_of, self._subjects = of, Subjects.of(*of)
+        return self._subjects
 
     @property
     def extension(self) -> str:

@@ -113,15 +113,20 @@ class ManyCaptions(CaptionEditor):
         if operation.name == "replace":
             self._ask_for_find()
         elif operation.asks:
-            begin = f"{self.trigger}, " if operation.name == "prefix" and self.trigger else ""
+            begin = self._trigger_in_front() if operation.name == "prefix" else ""
             self._ask_words(operation, begin)
         else:
             self.preview(operation.title, self._plain_operation(operation.name))
 
+    def _trigger_in_front(self) -> str:
+        """The trigger word of those that are to be changed; "" where they do not have one and the same."""
+        triggers = self.subjects.triggers_of(entry.path for entry in self.desk.scope.entries)
+        return f"{triggers[0]}, " if len(triggers) == 1 else ""
+
     def _plain_operation(self, name: str) -> caption_edits.Operation:
         """One for which nothing has to be typed."""
         if name == "sort":
-            return caption_edits.sorted_tags(1 if self.trigger else 0)
+            return caption_edits.sorted_tags(1 if self.subjects.own.trigger else 0)
         return caption_edits.trimmed() if name == "trim" else caption_edits.without_repeated_tags()
 
     def _ask_words(self, operation: Operation, begin: str) -> None:

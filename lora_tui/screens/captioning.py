@@ -18,6 +18,7 @@ from engine.plan.captioning import AUTO, TRIGGER_WORD, CaptioningOptions
 from engine.plan.errors import UserError, inert, plural
 from engine.plan.job_options import job_options
 from engine.plan.option import Option
+from engine.plan.subjects import Subjects
 from engine.plan.wanted_captions import Counts, Folders
 from engine.runs.captions import DoneReader
 from engine.runs.folder import RunFolder
@@ -60,6 +61,7 @@ class CaptioningScreen(FormPage):
         super().__init__(pages)  # type: ignore[arg-type]
         self._counter = captioning.Counter()
         self._counts: tuple[Folders, Counts] | None = None  # of which folders, and how many
+        self._subjects = Subjects.of("", "", ())  # as far as they are known
         self._meant: dict[str, str] = {}  # by base model
         self._trouble = ""  # why nothing can be started
         self._all = False  # also the options that seldom matter
@@ -68,7 +70,7 @@ class CaptioningScreen(FormPage):
         self._seen: Observation | None = None
         self._ended: Says | None = None
         self._starting = False
-        self._download = CaptionerDownload(self, lambda _: self.action_begin(), lambda: None)
+        self._download = CaptionerDownload(self, lambda _: self._come(), lambda: None)
 
     def body(self) -> ComposeResult:
         yield Lines(id="progress")
@@ -108,14 +110,17 @@ class CaptioningScreen(FormPage):
             return
         folders = options.folders
 
-        def count() -> tuple[Folders, Counts]:
-            return folders, self._counter.count(project, folders, str(extension))
+        def count() -> tuple[Folders, Counts, Subjects]:
+            return folders, self._counter.count(project, folders, str(extension)), Subjects.of_project(project)
 
         aside(lambda: or_error(count, "Not counted"), self._counted)
 
-    def _counted(self, found: tuple[Folders, Counts] | UserError) -> None:
+    def _counted(self, found: tuple[Folders, Counts, Subjects] | UserError) -> None:
         self._trouble = str(found) if isinstance(found, UserError) else ""
-        self._counts = None if isinstance(found, UserError) else found
+        self._counts = None
+        if not isinstance(found, UserError):
+            *_, self._subjects = found
+            self._counts = found[:2]
         if self.is_attached:
             self.show_all()
 
@@ -165,12 +170,13 @@ class CaptioningScreen(FormPage):
     def _beside(self, option: Option, value: str, changed: bool) -> str:
         trigger = self.draft.project.trigger
         if TRIGGER_WORD in value:
-            return f"which is {trigger}" if trigger else "which this project has not"
+            also = " or another subject's" if self._subjects.others else ""
+            return f"which is {trigger}{also}" if trigger else "which this project has not"
         if option.name == "model" and value == AUTO:
             base = str(self.draft.value("pretrained_model_name_or_path"))
             if base not in self._meant:  # the model's files are looked into
                 self._meant[base] = captioning.meant(value, base, self.draft.path)
-            return f"here: {self._meant[base]}"
+            return self._meant[base]
         if changed:
             return f"changed; usual: {option.usual}"
         return option.usual if len(option.usual) < VALUE_CELLS else ""
@@ -188,8 +194,11 @@ class CaptioningScreen(FormPage):
             project = self.draft.project
             warning = Outlook(Counts(), options).warning  # first: there may be no room for all
             rows[:0] = [line((f" {part}", WARN)) for part in textwrap.wrap(warning, width)]
+            at = len(textwrap.wrap(warning, width))
             text = captioning.example(options, project.trigger, project.class_name)
             rows += [line((" For example: ", DIM), (part, GOOD)) for part in textwrap.wrap(inert(text), width - 14)[:1]]
+            told = inert(captioning.on_subjects(self._subjects))
+            rows[at:at] = [line((f" {part}", PLAIN)) for part in textwrap.wrap(told, width)]
         return rows
 
     def sentence(self, standing: Standing) -> Says:
@@ -274,6 +283,11 @@ class CaptioningScreen(FormPage):
                 return missing if missing[0] else captioning.begin(project, settings, options)[0]
 
             aside(lambda: or_error(work, "The engine could not be started"), self._started)
+
+    def _come(self) -> None:
+        """A captioner was downloaded."""
+        self._meant.clear()
+        self.action_begin()
 
     def _started(self, run: RunFolder | tuple[str, str] | UserError) -> None:
         self._starting = False

@@ -201,7 +201,8 @@ class CaptionsPage(CaptionChips):
         elif missing := available():
             self.say("!", f"{missing.message} {missing.hint}")
         else:
-            self.help.spell((self.trigger, self.draft.project.class_name))
+            known = self.subjects.all
+            self.help.spell([word for subject in known for word in (subject.trigger, subject.class_name)])
             aside(self._misspelt, self._spelling_ready)
             self.say("ok", "The dictionary is being read…")
 

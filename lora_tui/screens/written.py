@@ -19,7 +19,7 @@ def caption_rows(captions: Sequence[Done], room: int, width: int) -> list[Text]:
     """At most `room` rows of `width` cells, with each picture's name and what was said or why it gets none."""
     rows: list[Text] = []
     for done in reversed(captions[-4 * room :]):
-        if done.state in ("kept", "written", "unchanged") or len(rows) >= room:
+        if done.state not in ("said", "skipped") or len(rows) >= room:
             continue
         mark, style = ("✓", GOOD) if done.state == "said" else ("!", WARN)
         name = fitted(done.path.rpartition("/")[2], NAME_CELLS)

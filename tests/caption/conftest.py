@@ -91,10 +91,15 @@ def warnings_of(run: RunFolder) -> list[str]:
 
 
 Says = Callable[[Any], list[str]]
+Put = Callable[[Says], None]
+
+
+def named(pictures: Any) -> list[str]:
+    return [f"a picture called {shown.path.stem}" for shown in pictures]
 
 
 @pytest.fixture
-def says(monkeypatch: pytest.MonkeyPatch) -> Callable[[Says], None]:
+def says(monkeypatch: pytest.MonkeyPatch) -> Put:
     """Put a captioner in place of the loaded one: what it says is the test's business."""
 
     def put(say: Says) -> None:

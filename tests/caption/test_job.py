@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,8 @@ from engine.plan.errors import UserError
 from engine.plan.project import Project
 from engine.runs.captions import DoneReader, read_done
 from engine.runs.events import read_all
-from tests.caption.conftest import Caption, Says, caption_of, warnings_of
-
-Put = Callable[[Says], None]
-
-
-def named(pictures: Any) -> list[str]:
-    return [f"a picture called {shown.path.stem}" for shown in pictures]
+from tests.caption.conftest import Caption, Put, caption_of, named, warnings_of
+from tests.training import picture
 
 
 def test_the_pictures_get_captions_behind_the_trigger_word(caption: Caption, blip_folder: Path):
@@ -304,6 +298,38 @@ def test_captions_without_a_model(caption: Caption, model: str, expected: str):
     (folder / "p0.png").rename(folder / "red_hat (2).png")
     assert caption(model=model)["written"] == 5
     assert (folder / "red_hat (2).txt").read_text() == f"{expected}\n"
+
+
+@pytest.fixture
+def two(caption: Caption) -> Caption:
+    """A man and a dog, each with regularisation pictures."""
+    picture(caption.project.path / "img" / "5_rexo dog" / "rexo_01.png", 7)
+    picture(caption.project.path / "reg" / "1_dog" / "d.png", 8)
+    return caption
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("class", ["ohwx, man", "rexo, dog", "man", "dog"]),
+        ("filename", ["ohwx, p", "rexo", "r", "d"]),
+    ],
+)
+def test_each_subject_gets_its_own_trigger_and_class(two: Caption, model: str, expected: list[str]):
+    two(model=model, folders="both")
+    assert [caption_of(two.project, name) for name in ("p0", "rexo_01", "r", "d")] == expected
+
+
+def test_what_is_said_stands_behind_the_trigger_word_of_its_own_subject(two: Caption, says: Put):
+    says(lambda pictures: ["a cat" for _ in pictures])
+    two(prefix="photo of TRIGGER")
+    assert caption_of(two.project, "rexo_01") == "photo of rexo, a cat"
+    assert caption_of(two.project, "p1") == "photo of ohwx, a cat"
+
+
+def test_a_name_that_is_the_trigger_word_does_not_say_it_twice(two: Caption):
+    assert two(model="filename", prefix="photo of TRIGGER")["skipped"] == 0
+    assert caption_of(two.project, "rexo_01") == "photo of rexo"
 
 
 def test_wild_names_and_texts_harm_nothing(project: Project, says: Put):

@@ -75,3 +75,34 @@ def test_the_trigger_word_is_filled_in_for_training_pictures_alone():
 def test_what_a_terminal_obeys_gets_into_no_caption(existing: Existing):
     assert caption_for("", "a\x1b[31m red\x07\udcff hat", existing, "zibo", "") == "zibo, a [31m red hat"
     assert caption_for("", "عکس\u200cها 👨\u200d👩", existing, "", "") == "عکس\u200cها 👨\u200d👩"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "said", "expected"),
+    [
+        ("photo of zibo", "zibo", "photo of zibo"),
+        ("photo of zibo", "Zibo red hat", "photo of zibo, red hat"),
+        ("photo of zibo", "photo of zibo, red hat", "photo of zibo, red hat"),
+        ("photo of zibo", "a man", "photo of zibo, a man"),
+        ("photo of zibo", "zibox", "photo of zibo, zibox"),
+        ("zibo", "red hat zibo", "zibo, red hat"),
+        ("zibo", "zibo", "zibo"),
+        ("zibo, photo", "a portrait of zibo", "photo, a portrait of zibo"),
+        ("photo", "zibo", "photo, zibo"),
+    ],
+)
+def test_the_trigger_word_does_not_stand_twice(prefix: str, said: str, expected: str):
+    for existing in ("keep", "append", "replace"):
+        assert caption_for("", said, existing, prefix, "", "zibo") == expected
+
+
+def test_the_trigger_word_does_not_stand_twice_in_what_is_added_to():
+    assert caption_for("zibo, by hand", "zibo", "append", "photo of zibo", "", "zibo") == "photo of zibo, by hand"
+    assert caption_for("zibo, by hand", "a cat", "append", "a zibo", "", "zibo") == "a zibo, by hand, a cat"
+    assert caption_for("zibo", "", "append", "photo of zibo", "", "zibo") == ""
+
+
+@given(before=WORDS, said=WORDS, prefix=WORDS, suffix=WORDS)
+def test_appending_twice_changes_nothing_with_a_trigger_word(before: str, said: str, prefix: str, suffix: str):
+    once = caption_for(before, said, "append", prefix, suffix, "a")
+    assert caption_for(once, said, "append", prefix, suffix, "a") == once or not once

@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.plan.project import Project
 from engine.runs.folder import list_runs
 from tests.prompts.conversation import converse
+from tests.training import picture
 
 
 def without_captions(folder: Path) -> Path:
@@ -35,3 +36,11 @@ def test_a_captioner_that_is_not_here_is_offered_and_may_be_left(folder: Path, t
     said = converse(folder, "g 4", "auto", "1", "florence-2", "start", "no", "")
     assert "florence-community/Florence-2-base is not on this machine yet. It has about 1.0 GB." in said
     assert not list_runs(folder)
+
+
+def test_what_auto_takes_and_whom_the_folders_show_is_said(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    picture(folder / "img" / "1_rexo dog" / "d.png", 30)
+    said = converse(folder, "g 4", "auto", "")
+    assert "Captioner: auto (takes micro, which is here)" in said
+    assert "the trigger word and the class of what it shows: ohwx man and rexo dog. For example" in said

@@ -22,6 +22,7 @@ from lora_tui.prompts.settings import FIRST, listed
 from lora_tui.prompts.talk import LeaveError
 from tests.plan.kohya.asked import AI_NOW
 from tests.prompts.conversation import Answer, Answers, converse, talk
+from tests.training import picture
 
 
 def row(name: str) -> str:
@@ -158,6 +159,19 @@ def test_words_are_put_in_front_once(folder: Path) -> None:
     assert "1 caption would be changed." in said
     assert "There is nothing to take back." in said
     assert captions(folder)["02"] == "a man"
+
+
+def test_each_subject_is_asked_for_its_own_trigger_word(folder: Path) -> None:
+    for number, words in enumerate(("rexo, a dog", "a dog")):
+        dog = folder / "img" / "1_rexo dog" / f"d{number}.png"
+        picture(dog, 30 + number)
+        dog.with_suffix(".txt").write_text(words)
+    said = converse(folder, "g 4", "m", "a dog again", "front", "", "yes")
+    assert "8 pictures, 1 without a caption or without the trigger word." in said
+    assert "Begin with the trigger word, ohwx or\nrexo, and" in said
+    assert "The trigger word rexo is not in it" in said
+    assert "1 caption would be changed." in said
+    assert captions(folder)["d1"] == "rexo, a dog again"
 
 
 def test_a_caption_that_is_no_utf8_is_not_touched(folder: Path) -> None:

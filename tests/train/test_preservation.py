@@ -16,9 +16,10 @@ from engine.lora.attach import attach
 from engine.lora.weights import LoraFile
 from engine.models.checkpoint import load
 from engine.plan.caption_draws import CaptionRules
+from engine.plan.subjects import Subjects
 from engine.train import loop as loop_module
 from tests.micro_model import base_of
-from tests.training import Trained, Trainer, apart, ask_to_stop, same, settings
+from tests.training import Trained, Trainer, apart, ask_to_stop, picture, same, settings
 
 STRONG: dict[str, Any] = {"max_train_epochs": 3, "learning_rate": 0.02, "train_batch_size": 4}
 KEPT = STRONG | {"diff_output_preservation_multiplier": 30.0}
@@ -108,21 +109,41 @@ def test_the_words_are_those_of_the_draw_wherever_a_batch_is_split() -> None:
     """Mixed as the training mixes them, never dropped, and a function of seed, step and position."""
     drops = settings(shuffle_caption=True, caption_dropout_rate=0.9, seed=3)
     rules = CaptionRules.from_settings(drops).without_dropout
-    texts = ClassTexts(rules, "ohwx", "man", 0.5, Words(), torch.device("cpu"))
+    texts = ClassTexts(rules, Subjects.of("ohwx", "man", ()), 0.5, Words(), torch.device("cpu"))
     captions = [f"ohwx, man, {number}, red, tall" for number in range(5)] + ["man alone"]
 
     def words(part: slice, first: int) -> list[str]:
-        batch = texts.batch(captions[part], epoch=1, step=4, first_position=first)
+        batch = texts.batch(captions[part], [None] * len(captions[part]), epoch=1, step=4, first_position=first)
         return [] if batch is None else [*batch.texts]  # type: ignore[misc]
 
-    whole = texts.batch(captions, epoch=1, step=4, first_position=0)
+    whole = texts.batch(captions, [None] * 6, epoch=1, step=4, first_position=0)
     assert whole is not None
     assert whole.weights.tolist() == [0.5] * 5 + [0.0]
     assert words(slice(None), 0)[-1] == "man alone"
     assert words(slice(0, 2), 0) + words(slice(2, 6), 2) == words(slice(None), 0)
     for plain, drawn in zip(words(slice(None), 0), rules.drawn_for(captions[:5], 1, 4, 0), strict=False):
         assert plain.split(", ") == [tag for tag in drawn.split(", ") if tag != "ohwx"]
-    assert texts.batch(["man alone", ""], epoch=1, step=4, first_position=0) is None
+    assert texts.batch(["man alone", ""], [None] * 2, epoch=1, step=4, first_position=0) is None
+
+
+def test_each_subject_becomes_an_ordinary_member_of_its_own_class() -> None:
+    rules = CaptionRules.from_settings(settings())
+    subjects = Subjects.of("ohwx", "man", [Path("10_ohwx man"), Path("5_rexo dog")])
+    texts = ClassTexts(rules, subjects, 0.5, Words(), torch.device("cpu"))
+    shown = [subjects.of_picture(Path(folder) / "a.png") for folder in ("10_ohwx man", *["5_rexo dog"] * 4)]
+    captions = ["ohwx, a man", "rexo, a dog", "a photo of ohwx", "rexo, a dog beside ohwx", "a dog"]
+    batch = texts.batch(captions, shown, epoch=1, step=1, first_position=0)
+    assert batch is not None
+    assert batch.texts == ["a man", "a dog", "a photo of dog", "a dog beside man", "a dog"]  # type: ignore[comparison-overlap]
+    assert batch.weights.tolist() == [0.5] * 4 + [0.0]
+
+
+def test_a_second_subject_is_encoded_ahead_as_its_own_class(train: Trainer) -> None:
+    project = train.project()
+    dog = project / "img" / "1_rexo dog" / "d.png"
+    picture(dog, 40)
+    dog.with_suffix(".txt").write_text("rexo, a dog")
+    assert train(project, **KEPT | {"max_train_epochs": 1}).end["status"] == "finished"
 
 
 @pytest.mark.proof

@@ -10,6 +10,7 @@ from engine.plan.pictures import Measures
 from engine.plan.project import Project
 from lora_tui.steps import STEPS, Progress, StepName, findings_of, neighbour, number, standing
 from lora_tui.survey import Survey, survey
+from tests.training import picture as draw_picture
 
 
 def progress(project: Project, found: Survey | None, **more: object) -> Progress:
@@ -54,6 +55,15 @@ def test_captions_that_are_missing_or_without_the_trigger(folder: Path) -> None:
     captions[2].write_bytes(b"\xff\xfe caf\xe9")
     mark, missing = stands(folder, "captions")
     assert (mark, "is not UTF-8 at byte 0" in missing) == ("attention", True)
+
+
+def test_captions_of_a_second_subject_have_its_own_trigger(folder: Path) -> None:
+    dog = folder / "img" / "1_rexo dog" / "d.png"
+    draw_picture(dog, 30)
+    dog.with_suffix(".txt").write_text("rexo, a dog\n", encoding="utf-8")
+    assert "without the word" not in stands(folder, "captions")[1]
+    dog.with_suffix(".txt").write_text("a dog\n", encoding="utf-8")
+    assert stands(folder, "captions") == ("attention", '1 of 7 captions is without the word "rexo".')
 
 
 def test_no_pictures_and_a_broken_one(folder: Path) -> None:

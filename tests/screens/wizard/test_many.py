@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
 
-from engine.plan import captions
+from engine.plan.subjects import Subjects
 from lora_tui.screens.home import Home
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.survey import Surveyor
@@ -55,18 +55,18 @@ def chosen(pilot: Pilot[None]) -> str:
 def test_keys_do_not_judge_the_steps_anew(folder: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each judgement goes through all the captions."""
     judged: Counter[str] = Counter()
-    has_word = captions.has_word
+    lacks_trigger = Subjects.lacks_trigger
 
-    def counted(text: str, word: str) -> bool:
+    def counted(subjects: Subjects, picture: Path, text: str) -> bool:
         judged[text] += 1
-        return has_word(text, word)
+        return lacks_trigger(subjects, picture, text)
 
     async def act(pilot: Pilot[None]) -> None:
-        monkeypatch.setattr("lora_tui.steps.has_word", counted)
+        monkeypatch.setattr(Subjects, "lacks_trigger", counted)
         await press(pilot, step, *["down", "up"] * 5)
         assert judged == {}
         await press(pilot, "2", "space")
-        assert set(judged.values()) == {1}  # once for the survey that it brought
+        assert set(judged.values()) == {2}  # by the survey that it brought, and once for the steps
 
     drive(folder, act)
 
