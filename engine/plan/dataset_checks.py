@@ -37,7 +37,8 @@ def _amount(dataset: Dataset) -> Iterator[Finding]:
     if dataset.steps.total < FEW_STEPS:
         yield Finding(
             "few-steps",
-            f"{plural(dataset.steps.total, 'step')} are few: most LoRAs need some hundreds to show the subject.",
+            f"{plural(dataset.steps.total, 'step')} {_are(dataset.steps.total)} few: most LoRAs need some hundreds to "
+            "show the subject.",
             "Raise max_train_epochs, or the repeats of the folder.",
             level="note",
         )
@@ -107,7 +108,7 @@ def _small_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
         f"{plural(len(small), 'picture')} {'has' if len(small) == 1 else 'have'} less than half of the "
         f"{width}×{height} pixels that are trained, the smallest {least.path.name} with {least.width}×{least.height}: "
         + ("trained at their own size, they teach less detail." if kept else "enlarged, they teach blur."),
-        "Look for larger copies, or leave them out.",
+        "Look for a larger copy, or leave it out." if len(small) == 1 else "Look for larger copies, or leave them out.",
     )
 
 
@@ -125,7 +126,8 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
             "caption-without-trigger",
             f"{len(without)} of {len(train)} captions {'do' if len(without) > 1 else 'does'} not contain the trigger "
             f'word "{project.trigger}": {few(p.path.name for p in without)}.',
-            f'Begin them with "{project.trigger}, ": what is learnt is tied to the words of the captions.',
+            f'Begin {"it" if len(without) == 1 else "them"} with "{project.trigger}, ": what is learnt is tied to the '
+            "words of the captions.",
         )
     with_trigger = [p for p in dataset.used_of("reg") if has_word(p.caption, project.trigger)]
     if with_trigger:
@@ -134,7 +136,8 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
             f"{plural(len(with_trigger), 'regularisation picture')} "
             f"{'has' if len(with_trigger) == 1 else 'have'} the trigger word in the caption: "
             f"{few(p.path.name for p in with_trigger)}.",
-            f'They show what is not "{project.trigger}": take the word out.',
+            f'{"It shows" if len(with_trigger) == 1 else "They show"} what is not "{project.trigger}": take the word '
+            "out.",
         )
 
 
@@ -168,8 +171,8 @@ def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> I
     if unused:
         yield Finding(
             "reg-unused",
-            f"{unused} of {len(reg)} regularisation pictures are not used: only as many as your own pictures with "
-            f"their repeats ({dataset.steps.num_train_images}) are.",
+            f"{unused} of {len(reg)} regularisation pictures {_are(unused)} not used: only as many as your own "
+            f"pictures with their repeats ({dataset.steps.num_train_images}) are.",
             "Nothing needs to be done.",
             level="note",
         )
@@ -218,3 +221,7 @@ def _batches(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
             "Crop the pictures to a few shapes, raise bucket_reso_steps, or use train_batch_size = 1.",
             level="note",
         )
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

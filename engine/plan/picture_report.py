@@ -147,7 +147,8 @@ def _blurred(remarks: Mapping[Path, Sequence[Finding]], names: Mapping[Path, str
             "blurred-pictures",
             f"{plural(len(blurred), 'picture')} {'looks' if len(blurred) == 1 else 'look'} blurred: "
             f"{few(names[path] for path in blurred)}. A LoRA learns blur as it learns a face.",
-            "Leave them out, unless they show what no other picture does; a few good pictures teach more.",
+            f"Leave {'it out, unless it shows' if len(blurred) == 1 else 'them out, unless they show'} what no other "
+            "picture does; a few good pictures teach more.",
         )
 
 
@@ -163,7 +164,8 @@ def _see_through(
         "see-through-pictures",
         f"{plural(len(clear), 'picture')} {'is' if len(clear) == 1 else 'are'} see-through in parts: "
         f"{few(names[path] for path in clear)}. Training knows no transparency, so there is learnt {learnt}.",
-        f"Put them on backgrounds that suit. Or do not learn those parts: {set_line('alpha_mask', 'true')}",
+        f"Put {'it on a background that suits' if len(clear) == 1 else 'them on backgrounds that suit'}. "
+        f"Or do not learn those parts: {set_line('alpha_mask', 'true')}",
         level="warning" if under["black"] + under["white"] else "note",
     )
 

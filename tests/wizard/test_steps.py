@@ -102,3 +102,9 @@ def test_order() -> None:
     assert (neighbour("project", -1), neighbour("project", 1), neighbour("results", 1)) == (
         "project", "pictures", "results",
     )  # fmt: skip
+
+
+def test_the_document_has_one_row_for_each_step() -> None:
+    rows = [row.split("|")[1].strip() for row in Path("docs/wizard.md").read_text("utf-8").splitlines() if "|" in row]
+    numbered = [row for row in rows if row[:1].isdigit()]
+    assert numbered == [f"{number(step.name)} {step.title}" for step in STEPS]
