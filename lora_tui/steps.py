@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.plan.captions import has_word
-from engine.plan.errors import Finding, few, plural
+from engine.plan.errors import Finding, few, inert, plural
 from engine.plan.hardware_checks import CODES
 from lora_tui.survey import Survey
 
@@ -19,6 +19,7 @@ Mark = Literal["done", "attention", "todo", "on"]
 _PICTURES = {"small-pictures", "few-pictures", "unfamiliar-bucket", "short-batches", "few-steps"}
 _REGULARISATION = {"no-regularisation", "preserved-twice", "reg-unused", "reg-often", "reg-other-class"}
 _CAPTIONS = {"caption-without-trigger", "reg-caption-with-trigger", "caption-not-utf8"}
+NAMED, NAME_LETTERS = 2, 20  # names in a sentence, and letters of each: two rows of 74 have room for what to do too
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,14 @@ def _captions(progress: Progress) -> Standing:
     train = survey.dataset.used_of("train")
     without = [picture for picture in train if picture.caption_path is None]
     if without:
-        named = few(picture.path.name for picture in without)
+        named = few((inert(picture.path.name, NAME_LETTERS) for picture in without), NAMED)
         have = "has" if len(without) == 1 else "have"
-        return Standing("todo", f"{len(without)} of {len(train)} pictures {have} no caption: {named}.")
+        return Standing("todo", f"{len(without):,} of {len(train):,} pictures {have} no caption: {named}.")
     trigger = progress.trigger
     if trigger and (bare := sum(not has_word(picture.caption, trigger) for picture in train)):
         are = "is" if bare == 1 else "are"
-        return Standing("attention", f'{bare} of {len(train)} captions {are} without the word "{trigger}".')
+        word = inert(trigger, 2 * NAME_LETTERS)
+        return Standing("attention", f'{bare:,} of {len(train):,} captions {are} without the word "{word}".')
     return _by_findings("captions", survey, str(len(train)))
 
 

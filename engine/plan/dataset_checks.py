@@ -124,8 +124,8 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
     if without:
         yield Finding(
             "caption-without-trigger",
-            f"{len(without)} of {len(train)} captions {'do' if len(without) > 1 else 'does'} not contain the trigger "
-            f'word "{project.trigger}": {few(p.path.name for p in without)}.',
+            f"{len(without):,} of {len(train):,} captions {'do' if len(without) > 1 else 'does'} not contain the "
+            f'trigger word "{project.trigger}": {few(p.path.name for p in without)}.',
             f'Begin {"it" if len(without) == 1 else "them"} with "{project.trigger}, ": what is learnt is tied to the '
             "words of the captions.",
         )
@@ -171,8 +171,8 @@ def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> I
     if unused:
         yield Finding(
             "reg-unused",
-            f"{unused} of {len(reg)} regularisation pictures {_are(unused)} not used: only as many as your own "
-            f"pictures with their repeats ({dataset.steps.num_train_images}) are.",
+            f"{unused:,} of {len(reg):,} regularisation pictures {_are(unused)} not used: only as many as your own "
+            f"pictures with their repeats ({dataset.steps.num_train_images:,}) are.",
             "Nothing needs to be done.",
             level="note",
         )

@@ -105,7 +105,7 @@ def _masks(dataset: Dataset) -> Iterator[Finding]:
         one = len(without) == 1
         yield Finding(
             "mask-without-alpha",
-            f"{len(without)} of {len(train)} pictures {'has' if one else 'have'} no alpha channel, so alpha_mask "
+            f"{len(without):,} of {len(train):,} pictures {'has' if one else 'have'} no alpha channel, so alpha_mask "
             f"lets all of {'it' if one else 'them'} be learnt: {few(picture.path.name for picture in without)}.",
             f"Cut {'its background' if one else 'their backgrounds'} out, and save {'it' if one else 'them'} as PNG or "
             "WebP with transparency.",
