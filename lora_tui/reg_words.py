@@ -61,13 +61,12 @@ NOT_KNOWN = Here(known=False)
 
 def pictures_here(dataset: Dataset, project: Project) -> Here:
     """As the project says now, which the data set may not know yet."""
-    out = set(project.left_out)
+    out = {project.path / path for path in project.left_out}
     pictures = [picture for picture in dataset.of("reg") if picture.bucket[0]]  # the others cannot be used at all
-    left_out = {picture.path for picture in pictures if project.relative(picture.path) in out} if out else set()
     return Here(
         tuple(picture.path for picture in dataset.of("reg")),
-        tuple(picture.path for picture in pictures if picture.path not in left_out),
-        tuple(picture.path for picture in pictures if picture.path in left_out),
+        tuple(picture.path for picture in pictures if picture.path not in out),
+        tuple(picture.path for picture in pictures if picture.path in out),
     )
 
 
@@ -155,9 +154,7 @@ def _without(here: Here, kind: str) -> Row:
     if not here.known:
         return Row("without", "Go on", aside="whether any are here is not known yet", kind="action")
     if not here.used:
-        return Row(
-            "without", "Go on without", aside=f"quicker; every {kind} may come to look like yours", kind="action"
-        )
+        return Row("without", "Go on without", aside=f"every {kind} may come to look like yours", kind="action")
     label = "Leave it out" if len(here.used) == 1 else f"Leave all {len(here.used):,} out"
     return Row("without", label, aside="an epoch is half as long; files stay", kind="action")
 

@@ -180,8 +180,8 @@ def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> I
     if most >= REG_OFTEN:
         yield Finding(
             "reg-often",
-            f"{plural(len(reg), 'regularisation picture')} must do for {dataset.steps.num_reg_images}, so each is seen "
-            f"up to {most} times an epoch and may be learnt by heart.",
+            f"{plural(len(reg), 'regularisation picture')} must do for {dataset.steps.num_reg_images:,}, so each is "
+            f"seen up to {most} times an epoch and may be learnt by heart.",
             f"Add more, best {min(dataset.steps.num_train_images, 200)} or more.",
         )
     wrong = sorted(

@@ -203,6 +203,8 @@ class CaptionList(Asking):
     def sentence(self, standing: Standing) -> Says:
         if self.shown and standing.missing and standing.mark != "done":
             return "!", f"{standing.missing} {self.key('missing')} goes to the next, {self.key('edit')} edits."
+        if self.desk.filter and not self.shown:
+            return "ok", f"No caption fits; {self.key('home')} shows all."
         return super().sentence(standing)
 
     @property

@@ -168,6 +168,9 @@ def test_what_to_do_is_in_sight_whatever_the_names_and_the_filter(folder: Path, 
         await press(pilot, "A", "m")
         row = next(row for row in text(pilot).splitlines() if " 6 of 6 " in row)
         assert "6 need attention  6 marked" in row
+        await press(pilot, "down")  # what was said of the one to mend goes
+        page(pilot).show_filtered(Filter("nobody"))
+        assert said(pilot) == ("ok", "No caption fits; Esc shows all.")
 
     drive(folder, act, size)
 
