@@ -94,13 +94,13 @@ class Outlook:
     def _written(self) -> str:
         if not self.missing + self.there:
             return "There are no pictures to be captioned."
-        have = f"{plural(self.missing + self.there, 'picture')}, {self.missing} without a caption"
+        have = f"{plural(self.missing + self.there, 'picture')}, {self.missing:,} without a caption"
         if not self.to_write:
             return f"{have}: there is nothing to write. Choose append or replace to change those that are there."
         others = {"append": "added to", "replace": "replaced"}.get(self.options.existing, "")
         if not self.missing:
             return f"{have}: {plural(self.there, 'caption')} will be {others}."
-        also = f", {self.there} {others}" if others and self.there else ""
+        also = f", {self.there:,} {others}" if others and self.there else ""
         return f"{have}: {plural(self.missing, 'caption')} will be written{also}."
 
 

@@ -15,6 +15,8 @@ _NAME = re.compile(r"(?<![\w/.\\-])[a-z]+(?:_[a-z0-9]+)+(?![\w/\\-]|\.\w)")  # a
 
 _SET_LINE = re.compile(r"Set (\w+) = (\S+) in project\.toml, or --set \S+$")  # `remedy.set_line`, which ends a hint
 
+_SEVERAL = re.compile(r"[\d,]+ (?:regularisation )?pictures ")  # how a finding about more than one picture begins
+
 
 def in_rows(text: str) -> str:
     """With titles for the names of options, the step for a line of project.toml, and the screens' word for a command.
@@ -28,7 +30,7 @@ def finding_in_rows(finding: Finding) -> Finding:
     """The same finding, with a remedy that is at hand in the wizard."""
     hint = in_rows(finding.hint)
     if finding.code in _REMEDIES:
-        hint = _REMEDIES[finding.code]
+        hint = (_REMEDIES_OF_SEVERAL if _SEVERAL.match(finding.message) else _REMEDIES)[finding.code]
     elif finding.changes:
         set_to = [f"{by_name()[name].title} to {_shown(value)}" for name, value in finding.changes.items()]
         hint = f"Set {', '.join(set_to)} at step {_place('settings')}."
@@ -62,7 +64,7 @@ _REMEDIES = {
     "pictures-outside-folders": f"Step {_place('pictures')}, takes them over, if they are to be used.",
     "broken-picture": f"Replace it with a whole copy, or leave it out at step {_place('pictures')}.",
     "picture-too-small": f"Replace it with a larger copy, or leave it out at step {_place('pictures')}.",
-    "small-pictures": f"Look for larger copies, or leave them out at step {_place('pictures')}.",
+    "small-pictures": f"Look for a larger copy, or leave it out at step {_place('pictures')}.",
     "no-usable-picture": f"Add pictures at step {_place('pictures')}, or take some back in that are left out.",
     "no-regularisation": f"Step {_place('regularisation')}, makes some, takes some over, or holds the class without "
     "any; many people do without either.",
@@ -70,4 +72,13 @@ _REMEDIES = {
     "caption-missing": _CAPTIONS,
     "caption-empty": _CAPTIONS,
     "caption-blank": _CAPTIONS,
+}
+_CAPTIONS_OF_SEVERAL = f"Step {_place('captions')}, is where they are written."
+_REMEDIES_OF_SEVERAL = _REMEDIES | {
+    "broken-picture": f"Replace them with whole copies, or leave them out at step {_place('pictures')}.",
+    "picture-too-small": f"Replace them with larger copies, or leave them out at step {_place('pictures')}.",
+    "small-pictures": f"Look for larger copies, or leave them out at step {_place('pictures')}.",
+    "caption-missing": _CAPTIONS_OF_SEVERAL,
+    "caption-empty": _CAPTIONS_OF_SEVERAL,
+    "caption-blank": _CAPTIONS_OF_SEVERAL,
 }

@@ -46,13 +46,14 @@ def difference(before: Mapping[Place, object], after: Mapping[Place, object]) ->
 
 def make(patch: Mapping[Place, object], project: Project) -> None:
     """Change the project as the patch says."""
+    pictures = {key: value for (field, key), value in patch.items() if field == "left_out"}  # may be thousands
+    if pictures:
+        kept = [path for path in project.left_out if path not in pictures]
+        project.left_out[:] = [*kept, *(path for path, value in pictures.items() if value)]
     for (field, key), value in patch.items():
         if field in _PLAIN:
             setattr(project, field, value)
-        elif field == "left_out":
-            kept = [path for path in project.left_out if path != key]
-            project.left_out[:] = [*kept, key] if value else kept
-        else:
+        elif field != "left_out":
             entries: dict[str, object] = getattr(project, field)
             if value is None:
                 entries.pop(key, None)

@@ -63,6 +63,16 @@ def left_out_too(pictures: Iterable[Path]) -> Change:
     return change
 
 
+def left_out_no_more(pictures: Iterable[Path]) -> Change:
+    """The edit that takes these pictures back."""
+
+    def change(project: Project) -> None:
+        back = {project.relative(picture) for picture in pictures}
+        project.left_out[:] = [path for path in project.left_out if path not in back]
+
+    return change
+
+
 def left_out_or_not(picture: Path) -> Change:
     """The edit that leaves a picture out of the training, or takes it back."""
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
 
-from engine.plan.errors import inert
+from engine.plan.dataset import Dataset
+from engine.plan.errors import inert, plural
 from engine.plan.job_options import job_options
 from engine.plan.picture_parameters import PROGRAM, read
 from engine.plan.project import Project
-from engine.plan.regularisation import Need, arithmetic, use_of
+from engine.plan.regularisation import Need, arithmetic, use_of, what_is_here
+from engine.runs.state import Observation
+from lora_tui.progress import activity, at_work
 from lora_tui.regularising import Outlook
 from lora_tui.widgets.form import Row
-from lora_tui.widgets.paint import DIM, PLAIN, STRONG, line
+from lora_tui.widgets.paint import DIM, PLAIN, STRONG, bar, line
 from lora_tui.words import paragraph
 
+BAR_CELLS = 24
+_WITHOUT = (
+    "Without them an epoch is half as long. The whole class may come to look like your subject; with a trigger word "
+    "and few epochs many people never notice."
+)
 _ABOUT = {
     "make": "Draws them with the base model that you train on, so that they show what the class means to it now: that "
     "is what is to stay. It is an engine of its own; what was stopped goes on where it was.",
@@ -27,10 +36,38 @@ _ABOUT = {
     "pictures and their captions are taken, never code. Nothing is fetched twice.",
     "preserve": "Holds the model to what it drew before for the same caption without your trigger word: no disk, but a "
     "step takes 2.3 to 2.6 times as long. It needs trigger and class, and captions with the trigger word.",
-    "without": "Quicker: an epoch is half as long. The whole class may come to look like your subject; with a trigger "
-    "word and few epochs many people never notice.",
+    "without": f"Goes to the next step, and leaves all as it is. {_WITHOUT}",
+    "without those here": f"Leaves them out of the training, as Space does with one; the files stay. {_WITHOUT}",
+    "back": "All that are left out are used again, also those that Space left out one by one.",
     "remove": "Moves them to .lora-tui/trash in the project, with their captions, after a question.",
 }
+
+
+@dataclass(frozen=True)
+class Here:
+    """The regularisation pictures that are here: all, those that a training would use, those that the user left out.
+
+    known: whether they were looked for yet.
+    """
+
+    all: tuple[Path, ...] = ()
+    used: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
+    known: bool = True
+
+
+NOT_KNOWN = Here(known=False)
+
+
+def pictures_here(dataset: Dataset, project: Project) -> Here:
+    """As the project says now, which the data set may not know yet."""
+    out = {project.path / path for path in project.left_out}
+    pictures = [picture for picture in dataset.of("reg") if picture.bucket[0]]  # the others cannot be used at all
+    return Here(
+        tuple(picture.path for picture in dataset.of("reg")),
+        tuple(picture.path for picture in pictures if picture.path not in out),
+        tuple(picture.path for picture in pictures if picture.path in out),
+    )
 
 
 def of_needs(needs: Sequence[Need], project: Project, width: int, roomy: bool) -> list[Text]:
@@ -41,16 +78,46 @@ def of_needs(needs: Sequence[Need], project: Project, width: int, roomy: bool) -
     for need in needs:
         name = f"{inert(need.class_name)}: " if len(needs) > 1 else ""
         rows.append(line((f" {name}{arithmetic(need)}", STRONG), (" are seen in an epoch, beside your own.", DIM)))
-        there = len(need.there)
-        have = f"{there:,} here, {use_of(need.there, need.target)}." if there else "None are here."
+        there, have = len(need.there), what_is_here(need)
         if there < need.enough < need.target:
             have += f" {need.enough:,} are enough, {use_of([1] * need.enough, need.target)}."
         rows += [line((f" {part}", PLAIN)) for part in textwrap.wrap(have, max(30, width - 2))]
     return rows
 
 
+def under_way(seen: Observation) -> list[Text]:
+    """How far the making or fetching is."""
+    _, done, total = activity(seen)
+    how = [*bar(done, total, BAR_CELLS), "  "] if total else []
+    return [
+        line(" ", *how, (at_work(seen), PLAIN)),
+        line((" You may leave this screen or the program; it goes on.", DIM)),
+    ]
+
+
+def told_left_out(count: int, undo: str, forth: str) -> str:
+    """After so many were left out at once. undo, forth: the keys."""
+    return f"{plural(count, 'picture')} left out; {undo} takes {_them(count)} back, {forth} goes on without."
+
+
+def told_taken_back(count: int, undo: str) -> str:
+    """After so many are used again."""
+    return f"{plural(count, 'picture')} used again; {undo} leaves {_them(count)} out."
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
+
+
 def as_rows(
-    known: Outlook | None, project: Project, hub: str, *, preserved: bool, working: bool, model: int, there: int
+    known: Outlook | None,
+    project: Project,
+    hub: str,
+    *,
+    preserved: bool,
+    working: bool,
+    model: int,
+    here: Here,
 ) -> list[Row]:
     """The ways to have them. model: the number of the step that chooses a base model, where there is none yet."""
     kind = inert(project.class_name or "class", 20)
@@ -71,11 +138,25 @@ def as_rows(
             changed=preserved,
             kind="switch",
         ),
-        Row("without", "Go on without", aside=f"quicker; every {kind} may come to look like yours", kind="action"),
+        _without(here, kind),
     ]
-    if there:
+    if here.left_out and not here.used:
+        one = len(here.left_out) == 1
+        label = "Use it again" if one else f"Use all {len(here.left_out):,} again"
+        rows.append(Row("back", label, aside=f"{'it is' if one else 'they are'} here, left out", kind="action"))
+    if here.all:
         rows.append(Row("remove", "Throw them away…", aside="into the project's trash", kind="action"))
     return rows
+
+
+def _without(here: Here, kind: str) -> Row:
+    """What it is called for: the next step where none is used, else leaving out those that are."""
+    if not here.known:
+        return Row("without", "Go on", aside="whether any are here is not known yet", kind="action")
+    if not here.used:
+        return Row("without", "Go on without", aside=f"every {kind} may come to look like yours", kind="action")
+    label = "Leave it out" if len(here.used) == 1 else f"Leave all {len(here.used):,} out"
+    return Row("without", label, aside="an epoch is half as long; files stay", kind="action")
 
 
 def _making(known: Outlook | None, model: int) -> str:
@@ -86,11 +167,12 @@ def _making(known: Outlook | None, model: int) -> str:
     return known.in_words() if known.missing else "there are as many as are wanted"
 
 
-def about_row(key: str, known: Outlook | None, width: int) -> list[Text]:
+def about_row(key: str, known: Outlook | None, here: Here, width: int) -> list[Text]:
     """What a row does."""
     option = job_options("regularising").get(key)
     if option is None:
-        return [line((f" {part}", PLAIN)) for part in textwrap.wrap(_ABOUT.get(key, ""), max(30, width - 2))]
+        about = _ABOUT.get("without those here" if key == "without" and here.used else key, "")
+        return [line((f" {part}", PLAIN)) for part in textwrap.wrap(about, max(30, width - 2))]
     rows = [line((f" {part}", PLAIN)) for part in textwrap.wrap(option.help, max(30, width - 2))]
     facts = f"usual: {option.usual}   the guide: {option.guide}   {option.name} in [regularising]"
     rows += [line((f" {part}", DIM)) for part in textwrap.wrap(facts, max(30, width - 2))]

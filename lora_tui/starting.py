@@ -42,7 +42,7 @@ def fact(step: StepName, wizard: Wizard) -> str:
     if step == "regularisation":
         return f"{plural(steps.num_reg_on_disk, 'picture')}" if steps.num_reg_on_disk else "none"
     written = sum(picture.caption_path is not None for picture in train)
-    return f"{written} of {len(train)} written"
+    return f"{written:,} of {len(train):,} written"
 
 
 def lora_name(draft: Draft) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.plan.errors import Finding, few, plural
+from engine.plan.errors import Finding, few, inert, plural
 from engine.plan.hardware_checks import CODES
 from lora_tui.survey import Survey
 
@@ -18,6 +18,7 @@ Mark = Literal["done", "attention", "todo", "on"]
 _PICTURES = {"small-pictures", "few-pictures", "unfamiliar-bucket", "short-batches", "few-steps"}
 _REGULARISATION = {"no-regularisation", "preserved-twice", "reg-unused", "reg-often", "reg-other-class"}
 _CAPTIONS = {"caption-without-trigger", "reg-caption-with-trigger", "caption-not-utf8"}
+NAMED, NAME_LETTERS = 2, 20  # names in a sentence, and letters of each: two rows of 74 have room for what to do too
 
 
 @dataclass(frozen=True)
@@ -134,15 +135,15 @@ def _captions(progress: Progress) -> Standing:
     train = survey.dataset.used_of("train")
     without = [picture for picture in train if picture.caption_path is None]
     if without:
-        named = few(picture.path.name for picture in without)
+        named = few((inert(picture.path.name, NAME_LETTERS) for picture in without), NAMED)
         have = "has" if len(without) == 1 else "have"
-        return Standing("todo", f"{len(without)} of {len(train)} pictures {have} no caption: {named}.")
+        return Standing("todo", f"{len(without):,} of {len(train):,} pictures {have} no caption: {named}.")
     subjects = survey.dataset.subjects(progress.trigger, progress.class_name)
     if bare := [picture.path for picture in train if subjects.lacks_trigger(picture.path, picture.caption)]:
         are = "is" if len(bare) == 1 else "are"
         words = dict.fromkeys(subjects.of_picture(path).trigger for path in bare)
-        word = "the word " + " or ".join(f'"{trigger}"' for trigger in words)
-        return Standing("attention", f"{len(bare)} of {len(train)} captions {are} without {word}.")
+        word = "the word " + " or ".join(f'"{inert(trigger, 2 * NAME_LETTERS)}"' for trigger in words)
+        return Standing("attention", f"{len(bare):,} of {len(train):,} captions {are} without {word}.")
     return _by_findings("captions", survey, str(len(train)))
 
 

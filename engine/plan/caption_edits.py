@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine.plan import tags
 from engine.plan.caption_files import one_line
+from engine.plan.captions import has_word
 from engine.plan.tags import folded
 
 Operation = Callable[[str], str]
@@ -104,9 +105,23 @@ def renamed_tags(olds: Iterable[str], new: str, separator: str = ",") -> Operati
     return _on_tags(renamed, separator)
 
 
-def sorted_tags(keep_first: int = 0, separator: str = ",") -> Operation:
-    """Tags by the alphabet, capitals aside; the first `keep_first` of them stay in front."""
-    return _on_tags(lambda there: there[:keep_first] + sorted(there[keep_first:], key=folded), separator)
+def sorted_tags(trigger: str = "", separator: str = ",") -> Operation:
+    """Tags by the alphabet, capitals aside, the trigger in front of them.
+
+    Where it is no tag of its own, a first tag that has it among its words (`zibo man`) stays in front.
+    """
+    alone = folded(trigger)
+
+    def in_order(there: list[str]) -> list[str]:
+        if not trigger:
+            return sorted(there, key=folded)
+        front = [tag for tag in there if folded(tag) == alone]
+        rest = [tag for tag in there if folded(tag) != alone]
+        if not front and rest and has_word(rest[0], trigger):
+            front, rest = rest[:1], rest[1:]
+        return front + sorted(rest, key=folded)
+
+    return _on_tags(in_order, separator)
 
 
 def without_repeated_tags(separator: str = ",") -> Operation:

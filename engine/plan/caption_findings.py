@@ -6,11 +6,12 @@ A caption that is missing, empty, not UTF-8 or without the trigger word has its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from engine.plan.caption_attention import Attention, Code, TokenCounter
 from engine.plan.dataset import Dataset, Picture
-from engine.plan.errors import Finding, few
+from engine.plan.errors import Finding, few, plural
 from engine.plan.remedy import set_line
 from engine.plan.settings import Settings
 
@@ -32,7 +33,11 @@ def check_words(
     """
     others = dataset.subjects(trigger, class_name).triggers
     attention = Attention(trigger, settings.max_token_length, counter, others=others)
-    written = [picture for picture in dataset.used_of("train") if _is_written(picture)]
+    by_file: dict[Path, list[Picture]] = {}
+    for picture in dataset.used_of("train"):
+        if picture.caption_path is not None and _is_written(picture):
+            by_file.setdefault(picture.caption_path, []).append(picture)
+    written = [pictures[0] for pictures in by_file.values()]  # a caption is told of once, whoever shares it
     for picture in written:
         attention.update(picture.path, picture.caption)
     found: _Kinds = {}
@@ -44,10 +49,12 @@ def check_words(
     for code, tell in _TOLD.items():
         if pictures := found.get(code):
             yield tell(pictures, attention)
+    if shared := {file: pictures for file, pictures in by_file.items() if len(pictures) > 1}:
+        yield _shared(shared)
 
 
 def _is_written(picture: Picture) -> bool:
-    return picture.caption_path is not None and not any(problem.code in _NO_WORDS for problem in picture.problems)
+    return not any(problem.code in _NO_WORDS for problem in picture.problems)
 
 
 def _too_long(settings: Settings, pictures: list[Picture], attention: Attention) -> Finding:
@@ -55,7 +62,8 @@ def _too_long(settings: Settings, pictures: list[Picture], attention: Attention)
     limit = settings.max_token_length
     reads = next((tokens for tokens in (150, LONGEST_READ) if tokens >= longest), LONGEST_READ)
     more = limit < reads
-    hint = f"Shorten them, or have more read: {set_line('max_token_length', str(reads))}" if more else "Shorten them."
+    it = "it" if len(pictures) == 1 else "them"
+    hint = f"Shorten {it}, or have more read: {set_line('max_token_length', str(reads))}" if more else f"Shorten {it}."
     return Finding(
         "caption-too-long",
         f"{_captions(pictures, 'is', 'are')} longer than the {limit} tokens (about words) that are read, up to "
@@ -104,6 +112,19 @@ def _same(pictures: list[Picture], attention: Attention) -> Finding:
         "captions-equal",
         f"{_captions(pictures, 'is', 'are')} equal to another: {_names(pictures)}.",
         "Right where the pictures show the same; else say what is different in each.",
+        level="note",
+    )
+
+
+def _shared(shared: Mapping[Path, list[Picture]]) -> Finding:
+    """a.png and a.jpg both have a.txt."""
+    one = len(shared) == 1
+    told = few(f"{file.name} ({few(picture.path.name for picture in pictures)})" for file, pictures in shared.items())
+    return Finding(
+        "caption-shared",
+        f"{plural(sum(map(len, shared.values())), 'picture')} share "
+        f"{'a caption file' if one else f'{len(shared):,} caption files'}: {told}.",
+        "Right where they show the same. Else give one of them another name, and a caption of that name.",
         level="note",
     )
 

@@ -37,7 +37,8 @@ def _amount(dataset: Dataset) -> Iterator[Finding]:
     if dataset.steps.total < FEW_STEPS:
         yield Finding(
             "few-steps",
-            f"{plural(dataset.steps.total, 'step')} are few: most LoRAs need some hundreds to show the subject.",
+            f"{plural(dataset.steps.total, 'step')} {_are(dataset.steps.total)} few: most LoRAs need some hundreds to "
+            "show the subject.",
             "Raise max_train_epochs, or the repeats of the folder.",
             level="note",
         )
@@ -107,7 +108,7 @@ def _small_pictures(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
         f"{plural(len(small), 'picture')} {'has' if len(small) == 1 else 'have'} less than half of the "
         f"{width}×{height} pixels that are trained, the smallest {least.path.name} with {least.width}×{least.height}: "
         + ("trained at their own size, they teach less detail." if kept else "enlarged, they teach blur."),
-        "Look for larger copies, or leave them out.",
+        "Look for a larger copy, or leave it out." if len(small) == 1 else "Look for larger copies, or leave them out.",
     )
 
 
@@ -130,9 +131,10 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
         begin = "the trigger word of their folder and a comma" if others else f'"{triggers[0]}, "'
         yield Finding(
             "caption-without-trigger",
-            f"{len(without)} of {len(train)} captions {'do' if len(without) > 1 else 'does'} not contain {of_whom}: "
+            f"{len(without):,} of {len(train):,} captions {'do' if len(without) > 1 else 'does'} not contain {of_whom}: "
             f"{few(p.path.name for p in without)}.",
-            f"Begin them with {begin}: what is learnt is tied to the words of the captions.",
+            f"Begin {'it' if len(without) == 1 else 'them'} with {begin}: what is learnt is tied to the words of the "
+            "captions.",
         )
     with_trigger = [p for p in dataset.used_of("reg") if has_word(p.caption, project.trigger)]
     if with_trigger:
@@ -141,7 +143,8 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
             f"{plural(len(with_trigger), 'regularisation picture')} "
             f"{'has' if len(with_trigger) == 1 else 'have'} the trigger word in the caption: "
             f"{few(p.path.name for p in with_trigger)}.",
-            f'They show what is not "{project.trigger}": take the word out.',
+            f'{"It shows" if len(with_trigger) == 1 else "They show"} what is not "{project.trigger}": take the word '
+            "out.",
         )
 
 
@@ -175,8 +178,8 @@ def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> I
     if unused:
         yield Finding(
             "reg-unused",
-            f"{unused} of {len(reg)} regularisation pictures are not used: only as many as your own pictures with "
-            f"their repeats ({dataset.steps.num_train_images}) are.",
+            f"{unused:,} of {len(reg):,} regularisation pictures {_are(unused)} not used: only as many as your own "
+            f"pictures with their repeats ({dataset.steps.num_train_images:,}) are.",
             "Nothing needs to be done.",
             level="note",
         )
@@ -184,8 +187,8 @@ def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> I
     if most >= REG_OFTEN:
         yield Finding(
             "reg-often",
-            f"{plural(len(reg), 'regularisation picture')} must do for {dataset.steps.num_reg_images}, so each is seen "
-            f"up to {most} times an epoch and may be learnt by heart.",
+            f"{plural(len(reg), 'regularisation picture')} must do for {dataset.steps.num_reg_images:,}, so each is "
+            f"seen up to {most} times an epoch and may be learnt by heart.",
             f"Add more, best {min(dataset.steps.num_train_images, 200)} or more.",
         )
     wrong = sorted(
@@ -225,3 +228,7 @@ def _batches(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
             "Crop the pictures to a few shapes, raise bucket_reso_steps, or use train_batch_size = 1.",
             level="note",
         )
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

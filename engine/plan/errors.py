@@ -113,7 +113,7 @@ def few(items: Iterable[str], show: int = 3) -> str:
     names = list(items)
     if len(names) <= show:
         return ", ".join(names)
-    return f"{', '.join(names[:show])} and {len(names) - show} more"
+    return f"{', '.join(names[:show])} and {len(names) - show:,} more"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

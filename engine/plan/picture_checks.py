@@ -29,12 +29,12 @@ def _duplicates(dataset: Dataset) -> Iterator[Finding]:
     groups = same_files(names)
     if not groups:
         return
+    copies = sum(len(group) - 1 for group in groups)
     shown = few(" = ".join(names[path] for path in group) for group in groups)
     yield Finding(
         "picture-duplicate",
-        f"{plural(sum(len(group) - 1 for group in groups), 'picture')} "
-        f"{'is a copy' if sum(map(len, groups)) == 2 else 'are copies'} of another: {shown}.",
-        "Leave the copies out, unless the picture is meant to be seen more often.",
+        f"{plural(copies, 'picture')} {'is a copy' if copies == 1 else 'are copies'} of another: {shown}.",
+        f"Leave the {'copy' if copies == 1 else 'copies'} out, unless the picture is meant to be seen more often.",
     )
 
 
@@ -42,6 +42,7 @@ def _cut(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
     cut = [picture for picture in dataset.used_of("train") if picture.cropped > CUT_SHARE]
     if not cut:
         return
+    it = "it" if len(cut) == 1 else "them"
     worst = max(cut, key=lambda picture: picture.cropped)
     said = (
         f"{plural(len(cut), 'picture')} {'loses' if len(cut) == 1 else 'lose'} more than an eighth at the edges, "
@@ -51,10 +52,10 @@ def _cut(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
         yield Finding(
             "cut-pictures",
             said,
-            "Cut these yourself to a shape nearer to the others, so that nothing that matters goes.",
+            f"Cut {it} yourself to a shape nearer to the others, so that nothing that matters goes.",
         )
     else:
-        hint = f"Cut them yourself, or let each keep its shape. {set_line('enable_bucket', 'true')}"
+        hint = f"Cut {it} yourself, or let each keep its shape. {set_line('enable_bucket', 'true')}"
         yield Finding("cut-pictures", said, hint, option="enable_bucket", value=True)
 
 
@@ -101,9 +102,11 @@ def _masks(dataset: Dataset) -> Iterator[Finding]:
             value=False,
         )
     elif without:
+        one = len(without) == 1
         yield Finding(
             "mask-without-alpha",
-            f"{len(without)} of {len(train)} pictures have no alpha channel, so alpha_mask lets all of them be learnt: "
-            f"{few(picture.path.name for picture in without)}.",
-            "Cut their backgrounds out and save them as PNG or WebP with transparency.",
+            f"{len(without):,} of {len(train):,} pictures {'has' if one else 'have'} no alpha channel, so alpha_mask "
+            f"lets all of {'it' if one else 'them'} be learnt: {few(picture.path.name for picture in without)}.",
+            f"Cut {'its background' if one else 'their backgrounds'} out, and save {'it' if one else 'them'} as PNG or "
+            "WebP with transparency.",
         )

@@ -30,6 +30,17 @@ _SEVERAL = {
 }
 
 
+# What mends several of them, where that is more than what mends one.
+_MEND_SEVERAL = {
+    "broken-picture": "Replace them with whole copies, or delete them.",
+    "picture-animated": "Save the frames that you want as pictures of their own.",
+    "caption-empty": "Describe each picture in one line.",
+    "caption-blank": "Remove the blank lines.",
+    "caption-lines": "Put everything on one line in each.",
+    "caption-not-utf8": 'Save them again with the encoding "UTF-8".',
+}
+
+
 @dataclass(frozen=True)
 class Named(Finding):
     """`named`: the file, for the sentence about several."""
@@ -147,11 +158,13 @@ def _several(code: str, kind: Kind, alike: Sequence[Finding]) -> Finding:
     first = alike[0]
     what = plural(len(alike), "regularisation picture" if kind == "reg" else "picture")
     level = "warning" if any(finding.level == "warning" for finding in alike) else first.level
-    if names := [finding.named for finding in alike if isinstance(finding, Named)]:
+    hint = _MEND_SEVERAL.get(code, first.hint)
+    if names := list(dict.fromkeys(finding.named for finding in alike if isinstance(finding, Named))):
         words = f"{_SEVERAL[code].format(what)}: {few(names, NAMED)}."
-        return Finding(code, words, first.hint, level=level, overridable=first.overridable)
-    words = f"{_SEVERAL[code].format(what)}. The first: {first.message}"
-    return Finding(code, words, first.hint, level=level, overridable=first.overridable)
+        hint = first.hint if len(names) == 1 else hint  # pictures that share a caption
+    else:
+        words = f"{_SEVERAL[code].format(what)}. The first: {first.message}"
+    return Finding(code, words, hint, level=level, overridable=first.overridable)
 
 
 def _are(count: int) -> str:

@@ -52,18 +52,21 @@ class Tally(NamedTuple):
 class PictureReport:
     """remarks: by picture, beside its own problems. copies: groups of near-copies that are trained, the best first.
 
-    tally: counted once, since screens ask for it at every key.
+    tally: counted once, since screens ask for it at every key. left_out: remarks on the pictures that the user left
+    out, so that it can be seen later why; they count for nothing else.
     """
 
     remarks: Mapping[Path, tuple[Finding, ...]] = field(default_factory=dict)
     copies: tuple[tuple[Picture, ...], ...] = ()
     findings: tuple[Finding, ...] = ()
     tally: Tally = field(default_factory=Tally)
+    left_out: Mapping[Path, tuple[Finding, ...]] = field(default_factory=dict)
 
     def of(self, picture: Picture) -> tuple[Finding, ...]:
         """All that is to be said of one picture, the worst first: what cannot be used, what spoils the result by
         TALLIED, remarks on its caption; notes come after warnings."""
-        said = (*picture.problems, *self.remarks.get(picture.path, ()))
+        remarks = self.remarks.get(picture.path) or self.left_out.get(picture.path, ())
+        said = (*picture.problems, *remarks)
         return said if len(said) < 2 else tuple(sorted(said, key=_badness))
 
     def worse(self) -> list[Picture]:
@@ -96,23 +99,31 @@ class Reporter:
         remarks: defaultdict[Path, list[Finding]] = defaultdict(list)
         for picture in dataset.used_of("train"):
             remarks[picture.path] += remarks_on(settings, picture, seen.get(picture.path))
-        copies = tuple(self._copies(settings, dataset, seen, looks))
+        groups = self._alike(settings, dataset, seen, looks)
+        trained = (tuple(picture for picture in group if picture.used) for group in groups)
+        copies = tuple(group for group in trained if len(group) > 1)
         for group in copies:
             for place, picture in enumerate(group):
                 remarks[picture.path].append(near_copy(picture, group[0] if place else group[1], best=not place))
         names = {picture.path: picture.path.name for picture in dataset.used}
         findings = [*_blurred(remarks, names), *_see_through(settings, remarks, names, seen)]
         findings += _near_copies(copies, looks)
-        report = PictureReport({path: tuple(said) for path, said in remarks.items() if said}, copies, tuple(findings))
+        report = PictureReport(
+            {path: tuple(said) for path, said in remarks.items() if said},
+            copies,
+            tuple(findings),
+            left_out=_on_left_out(settings, dataset, seen, groups),
+        )
         return replace(report, tally=_tally(report, dataset.of("train")))
 
-    def _copies(
+    def _alike(
         self, settings: Settings, dataset: Dataset, seen: Mapping[Path, Look], looks: Looks
-    ) -> Iterable[tuple[Picture, ...]]:
+    ) -> list[list[Picture]]:
+        """Groups of near-copies that are trained or left out, the best first."""
         if seen != self._compared:
             self._groups, self._compared = near_copies(seen), dict(seen)
         area = settings.size[0] * settings.size[1]
-        used = {picture.path: picture for picture in dataset.used}
+        known = {picture.path: picture for picture in dataset.pictures if picture.used or _by_the_user(picture)}
 
         def badness(picture: Picture) -> tuple[bool, int, float, int, bool, int]:
             """Pixels count as far as they are trained; then sharpness; then what was compressed less."""
@@ -121,10 +132,29 @@ class Reporter:
             size = picture.path.suffix.lower() in _LOSSY, -looks.file_bytes(picture.path)
             return picture.kind == "reg", -min(pixels, area), round(width or BLURRED_PIXELS, 1), -pixels, *size
 
-        for group in self._groups:
-            trained = [used[path] for path in group if path in used]
-            if len(trained) > 1:
-                yield tuple(sorted(trained, key=badness))
+        groups = ([known[path] for path in group if path in known] for group in self._groups)
+        return [sorted(group, key=badness) for group in groups if len(group) > 1]
+
+
+def _by_the_user(picture: Picture) -> bool:
+    """Whether it is left out although it could be trained."""
+    return picture.left_out and bool(picture.bucket[0])
+
+
+def _on_left_out(
+    settings: Settings, dataset: Dataset, seen: Mapping[Path, Look], groups: Sequence[Sequence[Picture]]
+) -> dict[Path, tuple[Finding, ...]]:
+    """What would be said of the pictures that the user left out."""
+    remarks: defaultdict[Path, list[Finding]] = defaultdict(list)
+    for picture in filter(_by_the_user, dataset.of("train")):
+        remarks[picture.path] += remarks_on(settings, picture, seen.get(picture.path))
+    for group in groups:
+        for place, picture in enumerate(group):
+            if picture.left_out:
+                others = group[:place] or group[1:]
+                other = next((other for other in others if other.used), others[0])
+                remarks[picture.path].append(near_copy(picture, other, best=not place))
+    return {path: tuple(said) for path, said in remarks.items() if said}
 
 
 def _tally(report: PictureReport, pictures: Sequence[Picture]) -> Tally:
@@ -147,7 +177,8 @@ def _blurred(remarks: Mapping[Path, Sequence[Finding]], names: Mapping[Path, str
             "blurred-pictures",
             f"{plural(len(blurred), 'picture')} {'looks' if len(blurred) == 1 else 'look'} blurred: "
             f"{few(names[path] for path in blurred)}. A LoRA learns blur as it learns a face.",
-            "Leave them out, unless they show what no other picture does; a few good pictures teach more.",
+            f"Leave {'it out, unless it shows' if len(blurred) == 1 else 'them out, unless they show'} what no other "
+            "picture does; a few good pictures teach more.",
         )
 
 
@@ -163,7 +194,8 @@ def _see_through(
         "see-through-pictures",
         f"{plural(len(clear), 'picture')} {'is' if len(clear) == 1 else 'are'} see-through in parts: "
         f"{few(names[path] for path in clear)}. Training knows no transparency, so there is learnt {learnt}.",
-        f"Put them on backgrounds that suit. Or do not learn those parts: {set_line('alpha_mask', 'true')}",
+        f"Put {'it on a background that suits' if len(clear) == 1 else 'them on backgrounds that suit'}. "
+        f"Or do not learn those parts: {set_line('alpha_mask', 'true')}",
         level="warning" if under["black"] + under["white"] else "note",
     )
 

@@ -285,7 +285,7 @@ def _reason(path: Path, error: Exception) -> str:
     if size == 0:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
-        return f"its {plural(size, 'byte')} are not a picture"
+        return f"its {plural(size, 'byte')} {'is' if size == 1 else 'are'} not a picture"
     if "truncated" in str(error).lower():
         return "the file ends too early"
     return "it is damaged"

@@ -32,7 +32,7 @@ class Need:
 
     sums: (pictures, repeats) of its training folders, those kept for validation or left out not counted. there: the
     repeats that their folders give to the pictures that are here and usable, in order. here: how many of these lie in
-    `folder` itself.
+    `folder` itself. left_out: how many more are here that the user left out.
     """
 
     class_name: str
@@ -40,6 +40,7 @@ class Need:
     sums: tuple[tuple[int, int], ...]
     there: tuple[int, ...] = ()
     here: int = 0
+    left_out: int = 0
 
     @property
     def target(self) -> int:
@@ -78,10 +79,15 @@ def needs(project: Project, dataset: Dataset) -> list[Need]:
         class_name = subjects.of_folder(training[picture.folder].path).class_name
         pictures.setdefault(class_name, {}).setdefault(picture.folder, []).append(picture)
     there: dict[str, list[Picture]] = {name: [] for name in pictures}
+    left_out = dict.fromkeys(pictures, 0)
     homes = {folder.name: folder for folder in dataset.folders if folder.kind == "reg"}
     for picture in dataset.of("reg"):
-        if not picture.left_out and pictures:
-            there[_nearest(project, list(pictures), homes[picture.folder].class_words)].append(picture)
+        if pictures and (not picture.left_out or picture.bucket[0]):
+            of = _nearest(project, list(pictures), homes[picture.folder].class_words)
+            if picture.left_out:
+                left_out[of] += 1
+            else:
+                there[of].append(picture)
     found = []
     for class_name, folders in pictures.items():
         home = folder_for(project, class_name)
@@ -93,6 +99,7 @@ def needs(project: Project, dataset: Dataset) -> list[Need]:
                 tuple((len(entries), training[name].repeats) for name, entries in folders.items()),
                 tuple(homes[picture.folder].repeats for picture in mine),
                 sum(picture.path.parent == home for picture in mine),
+                left_out[class_name],
             )
         )
     return found
@@ -149,6 +156,19 @@ def use_of(repeats: Sequence[int], target: int) -> str:
     return f"each used {low} times" if low == high else f"each used {low} to {high} times"
 
 
+def what_is_here(need: Need) -> str:
+    """`200 are here, each used 3 to 4 times.` Of those that are left out how many."""
+    there, left_out = len(need.there), need.left_out
+    if there:
+        more = f" {left_out:,} more {_are(left_out)} left out." if left_out else ""
+        return f"{there:,} {_are(there)} here, {use_of(need.there, need.target)}.{more}"
+    return f"None are used; {left_out:,} here {_are(left_out)} left out." if left_out else "None are here."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 def explanation(need: Need) -> list[str]:
     """How many and why, as sentences: the target, what is there, what is enough."""
     said = [
@@ -156,10 +176,7 @@ def explanation(need: Need) -> list[str]:
         "of your own."
     ]
     there = len(need.there)
-    if there:
-        said.append(f"{there:,} {'is' if there == 1 else 'are'} here, {use_of(need.there, need.target)}.")
-    else:
-        said.append("None are here.")
+    said.append(what_is_here(need))
     if there < need.enough:
         if need.enough < need.target:
             use = use_of([1] * need.enough, need.target)

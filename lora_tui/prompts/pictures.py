@@ -23,7 +23,7 @@ from lora_tui.project_edits import left_out_or_not, left_out_too
 from lora_tui.prompts.step import PlainStep
 from lora_tui.steps import StepName
 
-LEFT_OUT = " It is left out."
+LEFT_OUT = "It is left out."
 WAIT_SECONDS = 0.1
 CUT_TOLD = 0.01
 SHOWN = 20  # rows that are read aloud without being asked for
@@ -93,8 +93,13 @@ class PicturesStep(PlainStep):
         elif len(told) > SHOWN:
             self.talk.say(f"{len(told)} of them have something to remark; the first {SHOWN} follow.")
         for number, picture in told[:SHOWN]:
-            words = " ".join(in_rows(str(problem)) for problem in self._against(picture))
-            self.talk.say(f"Picture {number}, {picture.path.name}: {words}" + (LEFT_OUT if picture.left_out else ""))
+            words = f"{self._words(picture)} {LEFT_OUT if picture.left_out else ''}".strip()
+            self.talk.say(f"Picture {number}, {picture.path.name}: {words}")
+
+    def _words(self, picture: Picture) -> str:
+        """What is against a picture; what to do about it only where the user has not left it out."""
+        done = picture.left_out and bool(picture.bucket[0])
+        return " ".join(in_rows(found.message if done else str(found)) for found in self._against(picture))
 
     def _pictures(self) -> list[Picture]:
         dataset = self.survey.dataset
@@ -112,9 +117,9 @@ class PicturesStep(PlainStep):
 
     def _fate(self, picture: Picture) -> str:
         if picture.left_out:
-            return LEFT_OUT.strip()
+            return f"{LEFT_OUT} {self._words(picture)}".strip()
         trained = f"It is trained at {picture.bucket[0]} by {picture.bucket[1]}." if picture.bucket[0] else ""
-        return f"{trained} {' '.join(str(problem) for problem in self._against(picture))}".strip()
+        return f"{trained} {self._words(picture)}".strip()
 
     def do_all(self, rest: str) -> None:
         pictures = self._pictures()

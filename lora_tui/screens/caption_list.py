@@ -45,6 +45,7 @@ from lora_tui.widgets.picture import Picture
 COUNTED_AT_ONCE, REST_SECONDS = 20, 0.002  # captions whose tokens are counted between two rests
 LOOK_AFTER_SECONDS = 1.0  # after the last change, before all is checked anew
 LOOK_SECONDS = 1.0  # between two looks at the files in sight
+FILTER_LETTERS, SUMMARY_CELLS = 24, 54  # of a filter that is told, and what matters beside it at the most
 ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there are have room for fewer
 
 
@@ -173,13 +174,17 @@ class CaptionList(Asking):
         parts: list[Part] = [(f" {plural(len(desk.entries), 'caption')}", STRONG)]
         if desk.filter:
             parts = [(f" {len(desk.shown):,} of {len(desk.entries):,}", STRONG)]
-            parts += [(f" {inert(desk.filter.told(), 80)}", ACCENT)]
+            letters = max(FILTER_LETTERS, min(80, self.room - SUMMARY_CELLS))
+            parts += [(f" {inert(desk.filter.told(), letters)}", ACCENT)]
         if wanting := desk.wanting:
             parts += [(f"  {wanting:,} need{'s' if wanting == 1 else ''} attention", WARN)]
-        if repeating := desk.repeating:
-            parts += [(f"  {repeating:,} equal to another", DIM)]
         if desk.marked:
             parts += [(f"  {len(desk.marked):,} marked", ACCENT)]
+        if repeating := desk.repeating:
+            least = line(*parts, (f"  {repeating:,} equal to another", DIM))
+            if least.cell_len <= self.room:  # it matters least, and half of it would say nothing
+                self.query_one("#summary", Lines).show([least])
+                return
         self.query_one("#summary", Lines).show([line(*parts)])
 
     def row_of(self, entry: Entry) -> Text:
@@ -202,7 +207,9 @@ class CaptionList(Asking):
 
     def sentence(self, standing: Standing) -> Says:
         if self.shown and standing.missing and standing.mark != "done":
-            return "!", f"{standing.missing} {self.key('missing')} goes to the next one, {self.key('edit')} edits."
+            return "!", f"{standing.missing} {self.key('missing')} goes to the next, {self.key('edit')} edits."
+        if self.desk.filter and not self.shown:
+            return "ok", f"No caption fits; {self.key('home')} shows all."
         return super().sentence(standing)
 
     @property

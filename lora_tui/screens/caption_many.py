@@ -126,7 +126,7 @@ class ManyCaptions(CaptionEditor):
     def _plain_operation(self, name: str) -> caption_edits.Operation:
         """One for which nothing has to be typed."""
         if name == "sort":
-            return caption_edits.sorted_tags(1 if self.subjects.own.trigger else 0)
+            return caption_edits.sorted_tags(self.subjects.own.trigger)
         return caption_edits.trimmed() if name == "trim" else caption_edits.without_repeated_tags()
 
     def _ask_words(self, operation: Operation, begin: str) -> None:

@@ -60,14 +60,14 @@ def chart(dataset: Dataset, most: int) -> list[Text]:
     return rows
 
 
-def said_of(found: tuple[Finding, ...], room: int, most: int) -> list[Text]:
+def said_of(found: tuple[Finding, ...], room: int, most: int, *, remedies: bool = True) -> list[Text]:
     """What is to be said of one picture, the worst first, each with its remedy, in about so many lines."""
     rows: list[Text] = []
     for place, finding in enumerate(found):
         said = [
             line((f" {part}", DIM if finding.level == "note" else WARN)) for part in _wrapped(finding.message, room)
         ]
-        said += [line((f" {part}", DIM)) for part in _wrapped(in_rows(finding.hint), room)]
+        said += [line((f" {part}", DIM)) for part in _wrapped(in_rows(finding.hint), room)] if remedies else []
         if place and len(rows) + len(said) > most:
             rest = ", ".join(dict.fromkeys(map(_word, found[place:])))
             rows.append(line((f" and {plural(len(found) - place, 'more remark')}: {rest}", DIM)))
@@ -82,7 +82,7 @@ def longest_remarks(pictures: Iterable[Picture], report: PictureReport) -> list[
     for picture in pictures:
         found = report.of(picture)
         letters = sum(len(finding.message) + len(finding.hint) for finding in found)
-        kinds = tuple(finding.code for finding in found)
+        kinds = (str(picture.left_out), *(finding.code for finding in found))  # of those no remedy is said
         if kinds not in longest or letters > longest[kinds][0]:
             longest[kinds] = letters, picture
     return [picture for _, picture in longest.values()]
@@ -118,6 +118,13 @@ def notes(found: tuple[Finding, ...]) -> str:
     """What is wrong with a picture, in few words for its row; whole sentences stand below the list."""
     against = [finding for finding in found if finding.level != "note"]
     return ", ".join(dict.fromkeys(map(_word, against or found)))
+
+
+def left_out_notes(found: tuple[Finding, ...], cells: int) -> str:
+    """For the row of a picture that is left out: that it is, and why where these cells have room for it."""
+    why = notes(found)
+    whole = f"left out: {why}"
+    return whole if why and len(whole) <= cells else "left out"
 
 
 def _word(finding: Finding) -> str:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 SHAPES_SMALL, SHAPES_ROOMY, SHAPES_HUGE = 3, 5, 12  # rows of the chart
 SAID_SMALL, SAID_ROOMY = 5, 10  # lines about one picture
+SIZE_CELLS, BUCKET_CELLS = 10, 12  # columns of a row behind the name
+CURSOR_CELLS = 3
 LEAST_SAID, MOST_SMALL, MOST_ROOMY = 2, 7, 12  # with what becomes of its size, and the key for near-copies
 
 
@@ -115,6 +117,9 @@ class PicturesPage(ListPage):
 
     def _said_of(self, entry: Entry) -> list[Text]:
         most = SAID_ROOMY if self.has_class("-roomy") else SAID_SMALL
+        if self._is_left_out(entry) and not _broken(entry):
+            back = line((" Left out; ", DIM), (self.key("leave_out"), STRONG), (" takes it back.", DIM))
+            return [back, *picture_rows.said_of(self.report.of(entry), self.room, most - 1, remedies=False)]
         rows = picture_rows.said_of(self.report.of(entry), self.room, most)
         if not rows:
             fine = "Kept for validation, not trained." if entry.validates else "Nothing to remark on this picture."
@@ -143,14 +148,16 @@ class PicturesPage(ListPage):
         name = fitted(entry.path.name, NAME_CELLS - 1)
         size = f"{entry.width}×{entry.height}" if entry.width else "-"
         bucket = f"→ {entry.bucket[0]}×{entry.bucket[1]}" if entry.bucket[0] else ""
-        broken = bool(entry.problems) and not entry.bucket[0]
+        broken = _broken(entry)
         left_out = not broken and self._is_left_out(entry)
         style = BAD if broken else DIM if left_out else PLAIN
         found = self.report.of(entry)
-        note = "left out" if left_out else picture_rows.notes(found) or ("validation" if entry.validates else "")
+        cells = self.listing.room.width - NAME_CELLS - SIZE_CELLS - BUCKET_CELLS - CURSOR_CELLS
+        note = picture_rows.left_out_notes(found, cells) if left_out else picture_rows.notes(found)
+        note = note or ("validation" if entry.validates else "")
         against = left_out or any(finding.level != "note" for finding in found)
-        parts = ((f"{name} ", style), (f"{size:<10}", DIM), (f"{bucket:<12}", DIM), (note, WARN if against else DIM))
-        return line(*parts)
+        columns = ((f"{size:<{SIZE_CELLS}}", DIM), (f"{bucket:<{BUCKET_CELLS}}", DIM))
+        return line((f"{name} ", style), *columns, (note, WARN if against else DIM))
 
     def sentence(self, standing: Standing) -> Says:
         if self._cancel is not None:
@@ -263,3 +270,8 @@ class PicturesPage(ListPage):
             self._news = ("!", f"{taken} Then you stopped it.") if stopped else ("ok", str(taken))
         self.wizard.look_again()
         self.show_all()
+
+
+def _broken(entry: Entry) -> bool:
+    """Whether it cannot be trained, whoever wants it."""
+    return bool(entry.problems) and not entry.bucket[0]

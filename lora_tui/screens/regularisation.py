@@ -19,12 +19,12 @@ from engine.plan.trash import throw_away
 from engine.runs.folder import RunFolder
 from engine.runs.job import Job
 from engine.runs.state import Observation, RunView
+from lora_tui import reg_words
 from lora_tui.aside import aside, or_error
 from lora_tui.job_edits import change_of, complaint, value_of
 from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value, stepped, typed_value
-from lora_tui.progress import activity, at_work
-from lora_tui.reg_words import about_row, as_rows, made_here, of_needs
+from lora_tui.project_edits import left_out_no_more, left_out_too
 from lora_tui.regularising import (
     Outlook,
     begin_captions_of,
@@ -42,13 +42,12 @@ from lora_tui.screens.sentences import Says
 from lora_tui.steps import Standing, StepName, number
 from lora_tui.widgets.form import Form, Row
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import DIM, PLAIN, bar, line
+from lora_tui.widgets.paint import DIM, line
 from lora_tui.widgets.picture import Picture
 from lora_tui.words import paragraph
 
 TABLE: JobTable = "regularising"
 LOOK_SECONDS = 0.5
-BAR_CELLS = 24
 PREVIEW_ROWS = 36  # from here on there is room for a picture below the rows
 
 
@@ -73,7 +72,8 @@ class RegularisationPage(FormPage):
         self._seen: Observation | None = None
         self._last: Path | None = None  # the picture that was made last
         self._outlook: Outlook | UserError | None = None
-        self._looked_at: object = None  # what the outlook was worked out from
+        self._here = reg_words.NOT_KNOWN
+        self._looked_at: object = None  # what these were worked out from
 
     def body(self) -> ComposeResult:
         yield Lines(id="summary")
@@ -114,7 +114,9 @@ class RegularisationPage(FormPage):
         now = (survey, self.draft.edits, self._view is None)
         if now == self._looked_at:
             return
-        self._looked_at, self._outlook = now, None
+        self._looked_at, self._outlook, self._here = now, None, reg_words.NOT_KNOWN
+        if survey is not None and survey.dataset is not None:
+            self._here = reg_words.pictures_here(survey.dataset, self.draft.project)
         if survey is not None and survey.dataset is not None and survey.settings is not None:
             project, settings, dataset, base = self.draft.project, survey.settings, survey.dataset, survey.base
             work = partial(outlook, project, settings, dataset, base)
@@ -128,14 +130,8 @@ class RegularisationPage(FormPage):
     def _needs(self) -> tuple[Need, ...]:
         return self._known.needs if self._known is not None else ()
 
-    @property
-    def _there(self) -> list[Path]:
-        """All pictures that are here, also those that are left out."""
-        survey = self.wizard.survey
-        return [p.path for p in survey.dataset.of("reg")] if survey is not None and survey.dataset is not None else []
-
     def _picture(self) -> Path | None:
-        there = self._there
+        there = self._here.all
         return self._last or (there[-1] if there else None)
 
     @property
@@ -147,27 +143,20 @@ class RegularisationPage(FormPage):
         return self.app.size.height >= PREVIEW_ROWS and self._picture() is not None
 
     def _summary(self) -> list[Text]:
-        rows = of_needs(self._needs, self.draft.project, self.room, self.has_class("-roomy"))
+        rows = reg_words.of_needs(self._needs, self.draft.project, self.room, self.has_class("-roomy"))
         if isinstance(self._outlook, UserError):
             rows += paragraph(str(self._outlook), self.room)
         if self._seen is not None:
-            _, done, total = activity(self._seen)
-            how = [*bar(done, total, BAR_CELLS), "  "] if total else []
-            rows.append(line(" ", *how, (at_work(self._seen), PLAIN)))
-            rows.append(line((" You may leave this screen or the program; it goes on.", DIM)))
+            rows += reg_words.under_way(self._seen)
         rows = rows or [line((" How many are needed is not known yet.", DIM))]
         return [*rows, line()] if self.has_class("-roomy") else rows
 
     def _rows(self) -> list[Row]:
         preserved = bool(self.draft.value(PRESERVES))
-        rows = as_rows(
-            self._known,
-            self.draft.project,
-            self.hub,
-            preserved=preserved,
-            working=self._view is not None,
-            model=number("model") if self._base_missing else 0,
-            there=len(self._there),
+        working, model = self._view is not None, number("model") if self._base_missing else 0
+        known, project = self._known, self.draft.project
+        rows = reg_words.as_rows(
+            known, project, self.hub, preserved=preserved, working=working, model=model, here=self._here
         )
         rows.append(Row("h2", "How they are made", kind="heading"))
         options = self._known.options if self._known is not None else None
@@ -196,12 +185,12 @@ class RegularisationPage(FormPage):
         return self.wizard.survey is None or self.wizard.survey.base is None
 
     def _about(self) -> list[Text]:
-        return about_row(self.form.here, self._known, self.about_room)
+        return reg_words.about_row(self.form.here, self._known, self._here, self.about_room)
 
     def sentence(self, standing: Standing) -> Says:
         if self._view is not None:
             return "ok", f"It goes on by itself; {self.key('stop')} stops it, and what is there stays."
-        if standing.mark == "done" and not self._there:
+        if standing.mark == "done" and not self._here.all:
             return "ok", f"You may do without: {self.key('next')} goes on. Enter on the first row makes some."
         return super().sentence(standing)
 
@@ -294,9 +283,27 @@ class RegularisationPage(FormPage):
             self.draft.set_value(PRESERVES, 1.0 if on else 0.0), f"{said} {self.key('undo')} takes it back.".strip()
         )
 
+    def _do_without(self) -> None:
+        """Leave out all that are used, in one edit, as Space does with one of them; or go on where none are."""
+        if not self._here.used:
+            self.action_go_by(1)
+            return
+        if self._view is not None:
+            self.say("!", f"More are being made or fetched: {self.key('stop')} stops that first.")
+            return
+        used = self._here.used
+        trouble = self.draft.edit(left_out_too(used))
+        self.done(trouble, reg_words.told_left_out(len(used), self.key("undo"), self.key("next")))
+
+    def _take_back(self) -> None:
+        back = self._here.left_out
+        self.form.choose("without")  # this row goes, and the first one begins work
+        trouble = self.draft.edit(left_out_no_more(back))
+        self.done(trouble, reg_words.told_taken_back(len(back), self.key("undo")))
+
     def _remove(self) -> None:
-        there = self._there
-        ours = made_here(there)
+        there = self._here.all
+        ours = reg_words.made_here(there)
         choices = [Choice("", "Leave them")]
         if ours and len(ours) < len(there):
             choices.append(Choice("ours", f"Those that were made here: {len(ours):,}"))
@@ -324,7 +331,8 @@ class RegularisationPage(FormPage):
             "make": self._make,
             "folder": self.action_add,
             "preserve": self.action_preserve,
-            "without": lambda: self.action_go_by(1),
+            "without": self._do_without,
+            "back": self._take_back,
             "remove": self._remove,
         }
         if event.key in ways:
@@ -385,7 +393,7 @@ class RegularisationPage(FormPage):
         if action == "stop":
             return self._view is not None
         if action == "look_through":
-            return bool(self._there)
+            return bool(self._here.all)
         if action == "usual":
             return self.is_mounted and self.form.here in self.draft.project.regularising
         return super().offered(action)

@@ -15,13 +15,35 @@ WORD_CELLS = (60, 40, 24)  # what is left of a longer word, where the sentence w
 
 
 def _rows(sentence: str, width: int) -> list[str]:
-    """The sentence in at most so many rows: long paths lose their middle first, so that the reason stays in sight."""
+    """The sentence in at most so many rows: long paths lose their middle first, so that the reason stays in sight; then
+    what comes before the last words goes, since those say what to do."""
     for longest in (len(sentence), *WORD_CELLS):
-        words = (word if len(word) <= longest else f"{word[:8]}…{word[9 - longest :]}" for word in sentence.split())
-        rows = textwrap.wrap(" ".join(words), width, break_on_hyphens=False)  # a command is copied from here
+        words = [word if len(word) <= longest else f"{word[:8]}…{word[9 - longest :]}" for word in sentence.split()]
+        rows = _wrapped(words, width)
         if len(rows) <= MOST_ROWS:
             return rows or [""]
+    said, do = _parts(words, width)
+    while do and said:
+        rows = _wrapped([*said[:-1], f"{said[-1]}…", *do], width)
+        if len(rows) <= MOST_ROWS:
+            return rows
+        said.pop()
     return [*rows[: MOST_ROWS - 1], " ".join(rows[MOST_ROWS - 1 :])]  # `Lines` cuts it with "…"
+
+
+def _wrapped(words: list[str], width: int) -> list[str]:
+    return textwrap.wrap(" ".join(words), width, break_on_hyphens=False)  # a command is copied from here
+
+
+def _parts(words: list[str], width: int) -> tuple[list[str], list[str]]:
+    """What is so, as much of it as could be shown, and what to do: as many whole sentences at the end as leave half a
+    row. None where the last one is too long for that."""
+    begins = [place for place, word in enumerate(words, 1) if word.endswith((".", "?", "!")) and place < len(words)]
+    begin = next((place for place in begins if len(" ".join(words[place:])) <= width + width // 2), len(words))
+    said, do = words[:begin], words[begin:]
+    while len(" ".join(said)) > MOST_ROWS * width and len(said) > 1:
+        said.pop()
+    return said, do
 
 
 class Status(Lines):

@@ -60,6 +60,25 @@ def test_each_kind_is_named_once_with_the_files(found) -> None:
     assert {finding.level for code, finding in told.items() if code != "caption-too-long"} == {"note"}
 
 
+def test_pictures_that_share_a_caption_file_are_told_so_once(tmp_path: Path, pictures_in, found) -> None:
+    folder = pictures_in(tmp_path / "face" / "img" / "1_ohwx man", [(64, 64)] * 4)
+    names = sorted(folder.glob("*.png"))
+    for path, name in zip(names, ("l.png", "l.jpg", "m.png", "m.jpg"), strict=True):
+        path.rename(folder / name)
+    (folder / "l.txt").write_text("ohwx,, a man on a beach")
+    (folder / "m.txt").write_text("ohwx, a man at a table")
+    told = found()
+    assert set(told) == {"caption-shared", "caption-spaces"}
+    assert told["caption-spaces"].message == "1 caption has spaces or commas too many: l.txt."
+    shared = "4 pictures share 2 caption files: l.txt (l.jpg, l.png), m.txt (m.jpg, m.png)."
+    assert (told["caption-shared"].message, told["caption-shared"].level) == (shared, "note")
+    (folder / "m.jpg").unlink()
+    shared = "2 pictures share a caption file: l.txt (l.jpg, l.png)."
+    assert found()["caption-shared"].message == shared
+    (folder / "m.txt").write_text("ohwx,, a man on a beach")
+    assert found()["captions-equal"].message == "2 captions are equal to another: l.txt, m.txt."
+
+
 def test_what_has_its_finding_elsewhere_is_not_told_twice(found) -> None:
     assert found("a man without the word", "", None, None, b"caf\xe9", "\n\nohwx, lower line") == {}
 
@@ -67,4 +86,4 @@ def test_what_has_its_finding_elsewhere_is_not_told_twice(found) -> None:
 def test_more_is_read_where_the_settings_say_so(found) -> None:
     assert "caption-too-long" not in found(LONG, max_token_length=150)
     (finding,) = found(LONGER, max_token_length=225).values()
-    assert (finding.code, finding.hint, finding.option) == ("caption-too-long", "Shorten them.", None)
+    assert (finding.code, finding.hint, finding.option) == ("caption-too-long", "Shorten it.", None)

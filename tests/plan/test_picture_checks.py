@@ -87,8 +87,11 @@ def test_a_mask_without_alpha_is_said(project):
     assert (finding.option, finding.value) == ("alpha_mask", False)
     Image.new("RGBA", (64, 64), (1, 2, 3, 4)).save(folder(project) / "000.png")
     assert "2 of 3 pictures have no alpha channel" in found(project, alpha_mask=True)["mask-without-alpha"].message
-    for number in (1, 2):
-        Image.new("RGBA", (64, 64), (number, 2, 3, 4)).save(folder(project) / f"00{number}.png")
+    Image.new("RGBA", (64, 64), (1, 2, 3, 4)).save(folder(project) / "001.png")
+    one = found(project, alpha_mask=True)["mask-without-alpha"]
+    assert "1 of 3 pictures has no alpha channel, so alpha_mask lets all of it be learnt: 002.png" in one.message
+    assert "Cut its background out" in one.hint
+    Image.new("RGBA", (64, 64), (2, 2, 3, 4)).save(folder(project) / "002.png")
     assert "mask-without-alpha" not in found(project, alpha_mask=True)
 
 

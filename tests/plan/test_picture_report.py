@@ -168,6 +168,25 @@ def test_what_matters_most_for_the_result_is_said_first(project: Project, add: A
     assert said["odd.png"] == [("caption-not-utf8", "error")]
 
 
+def test_a_picture_that_is_left_out_keeps_its_remarks_and_counts_for_nothing(project: Project, add: Add) -> None:
+    sharp = add(texture(1), "sharp.png")
+    blurred = add(texture(1).filter(ImageFilter.GaussianBlur(4)), "again.png")
+    project.left_out = [project.relative(blurred)]
+    dataset, report = looked_at(project)
+    of = {p.path: [f.code for f in report.of(p)] for p in dataset.pictures}
+    assert (of[blurred], of[sharp]) == (["blurred", "near-copy"], [])
+    assert "nearly the same as 10_ohwx man/sharp.png" in report.left_out[blurred][1].message
+    assert (report.copies, report.findings, report.worse(), blurred in report.remarks) == ((), (), [], False)
+    assert (report.tally.used, report.tally.fine, report.tally.by) == (4, 4, {})
+    project.left_out = [project.relative(sharp)]
+    dataset, report = looked_at(project)
+    (remark,) = report.left_out[sharp]
+    assert (remark.level, "best of some" in remark.message) == ("note", True)
+    project.left_out = [project.relative(path) for path in (sharp, blurred)]
+    dataset, report = looked_at(project)
+    assert "nearly the same as 10_ohwx man/sharp.png" in report.left_out[blurred][1].message
+
+
 def test_what_cannot_be_used_comes_before_all_and_captions_come_last() -> None:
     codes = ["caption-missing", "see-through", "picture-animated", "caption-lines", "small", "blurred", "near-copy"]
     codes += ["broken-picture", "turned"]

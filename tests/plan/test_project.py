@@ -136,6 +136,22 @@ def test_comments_inside_a_list_survive_too(project):
     assert Project.open(project.path).left_out == ["c.png", "a.png"]
 
 
+@pytest.mark.parametrize("comment", ["", " # keep"])
+def test_many_pictures_are_left_out_and_taken_back_as_few_are(project, comment):
+    write(project, f'[pictures]\nleft_out = [\n    "0.png",{comment}\n]\n')
+    opened = Project.open(project.path)
+    opened.left_out = [f'{number} "a".png' if number else "0.png" for number in range(200)]
+    opened.save()
+    assert Project.open(project.path).left_out == opened.left_out
+    text = (project.path / "project.toml").read_text()
+    assert f'    "0.png",{comment}\n' in text
+    assert '    "7 \\"a\\".png",\n' in text
+    opened.left_out = ["0.png"]
+    opened.save()
+    assert Project.open(project.path).left_out == ["0.png"]
+    assert comment in (project.path / "project.toml").read_text()
+
+
 def test_a_file_from_windows_keeps_its_line_ends(project):
     project.file_path.write_bytes(b"\xef\xbb\xbf[project]\r\nname = 'a' # mine\r\n")
     opened = Project.open(project.path)

@@ -52,6 +52,29 @@ def test_a_long_path_does_not_cut_off_what_is_wrong_with_it(length: int) -> None
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("said", "do"),
+    [
+        ("9,998 of 10,000 pictures have no caption: {}, {} and 9,996 more.", "m goes to the next, Enter edits."),
+        ("2 pictures cannot be read: {}.", "Replace them with whole copies, or delete them. w lists all 12."),
+    ],
+)
+@pytest.mark.parametrize("name", ["a long name, (copy 3) " * 6, "x" * 300, "name"])
+def test_what_to_do_stays_in_sight_whatever_comes_before_it(said: str, do: str, name: str) -> None:
+    async def run() -> None:
+        app = Shown()
+        async with app.run_test(size=(80, 24)) as pilot:
+            status = app.query_one(Status)
+            status.say("!", f"{said.format(name, name)} {do}")
+            await pilot.pause()
+            shown = " ".join(" ".join(drawn(status)).split())
+            assert shown.startswith(f"! {said.partition(':')[0]}")
+            assert shown.endswith(do)
+            assert len(drawn(status)) <= 2
+
+    asyncio.run(run())
+
+
 def test_only_letters_that_are_cut_off_leave_a_sign() -> None:
     async def run() -> None:
         app = Shown()

@@ -44,6 +44,12 @@ def test_what_the_wizard_can_do_is_not_told_as_work_with_files(folder: Path) -> 
     found = survey(Project.open(folder), Measures())
     said = next(str(finding) for finding in found.findings if finding.code == "broken-picture")
     assert said.endswith("Replace it with a whole copy, or leave it out at step 2, Pictures.")
+    other = next(path for path in folder.rglob("img/*/*.png") if path != picture)
+    other.write_bytes(other.read_bytes()[:60])
+    found = survey(Project.open(folder), Measures())
+    said = next(str(finding) for finding in found.findings if finding.code == "broken-picture")
+    assert said.startswith("2 pictures cannot be read")
+    assert said.endswith("Replace them with whole copies, or leave them out at step 2, Pictures.")
 
 
 def test_a_remedy_is_known_for_something_that_is_found() -> None:

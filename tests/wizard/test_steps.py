@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -112,3 +114,21 @@ def test_order() -> None:
     assert (neighbour("project", -1), neighbour("project", 1), neighbour("results", 1)) == (
         "project", "pictures", "results",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("captioned", [False, True])
+def test_what_is_said_of_ten_thousand_captions_leaves_room_for_what_to_do(captioned: bool) -> None:
+    """In two rows of 74 cells."""
+    picture = SimpleNamespace(path=Path("n" * 240 + ".png"), caption_path=Path("a.txt") if captioned else None)
+    picture.caption = "a man"
+    dataset = SimpleNamespace(used_of=lambda kind: [picture] * 9_999)
+    found = cast(Survey, SimpleNamespace(dataset=dataset, findings=()))
+    stands = standing("captions", Progress("w" * 240, "man", found))
+    assert stands.missing.startswith("9,999 of 9,999 ")
+    assert len(f"{stands.missing} m goes to the next, Enter edits.") <= 2 * 74 - 10
+
+
+def test_the_document_has_one_row_for_each_step() -> None:
+    rows = [row.split("|")[1].strip() for row in Path("docs/wizard.md").read_text("utf-8").splitlines() if "|" in row]
+    numbered = [row for row in rows if row[:1].isdigit()]
+    assert numbered == [f"{number(step.name)} {step.title}" for step in STEPS]

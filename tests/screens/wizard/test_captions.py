@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from lora_tui.caption_desk import Filter
 from lora_tui.look import Look
 from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_tags import TagsPane
@@ -150,6 +151,28 @@ def test_the_next_to_mend_is_found_and_says_why(folder: Path) -> None:
         "04.png": "It is the same as that of 05.png. Right where the pictures show the same.",
         "05.png": "It is the same as that of 04.png. Right where the pictures show the same.",
     }
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+def test_what_to_do_is_in_sight_whatever_the_names_and_the_filter(folder: Path, size: str) -> None:
+    for path in sorted((folder / "img").glob("*/*.png")):
+        path.with_suffix(".txt").unlink(missing_ok=True)
+        path.rename(path.with_name(f"{path.stem} {'a long name, (copy) ' * 8}.png"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        shown = " ".join(text(pilot).split())
+        assert "6 of 6 pictures have no caption: 00 a long name" in shown
+        assert "m goes to the next, Enter edits." in shown
+        page(pilot).show_filtered(Filter("long name " * 9))
+        await press(pilot, "A", "m")
+        row = next(row for row in text(pilot).splitlines() if " 6 of 6 " in row)
+        assert "6 need attention  6 marked" in row
+        await press(pilot, "down")  # what was said of the one to mend goes
+        page(pilot).show_filtered(Filter("nobody"))
+        assert said(pilot) == ("ok", "No caption fits; Esc shows all.")
+
+    drive(folder, act, size)
 
 
 def test_captions_that_are_equal_are_no_alarm(folder: Path) -> None:

@@ -161,6 +161,46 @@ def test_pictures_are_looked_through_left_out_and_thrown_away(folder: Path) -> N
     assert thrown == ["0.png", "0.txt", "1.png", "1.txt", "2.png", "2.txt"]
 
 
+@pytest.mark.parametrize("size", ["small", "wide", "huge"])
+def test_to_do_without_those_that_are_here_leaves_them_out_in_one_edit(folder: Path, size: str) -> None:
+    here = pictures(folder, 3)
+    files = sorted(here.iterdir())
+    project = Project.open(folder)
+    project.left_out = ["reg/1_man/1.png"]
+    project.save()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3")
+        await choose(pilot, "without")
+        shown = " ".join(text(pilot).split())
+        assert "Go on without" not in shown
+        assert "Leave all 2 out an epoch is half as long; files stay" in shown
+        assert "2 are here, each used 6 times. 1 more is left out." in shown
+        await press(pilot, "enter")
+        assert sorted(Project.open(folder).left_out) == [f"reg/1_man/{number}.png" for number in range(3)]
+        assert said(pilot) == ("ok", "2 pictures left out; u takes them back, n goes on without.")
+        shown = " ".join(text(pilot).split())
+        assert "None are used; 3 here are left out." in shown
+        assert pilot.app.screen.query_one(Form).here == "without"
+        assert "Go on without" in shown
+        await press(pilot, "u")
+        assert Project.open(folder).left_out == ["reg/1_man/1.png"]
+        await choose(pilot, "without")
+        await press(pilot, "enter")
+        await choose(pilot, "back")
+        await press(pilot, "enter")
+        assert Project.open(folder).left_out == []
+        assert said(pilot)[1] == "3 pictures used again; u leaves them out."
+        assert pilot.app.screen.query_one(Form).here == "without"
+        await press(pilot, "u")
+        await choose(pilot, "without")
+        await press(pilot, "enter")
+        assert "4 of 9" in text(pilot)
+
+    drive(folder, act, size)
+    assert sorted(here.iterdir()) == files
+
+
 def test_what_is_no_data_set_stays_in_its_row(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "3")
