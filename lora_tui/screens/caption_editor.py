@@ -2,82 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-
 from rich.text import Text
 from textual.binding import Binding
-from textual.css.query import NoMatches
-from textual.timer import Timer
 from textual.widgets import Input
 
-from engine.plan.caption_edits import Change
-from engine.plan.caption_files import read_for_editing
-from engine.plan.caption_history import History, Outcome
-from engine.plan.captions import NotUTF8Error, caption_file
 from engine.plan.dataset import Picture as Entry
-from engine.plan.errors import UserError, inert
-from lora_tui.aside import aside
+from engine.plan.errors import inert
 from lora_tui.caption_help import Suggestion
-from lora_tui.screens.caption_list import CaptionList
+from lora_tui.screens.caption_open import CaptionOpen
 from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.form import Left, Taken
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, WARN, Part, line
 
-OPEN_SECONDS = 0.2  # so long a key waits for the history; it takes longer only where a cut off change is finished
-SAVE_SECONDS = 0.8  # after the last letter: a lost connection costs at most a word
 
-
-class CaptionEditor(CaptionList):
+class CaptionEditor(CaptionOpen):
     """The caption of the chosen picture stands below the list, and is edited there."""
-
-    def __init__(self, pages: object) -> None:
-        super().__init__(pages)
-        self._history: History | None = None
-        self._history_opened = threading.Event()
-        self._open: Entry | None = None  # the picture whose caption is being edited
-        self._typed = ""  # what stands in the editor
-        self._touched = False  # something was typed since it was opened
-        self._disk: str | None = None  # what its file held when it was read or written here last; None: no file
-        self._saved = False  # whether this caption was saved since it was opened: all of it is one thing to take back
-        self._timer: Timer | None = None
-
-    @property
-    def history(self) -> History:
-        """What was done to the captions, here and before the app was started."""
-        if self._history is None:
-            self._history = History(self.draft.path, self.extension)
-        return self._history
-
-    def on_mount(self) -> None:
-        """Open the history in a thread: where the app was killed in the midst of a change of thousands, the rest of
-        it is made now."""
-
-        def work() -> Outcome | None:
-            try:
-                return self.history.recovered
-            finally:
-                self._history_opened.set()
-
-        aside(work, self._finished)
-        self.set_timer(OPEN_SECONDS, self.history_ready)
-
-    def history_ready(self) -> bool:
-        """Whether captions can be changed; what has to be finished first is told."""
-        if self._history_opened.wait(OPEN_SECONDS):
-            return True
-        self.say("!", "A change of many captions that was cut off is being finished; that may take half a minute.")
-        return False
-
-    def _finished(self, outcome: Outcome | None) -> None:
-        """Show what was finished of a change that was cut off."""
-        if outcome is not None:
-            self.read_anew(outcome.pictures)
-            self.look_soon()
-            self.show_all()
-            self.say("!" if outcome.conflicts else "ok", f"{outcome.sentence} {self.key('undo')} takes it back.")
 
     @property
     def editor(self) -> CaptionInput:
@@ -194,38 +135,11 @@ class CaptionEditor(CaptionList):
         if self._open is not None and self._typed:
             self.editor.action_pick()
 
-    def begin(self, entry: Entry) -> bool:
-        """Read a caption to change it; whether that can be done."""
-        if not self.history_ready():
-            return False
-        try:
-            there = caption_file(entry.path, self.extension) is not None
-            self._disk = read_for_editing(entry.path, self.extension) if there else None
-        except NotUTF8Error as error:
-            self.say("x", f"{error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first.")
-            return False
-        if (self._disk or "") != self.desk[entry.path]:
-            self.desk.set(entry.path, self._disk)  # another program wrote it since it was read
-            self._written.add(entry.path)
-        self._open, self._typed, self._touched = entry, self._disk or "", False
-        self._saved = False
-        return True
-
-    @property
-    def _begins(self) -> str:
-        """What an empty caption begins with."""
-        return f"{self.trigger}, " if self.trigger else ""
-
-    def type_text(self, text: str) -> None:
-        """The caption is this now; it is saved soon."""
-        if self._open is None:
-            return
-        self._typed, self._touched = text, True
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_timer(SAVE_SECONDS, self.save)
-        self.desk.judge(self._open.path, text.strip())
-        self.show_caption()
+    def show_followed(self) -> None:
+        editor, place = self.editor, self.editor.cursor_position
+        with editor.prevent(Input.Changed):
+            editor.value = self._typed = self._typed or self._begins
+        editor.cursor_position = min(place, len(editor.value))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -293,57 +207,6 @@ class CaptionEditor(CaptionList):
 
     def on_unmount(self) -> None:
         self.save()  # the app is being closed, or its terminal is gone
-
-    # ---------------------------------------------------------------------------------------------------------- saving
-    def save(self) -> bool:
-        """Write what is in the editor, if it is a change; whether all is well."""
-        entry = self._open
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if entry is None:
-            return True
-        text = self._typed.strip()
-        if self._begins and text.startswith(f"{self._begins}{self._begins}"):
-            text = text.removeprefix(self._begins)  # a caption was pasted that has its trigger already
-        if text in ("", self._begins.strip()) and not self.desk[entry.path]:
-            return True  # only what was put there to begin with
-        if text == (self._disk or ""):
-            return True
-        change = Change(entry.path, self._disk, text)
-        try:
-            outcome = self.history.apply(self._label_of(entry), [change], join=self._saved)
-            if theirs := outcome.conflicts:
-                outcome = self.history.force(self._label_of(entry), theirs)
-        except UserError as error:
-            with contextlib.suppress(NoMatches):
-                self.say("x", f"{error} Your words are still in the editor.")
-            return False
-        self._disk, self._saved = text, True
-        self.desk.set(entry.path, text)
-        self.own_write(entry.path)
-        with contextlib.suppress(NoMatches):  # the screen is being taken down
-            self.show_list(self.shown)
-            if theirs:
-                name = inert(entry.path.name, 40)
-                self.say(
-                    "!", f"Another program changed the caption of {name} meanwhile. Yours is saved; u brings that back."
-                )
-        return True
-
-    def _label_of(self, entry: Entry) -> str:
-        return f"the caption of {entry.path.name}"
-
-    def close(self) -> None:
-        """Put the editor away; what was typed is saved."""
-        self._put_away()
-        self.set_focus(None)
-        self.show_all()
-
-    def _put_away(self) -> None:
-        if self._open is not None and self._typed.strip() != self.desk[self._open.path]:
-            self.desk.set(self._open.path, self._disk)  # what was typed was nothing
-        self._open = None
 
 
 def _times(count: int) -> str:

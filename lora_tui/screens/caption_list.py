@@ -274,12 +274,18 @@ class CaptionList(Asking):
             path = entry.path.with_suffix(self.extension)
             seen[path] = stamp_of(path)
             if path in self._stamps and self._stamps[path] != seen[path]:
-                changed.append(path)
+                changed.append(entry)
         self._stamps, away, self._away = seen, self._away, False
-        if changed and not away:
-            self.say("!", f"{inert(changed[0].name, 40)} was written by another program; it is shown as it is now.")
+        told = [self.written_elsewhere(entry) for entry in changed]
+        if told and not away:
+            self.say("!", told[0])
         if changed:
             self.wizard.look_again()
+
+    def written_elsewhere(self, entry: Entry) -> str:
+        """Another program wrote this caption; what is said of that."""
+        name = inert(entry.path.with_suffix(self.extension).name, 40)
+        return f"{name} was written by another program; it is shown as it is now."
 
     def look_soon(self) -> None:
         """Have the project checked anew once nothing was changed for a moment: with thousands of pictures that takes

@@ -373,6 +373,7 @@ class ManyCaptions(CaptionEditor):
         self.look_soon()
         if len(outcome.pictures) == 1:
             self.go_to_place(self.draft.project.relative(outcome.pictures[0]))
+        self.follow_own()
         self.show_all()
         self.say("!" if outcome.conflicts else "ok", self._told(outcome))
 

@@ -357,6 +357,35 @@ def test_a_caption_in_sight_that_another_program_writes_is_shown_as_it_is_now(fo
     drive(folder, act)
 
 
+def test_what_another_program_writes_is_said_to_be_shown_only_where_it_is(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        await press(pilot, "enter")
+        caption(folder, "00").write_text("ohwx, written by another program\n")
+        page(pilot).look_at_files()
+        assert said(pilot)[1] == "00.txt was written by another program; it is shown as it is now."
+        assert page(pilot).editor.value == "ohwx, written by another program"
+        await type_in(pilot, "ohwx, here")
+        assert page(pilot).save()
+        caption(folder, "00").write_text("ohwx, written once more\n")
+        page(pilot).look_at_files()
+        assert "as it is now" not in said(pilot)[1]
+        assert said(pilot)[1].startswith("Another program wrote the caption of 00.png.")
+        assert page(pilot).editor.value == "ohwx, here"
+        await press(pilot, "escape")  # nothing more was typed: the file stays, and is shown
+        assert page(pilot).editor.value == "ohwx, written once more"
+        assert captions(folder)["00"] == "ohwx, written once more"
+        await press(pilot, "enter")
+        caption(folder, "00").write_text("ohwx, theirs\n")
+        await press(pilot, "space", "a")
+        page(pilot).look_at_files()
+        await press(pilot, "escape", "u")
+        await until(pilot, lambda: captions(folder)["00"] == "ohwx, theirs")
+
+    drive(folder, act)
+
+
 def test_typing_is_one_thing_to_take_back_also_after_the_app_was_left(folder: Path) -> None:
     before = captions(folder)
 
@@ -418,6 +447,96 @@ def test_tags_are_carried_removed_and_added_as_chips(folder: Path) -> None:
 
     drive(folder, act)
     assert captions(folder)["00"] == "ohwx, a photo of a man, number 0"
+
+
+async def chips_of(pilot: Pilot[None], name: str, *tags: str) -> None:
+    """Until these tags are shown as chips, of this picture."""
+    here = page(pilot).here
+    assert here is not None
+    assert here.path.stem == name
+    await until(pilot, lambda: page(pilot).chips.row.tags == list(tags))
+    shown = " ".join(f"[{tag}]" for tag in [*tags, "+"])
+    assert shown in text(pilot)
+
+
+def test_chips_follow_undo_and_redo(folder: Path) -> None:
+    """What is taken back is not written over by the next tag, and no other program is blamed."""
+    before = ["ohwx", "a photo of a man", "number 0"]
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "left", "x")
+        await until(pilot, lambda: page(pilot).save())
+        await press(pilot, "u")
+        await chips_of(pilot, "00", *before)
+        assert said(pilot)[1].startswith("Taken back")
+        await press(pilot, "y")
+        await chips_of(pilot, "00", *before[:2])
+        await press(pilot, "u")
+        await chips_of(pilot, "00", *before)
+        await press(pilot, "end", "enter", *"newtag", "enter", "enter")
+        assert page(pilot).save()
+        assert "Another program" not in said(pilot)[1]
+        await press(pilot, "u")  # before it would be saved by itself
+        await chips_of(pilot, "00", *before)
+        await press(pilot, "y", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man, number 0, newtag"
+
+
+def test_an_undo_before_a_tag_was_saved_takes_that_tag_back(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "left", "x", "u")
+        await chips_of(pilot, "00", "ohwx", "a photo of a man", "number 0")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man, number 0"
+
+
+def test_chips_go_to_the_picture_whose_caption_was_taken_back(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "left", "x", "down")
+        await chips_of(pilot, "01", "ohwx", "a photo of a man", "number 1")
+        await press(pilot, "u")
+        await chips_of(pilot, "00", "ohwx", "a photo of a man", "number 0")
+        await press(pilot, "left", "x", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man"
+    assert captions(folder)["01"] == "ohwx, a photo of a man, number 1"
+
+
+def test_chips_follow_what_another_program_writes(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        await press(pilot, "t", "left", "x")
+        assert page(pilot).save()
+        caption(folder, "00").write_text("ohwx, a hat, a photo of a man\n")
+        page(pilot).look_at_files()
+        assert said(pilot)[1] == "00.txt was written by another program; it is shown as it is now."
+        await chips_of(pilot, "00", "ohwx", "a hat", "a photo of a man")
+        await press(pilot, "end", "enter", *"coat", "enter", "enter", "escape")
+        assert "Another program" not in said(pilot)[1]
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a hat, a photo of a man, coat"
+
+
+def test_a_tag_that_is_written_anew_takes_the_place_of_no_other(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        await press(pilot, "t", "left", "left", "e")  # "a photo of a man"
+        caption(folder, "00").write_text("ohwx, a hat, number 0\n")
+        page(pilot).look_at_files()
+        await press(pilot, *"coat", "enter", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a hat, coat, number 0"
 
 
 def test_a_tag_is_shown_renamed_and_removed_everywhere(folder: Path) -> None:
