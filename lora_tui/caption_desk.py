@@ -152,6 +152,12 @@ class Desk:
             self._problems.pop(path, None)
             self._changed(path)
 
+    def cannot_show(self, path: Path, problem: str) -> None:
+        """A caption was found to be "not-utf8" or "unreadable"."""
+        if path in self._texts:
+            self._texts[path], self._problems[path] = "", problem
+            self._changed(path)
+
     def judge(self, path: Path, text: str) -> None:
         """Judge a caption as if this were its text, while it is typed."""
         if self.learnt is not None and path in self._texts:

@@ -247,6 +247,6 @@ def _phrase(words: Sequence[str]) -> str:
 
 
 _PROBLEMS: Mapping[str, Reason] = {
-    "not-utf8": Reason("not-utf8", "It is not UTF-8, so it cannot be shown or changed here."),
+    "not-utf8": Reason("not-utf8", "It is not UTF-8; opening it offers other ways to read it."),
     "unreadable": Reason("unreadable", "Its file cannot be read."),
 }

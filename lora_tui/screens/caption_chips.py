@@ -24,6 +24,7 @@ class CaptionChips(TagsEverywhere):
     def action_chips(self) -> None:
         entry = self.here
         if entry is None or not self.begin(entry):
+            self.offer_where_not_utf8(self.action_chips)
             return
         self.editor.display = False
         self.chips.add_class("-on")
@@ -77,8 +78,13 @@ class CaptionChips(TagsEverywhere):
         self.show_status()
 
     def on_chips_picture(self, event: Chips.Picture) -> None:
-        there = self.listing.here + event.by
-        if not self.save() or not 0 <= there < len(self.shown):
+        if not self.save():
+            return
+        there, passed = self.next_to_open(event.by)
+        told = self.passed_over(passed)
+        if there is None:
+            if told:
+                self.say("!", told)
             return
         self._open = None
         self.listing.choose(there)
@@ -86,6 +92,8 @@ class CaptionChips(TagsEverywhere):
             self._show_chips()
         else:
             self._leave_chips()
+        if told:
+            self.say("!", told)
 
     def _tags_changed(self) -> None:
         self.type_text(tags.join(self.chips.row.tags))

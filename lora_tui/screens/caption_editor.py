@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from rich.text import Text
 from textual.binding import Binding
 from textual.widgets import Input
@@ -9,7 +11,7 @@ from textual.widgets import Input
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert
 from lora_tui.caption_help import Suggestion
-from lora_tui.screens.caption_open import CaptionOpen
+from lora_tui.screens.caption_mending import CaptionMending
 from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.form import Left, Taken
 from lora_tui.widgets.lines import Lines
@@ -17,7 +19,7 @@ from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.paint import ACCENT, BAD, DIM, WARN, Part, line
 
 
-class CaptionEditor(CaptionOpen):
+class CaptionEditor(CaptionMending):
     """The caption of the chosen picture stands below the list, and is edited there."""
 
     @property
@@ -48,8 +50,9 @@ class CaptionEditor(CaptionOpen):
         seen = self.seen
         if seen is None:
             return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
-        if self.desk.problem(seen.path):
-            return "What is in its file cannot be shown."
+        if problem := self.desk.problem(seen.path):
+            more = " Opening it offers ways to read it." if problem == "not-utf8" else ""
+            return f"What is in its file cannot be shown.{more}"
         words = seen.caption or "nothing"
         return f'Without a caption the words of its folder are learnt: "{inert(words)}".'
 
@@ -117,6 +120,14 @@ class CaptionEditor(CaptionOpen):
     def action_edit(self) -> None:
         self._news = None
         self._edit()
+        self.offer_where_not_utf8(self.action_edit)
+
+    def offer_where_not_utf8(self, then: Callable[[], None]) -> None:
+        """Where the chosen caption could not be opened as it is not UTF-8, ask how it is to be read."""
+        here = self.here
+        if self._open is None and here is not None and self.desk.problem(here.path) == "not-utf8":
+            self._news = None
+            self.offer_readings(here, then)
 
     def _edit(self) -> None:
         entry = self.here
@@ -131,7 +142,9 @@ class CaptionEditor(CaptionOpen):
 
     def action_pick_word(self) -> None:
         """Open the caption with a letter on each word."""
-        self.action_edit()
+        self._news = None
+        self._edit()
+        self.offer_where_not_utf8(self.action_pick_word)
         if self._open is not None and self._typed:
             self.editor.action_pick()
 
@@ -154,12 +167,15 @@ class CaptionEditor(CaptionOpen):
             self.take_asked(event.value)
             return
         self._news = None
-        if self.save():
-            if self.listing.here + 1 >= len(self.shown):
-                self.close()
-                self.say("ok", "That was the last one. All are saved.")
-            else:
-                self._go_on(1)
+        if not self.save():
+            return
+        there, passed = self.next_to_open(1)
+        if there is not None:
+            self._go_on(there, passed)
+        else:
+            self.close()
+            last = "That was the last one. All are saved."
+            self.say("!" if passed else "ok", f"{self.passed_over(passed)} {last}".strip())
 
     def on_left(self, event: Left) -> None:
         event.stop()
@@ -179,15 +195,18 @@ class CaptionEditor(CaptionOpen):
             return
         self._news = None
         if self.save():
-            self._go_on(event.by)
+            there, passed = self.next_to_open(event.by)
+            self._go_on(self.listing.here if there is None else there, passed)
 
-    def _go_on(self, by: int) -> None:
-        """Edit the next caption; the editor keeps the focus, so that no more is painted than what is different."""
+    def _go_on(self, there: int, passed: Sequence[Entry]) -> None:
+        """Edit the caption at this place; the editor keeps the focus, so that no more is painted than what differs."""
         self._put_away()
-        self.listing.move(by)
+        self.listing.choose(there)
         self._edit()  # what was said of the one before stays
         if self._open is None:  # it cannot be edited
             self.close()
+        if passed:
+            self.say("!", self.passed_over(passed))
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         here = self.here

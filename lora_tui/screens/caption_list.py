@@ -150,8 +150,10 @@ class CaptionList(Asking):
         """These captions were written here: read them."""
         for path in paths:
             there = caption_file(path, self.extension) is not None
-            with contextlib.suppress(NotUTF8Error):
+            try:
                 self.desk.set(path, read_for_editing(path, self.extension) if there else None)
+            except NotUTF8Error:
+                self.desk.cannot_show(path, "not-utf8")
             self.own_write(path)
 
     def _read_again(self) -> None:

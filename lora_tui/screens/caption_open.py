@@ -9,9 +9,8 @@ from textual.css.query import NoMatches
 from textual.timer import Timer
 
 from engine.plan.caption_edits import Change
-from engine.plan.caption_files import read_for_editing
 from engine.plan.caption_history import History, Outcome
-from engine.plan.captions import NotUTF8Error, caption_file
+from engine.plan.captions import NotUTF8Error, read_caption
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
 from lora_tui.aside import aside
@@ -76,11 +75,10 @@ class CaptionOpen(CaptionList):
         """Read a caption to change it; whether that can be done."""
         if not self.history_ready():
             return False
-        try:
-            self._disk = self._on_disk(entry)
-        except NotUTF8Error as error:
-            self.say("x", f"{error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first.")
+        if (wrong := self.why_not(entry)) is not None:
+            self.say("x", str(wrong))
             return False
+        self._disk = self._on_disk(entry)
         if (self._disk or "") != self.desk[entry.path]:
             self.desk.set(entry.path, self._disk)  # another program wrote it since it was read
             self._written.add(entry.path)
@@ -88,10 +86,22 @@ class CaptionOpen(CaptionList):
         self._saved = False
         return True
 
+    def why_not(self, entry: Entry) -> UserError | None:
+        """Why a caption cannot be edited, which is noted; None where it can."""
+        try:
+            self._on_disk(entry)
+        except UserError as error:
+            self.desk.cannot_show(entry.path, "not-utf8" if isinstance(error, NotUTF8Error) else "unreadable")
+            return error
+        return None
+
     def _on_disk(self, entry: Entry) -> str | None:
-        """What its file holds now; None for no file. Raises NotUTF8Error."""
-        there = caption_file(entry.path, self.extension) is not None
-        return read_for_editing(entry.path, self.extension) if there else None
+        """What its file holds now; None for no file. Raises UserError, for what is not UTF-8 NotUTF8Error."""
+        caption = read_caption(entry.path, self.extension, "")
+        problem = caption.problem
+        if problem is not None and problem.code == "caption-unreadable":
+            raise UserError("not-readable", problem.message)
+        return caption.text if caption.path is not None else None
 
     @property
     def _begins(self) -> str:
@@ -134,11 +144,12 @@ class CaptionOpen(CaptionList):
         entry = self._open
         if entry is None:
             return False
-        try:
-            there = self._on_disk(entry)
-        except NotUTF8Error:
+        if self.why_not(entry) is not None:
+            if own:  # an undo brought back what cannot be shown
+                self._open = None
+                self.close()
             return False
-        if there == self._disk:
+        if (there := self._on_disk(entry)) == self._disk:
             return True
         kept = self._to_save() is not None or not (own or self.follows)
         if own or not kept:
@@ -211,6 +222,6 @@ class CaptionOpen(CaptionList):
 
     def _put_away(self) -> None:
         if self._open is not None and self._typed.strip() != self.desk[self._open.path]:
-            with contextlib.suppress(NotUTF8Error):  # what was typed was nothing, or another program has written since
+            with contextlib.suppress(UserError):  # what was typed was nothing, or another program has written since
                 self.desk.set(self._open.path, self._on_disk(self._open))
         self._open = None

@@ -191,7 +191,7 @@ def test_a_caption_that_is_not_utf8_is_not_said_to_be_missing(folder: Path) -> N
         assert "not UTF-8" in page(pilot).row_of(page(pilot).desk.shown[2]).plain
         await press(pilot, "m")
         assert "It is not UTF-8" in said(pilot)[1]
-        assert "What is in its file cannot be shown." in text(pilot)
+        assert "What is in its file cannot be shown. Opening it offers ways to read it." in text(pilot)
         assert "cannot be read" not in text(pilot)
 
     drive(folder, act)
@@ -427,6 +427,112 @@ def test_what_is_trained_is_shown_draw_by_draw(folder: Path) -> None:
         assert len(seen) > 1
         await press(pilot, "escape")
         assert page(pilot).editor.value == captions(folder)["00"]
+
+    drive(folder, act)
+
+
+# ----------------------------------------------------------------------------------------------------------- not UTF-8
+LATIN = b"ohwx, caf\xe9 in the rain\r\n"
+
+
+def test_enter_passes_over_what_cannot_be_edited_and_says_so(folder: Path) -> None:
+    """What is typed next never runs as commands."""
+    caption(folder, "01").write_bytes(LATIN)
+    caption(folder, "02").write_bytes(LATIN)
+    caption(folder, "05").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "enter", *" one", "enter")
+        assert said(pilot)[1] == "Passed over: 01.txt, 02.txt (not UTF-8)."
+        assert page(pilot).editor.value == "ohwx, a photo of a man, number 3"
+        await press(pilot, *" three", "down", "up")
+        assert page(pilot).editor.value == "ohwx, a photo of a man, number 3 three"
+        await press(pilot, "down", *" four", "down")  # there is none below that can be edited
+        assert said(pilot)[1] == "Passed over: 05.txt (not UTF-8). Opening it offers ways to read it."
+        assert pilot.app.focused is page(pilot).editor
+        await press(pilot, "enter")
+        assert said(pilot)[1].endswith("That was the last one. All are saved.")
+        assert "Passed over: 05.txt" in said(pilot)[1]
+
+    drive(folder, act)
+    found = {name: caption(folder, name).read_bytes() for name in ("01", "02", "05")}
+    assert found == dict.fromkeys(found, LATIN)
+    assert [caption(folder, name).read_text().split()[-1] for name in ("00", "03", "04")] == ["one", "three", "four"]
+
+
+def test_chips_pass_over_what_cannot_be_edited(folder: Path) -> None:
+    caption(folder, "01").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "down")
+        await chips_of(pilot, "02", "ohwx", "a photo of a man", "number 2")
+        assert said(pilot)[1].startswith("Passed over: 01.txt")
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize(
+    ("keys", "text_after"),
+    [
+        (["down", "enter"], "ohwx, caf\xe9 in the rain"),
+        (["down", "down", "enter"], ""),
+        (["enter"], None),
+        (["escape"], None),
+    ],
+)
+def test_a_caption_that_is_not_utf8_is_read_in_another_way_or_begun_anew(
+    folder: Path, keys: list[str], text_after: str | None
+) -> None:
+    """Undo brings its bytes back; where nothing is chosen nothing is written."""
+    caption(folder, "00").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4")
+        await until(pilot, lambda: "not UTF-8" in text(pilot))
+        await press(pilot, "enter")
+        assert 'Read it as Windows-1252: "ohwx, caf\xe9 in the rain"' in text(pilot)
+        assert caption(folder, "00").read_bytes() == LATIN
+        await press(pilot, *keys)
+        if text_after is None:
+            assert pilot.app.focused is None
+            assert caption(folder, "00").read_bytes() == LATIN
+            return
+        assert pilot.app.focused is page(pilot).editor
+        assert captions(folder)["00"] == text_after
+        assert said(pilot)[1] == "It is UTF-8 now. u brings back what was in the file."
+        await press(pilot, *(" red" if text_after else "red"), "escape")
+        assert captions(folder)["00"] == f"{text_after or 'ohwx,'} red"
+        await press(pilot, "u")
+        await until(pilot, lambda: caption(folder, "00").read_bytes() == LATIN)
+        await until(pilot, lambda: "not UTF-8" in page(pilot).row_of(page(pilot).desk.shown[0]).plain)
+
+    drive(folder, act)
+
+
+def test_chips_are_closed_where_an_undo_brings_back_what_is_not_utf8(folder: Path) -> None:
+    caption(folder, "00").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4")
+        await until(pilot, lambda: "not UTF-8" in text(pilot))
+        await press(pilot, "t", "down", "enter")
+        await chips_of(pilot, "00", "ohwx", "caf\xe9 in the rain")
+        await press(pilot, "u")
+        await until(pilot, lambda: not page(pilot).chips_shown)
+
+    drive(folder, act)
+    assert caption(folder, "00").read_bytes() == LATIN
+
+
+def test_a_caption_that_cannot_be_read_is_not_begun_as_an_empty_one(folder: Path) -> None:
+    caption(folder, "00").write_text("x" * 1_100_000)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "enter")
+        assert "00.txt cannot be read" in said(pilot)[1]
+        assert pilot.app.focused is None
 
     drive(folder, act)
 
@@ -751,7 +857,8 @@ def test_a_caption_that_is_no_utf8_is_listed_and_not_touched(folder: Path) -> No
         await press(pilot, "4")
         await until(pilot, lambda: "not UTF-8" in text(pilot))
         await press(pilot, "down", "enter")
-        assert "not UTF-8 at byte 9" in said(pilot)[1]
+        assert "01.txt is not UTF-8" in text(pilot)
+        await press(pilot, "escape")
         await press(pilot, "down", "enter", "x", "escape", "up", "m")
         await press(pilot, "r", *"man", "enter", *"boy", "enter", "enter")
         await until(pilot, lambda: captions_but(folder, "01")["05"] == "ohwx, a photo of a boy, number 5")
