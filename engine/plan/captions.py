@@ -32,6 +32,11 @@ class Caption:
     problem: Finding | None = None
     lines: tuple[str, ...] = ()
 
+    @property
+    def further(self) -> bool:
+        """Whether its file has lines with words besides its first."""
+        return any(self.lines) and (len(self.lines) > 1 or not self.text)
+
 
 class NotUTF8Error(UserError):
     """A caption file that is not UTF-8. byte: where it stops being so, from 0."""

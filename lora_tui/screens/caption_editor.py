@@ -81,7 +81,7 @@ class CaptionEditor(CaptionMending):
         if words:
             parts.append((f"{words}  ", BAD if over else DIM))
         if reasons := [reason for reason in self.desk.reasons(entry.path) if not (over and reason.code == "too-long")]:
-            graver = self.desk.wants(entry.path)
+            graver = self.desk.wants(entry.path) or (self._open is not None and self._further)
             parts.append((" ".join(reason.words for reason in reasons[:3]), WARN if graver else DIM))
         return line(*parts)
 

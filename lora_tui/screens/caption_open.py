@@ -30,6 +30,7 @@ class CaptionOpen(CaptionList):
         self._open: Entry | None = None  # the picture whose caption is being edited
         self._typed = ""  # what stands in the editor
         self._touched = False  # something was typed since it was opened
+        self._further = False  # its file has more lines, which are gone once it is written
         self._disk: str | None = None  # what its file held when it was read or written here last; None: no file
         self._saved = False  # whether this caption was saved since it was opened: all of it is one thing to take back
         self._timer: Timer | None = None
@@ -78,9 +79,9 @@ class CaptionOpen(CaptionList):
         if (wrong := self.why_not(entry)) is not None:
             self.say("x", str(wrong))
             return False
-        self._disk = self._on_disk(entry)
-        if (self._disk or "") != self.desk[entry.path]:
-            self.desk.set(entry.path, self._disk)  # another program wrote it since it was read
+        self._disk, self._further = self._on_disk(entry)
+        if ((self._disk or ""), self._further) != (self.desk[entry.path], self.desk.further(entry.path)):
+            self.desk.set(entry.path, self._disk, self._further)  # another program wrote it since it was read
             self._written.add(entry.path)
         self._open, self._typed, self._touched = entry, self._disk or "", False
         self._saved = False
@@ -95,13 +96,16 @@ class CaptionOpen(CaptionList):
             return error
         return None
 
-    def _on_disk(self, entry: Entry) -> str | None:
-        """What its file holds now; None for no file. Raises UserError, for what is not UTF-8 NotUTF8Error."""
+    def _on_disk(self, entry: Entry) -> tuple[str | None, bool]:
+        """(what its file holds now, None for no file; whether that has more lines).
+
+        Raises UserError, for what is not UTF-8 NotUTF8Error.
+        """
         caption = read_caption(entry.path, self.extension, "")
         problem = caption.problem
         if problem is not None and problem.code == "caption-unreadable":
             raise UserError("not-readable", problem.message)
-        return caption.text if caption.path is not None else None
+        return caption.text if caption.path is not None else None, caption.further
 
     @property
     def _begins(self) -> str:
@@ -149,15 +153,16 @@ class CaptionOpen(CaptionList):
                 self._open = None
                 self.close()
             return False
-        if (there := self._on_disk(entry)) == self._disk:
+        there, further = self._on_disk(entry)
+        if (there, further) == (self._disk, self._further):
             return True
         kept = self._to_save() is not None or not (own or self.follows)
         if own or not kept:
-            self._disk, self._saved = there, False
+            self._disk, self._further, self._saved = there, further, False
         if kept:
             return False
         self._typed, self._touched = there or "", False
-        self.desk.set(entry.path, there)
+        self.desk.set(entry.path, there, further)
         self.show_followed()
         return True
 
@@ -199,7 +204,8 @@ class CaptionOpen(CaptionList):
             with contextlib.suppress(NoMatches):
                 self.say("x", f"{error} Your words are still in the editor.")
             return False
-        self._disk, self._saved = text, True
+        dropped = self._further and not theirs
+        self._disk, self._further, self._saved = text, False, True
         self.desk.set(entry.path, text)
         self.own_write(entry.path)
         with contextlib.suppress(NoMatches):  # the screen is being taken down
@@ -208,6 +214,10 @@ class CaptionOpen(CaptionList):
                 name = inert(entry.path.name, 40)
                 self.say(
                     "!", f"Another program changed the caption of {name} meanwhile. Yours is saved; u brings that back."
+                )
+            elif dropped:
+                self.say(
+                    "!", f"The further lines of {inert(entry.path.name, 40)}'s caption are gone; u brings them back."
                 )
         return True
 
@@ -223,5 +233,5 @@ class CaptionOpen(CaptionList):
     def _put_away(self) -> None:
         if self._open is not None and self._typed.strip() != self.desk[self._open.path]:
             with contextlib.suppress(UserError):  # what was typed was nothing, or another program has written since
-                self.desk.set(self._open.path, self._on_disk(self._open))
+                self.desk.set(self._open.path, *self._on_disk(self._open))
         self._open = None

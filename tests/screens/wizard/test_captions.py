@@ -431,6 +431,67 @@ def test_what_is_trained_is_shown_draw_by_draw(folder: Path) -> None:
     drive(folder, act)
 
 
+# ------------------------------------------------------------------------------------------------------- several lines
+TOLD = "Its file has more lines; a change here drops them."
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+@pytest.mark.parametrize("content", ["ohwx, a hat\nohwx, a coat\n", "\nohwx, a coat\n"])
+def test_what_becomes_of_further_lines_is_told_before_and_when_it_is_saved(
+    folder: Path, content: str, size: str
+) -> None:
+    caption(folder, "00").write_text(content)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "down", "m", "m")
+        await press(pilot, "enter")
+        assert TOLD in text(pilot)
+        await press(pilot, "down", "up")
+        assert caption(folder, "00").read_text() == content  # to be opened drops nothing
+        await press(pilot, *"x")
+        assert TOLD in text(pilot)
+        await press(pilot, "enter")
+        assert said(pilot)[1] == "The further lines of 00.png's caption are gone; u brings them back."
+        assert TOLD not in text(pilot)
+        await press(pilot, "up")
+        assert TOLD not in text(pilot)
+        await press(pilot, "escape", "u")
+        await until(pilot, lambda: caption(folder, "00").read_text() == content)
+        await until(pilot, lambda: TOLD in text(pilot))
+
+    drive(folder, act, size)
+
+
+def test_a_caption_of_several_lines_is_the_last_that_the_next_to_mend_comes_to(folder: Path) -> None:
+    caption(folder, "00").write_text("ohwx, a hat\nohwx, a coat\n")
+    caption(folder, "03").write_text("a man\n")
+    found = []
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert "1 needs attention" in text(pilot)
+        for _ in range(2):
+            await press(pilot, "m")
+            found.append(said(pilot))
+
+    drive(folder, act)
+    assert found == [("!", '03.png: The trigger word "ohwx" is not in it.'), ("ok", f"00.png: {TOLD}")]
+
+
+def test_a_change_of_many_tells_which_files_have_more_lines(folder: Path) -> None:
+    caption(folder, "00").write_text("ohwx, a hat\nohwx, a coat\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r", *"ohwx", "enter", *"zibo", "enter")
+        assert "Its file has more lines; the change drops them." in text(pilot)
+        await press(pilot, "down")
+        assert "Its file has more lines" not in text(pilot)
+
+    drive(folder, act)
+
+
 # ----------------------------------------------------------------------------------------------------------- not UTF-8
 LATIN = b"ohwx, caf\xe9 in the rain\r\n"
 
