@@ -41,6 +41,8 @@ class CaptionChips(TagsEverywhere):
     def follow_own(self) -> None:
         here = self.here
         if self.chips_shown and self._open is not None and here is not None and here.path != self._open.path:
+            if not self.save():
+                return
             self._open = None  # what was taken back is of another picture, and that is chosen now
             if self.begin(here):
                 self._show_chips()

@@ -26,7 +26,7 @@ class CaptionMending(CaptionOpen):
         while 0 <= place < len(self.shown):
             entry = self.shown[place]
             believed = len(passed) >= MOST_READ and self.desk.problem(entry.path)
-            if not believed and self.why_not(entry) is None:
+            if not believed and not isinstance(self.read_or_why(entry), UserError):
                 return place, passed
             passed.append(entry)
             place += by

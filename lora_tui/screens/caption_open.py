@@ -76,25 +76,26 @@ class CaptionOpen(CaptionList):
         """Read a caption to change it; whether that can be done."""
         if not self.history_ready():
             return False
-        if (wrong := self.why_not(entry)) is not None:
-            self.say("x", str(wrong))
+        found = self.read_or_why(entry)
+        if isinstance(found, UserError):
+            self.say("x", str(found))
             return False
-        self._disk, self._further = self._on_disk(entry)
-        if ((self._disk or ""), self._further) != (self.desk[entry.path], self.desk.further(entry.path)):
+        self._disk, self._further = found
+        known = self.desk[entry.path], self.desk.further(entry.path)
+        if ((self._disk or ""), self._further) != known or self.desk.problem(entry.path):
             self.desk.set(entry.path, self._disk, self._further)  # another program wrote it since it was read
             self._written.add(entry.path)
         self._open, self._typed, self._touched = entry, self._disk or "", False
         self._saved = False
         return True
 
-    def why_not(self, entry: Entry) -> UserError | None:
-        """Why a caption cannot be edited, which is noted; None where it can."""
+    def read_or_why(self, entry: Entry) -> tuple[str | None, bool] | UserError:
+        """As `_on_disk`; or why a caption cannot be edited, which is noted."""
         try:
-            self._on_disk(entry)
+            return self._on_disk(entry)
         except UserError as error:
             self.desk.cannot_show(entry.path, "not-utf8" if isinstance(error, NotUTF8Error) else "unreadable")
             return error
-        return None
 
     def _on_disk(self, entry: Entry) -> tuple[str | None, bool]:
         """(what its file holds now, None for no file; whether that has more lines).
@@ -148,12 +149,13 @@ class CaptionOpen(CaptionList):
         entry = self._open
         if entry is None:
             return False
-        if self.why_not(entry) is not None:
+        found = self.read_or_why(entry)
+        if isinstance(found, UserError):
             if own:  # an undo brought back what cannot be shown
                 self._open = None
                 self.close()
             return False
-        there, further = self._on_disk(entry)
+        there, further = found
         if (there, further) == (self._disk, self._further):
             return True
         kept = self._to_save() is not None or not (own or self.follows)
