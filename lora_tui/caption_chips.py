@@ -21,6 +21,16 @@ class TagRow:
         """The chosen tag; "" behind the last."""
         return self.tags[self.at] if self.at < len(self.tags) else ""
 
+    def follow(self, tags: list[str]) -> None:
+        """These are the tags now: the chosen one stays chosen, where it is still among them."""
+        chosen, last = self.chosen, self.at >= len(self.tags)
+        self.carried = self.carried and chosen in tags
+        if last:
+            self.at = len(tags)
+        elif tags[self.at : self.at + 1] != [chosen]:
+            self.at = tags.index(chosen) if chosen in tags else min(self.at, len(tags))
+        self.tags = tags
+
     def step(self, by: int) -> None:
         """Choose the tag before or after, or carry the chosen one there."""
         last = len(self.tags) - (1 if self.carried else 0)

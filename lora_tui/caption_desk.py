@@ -94,6 +94,9 @@ def listed_words(text: str | None) -> str:
 _LOOKED_AT = 5_000  # letters of a caption
 _NO_WORDS = {"caption-empty": "", "caption-not-utf8": "not-utf8", "caption-unreadable": "unreadable"}
 """Findings on captions in whose place other words are trained, or none, and what the attention calls them."""
+_FURTHER = {"caption-lines", "caption-blank"}
+"""Findings on captions whose files have lines besides the one that is trained."""
+_LINES = Reason("lines", "Its file has more lines; a change here drops them.")
 
 
 class Desk:
@@ -109,6 +112,7 @@ class Desk:
         self._by_path: dict[Path, Picture] = {}
         self._texts: dict[Path, str | None] = {}  # None: there is no caption file
         self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
+        self._further: set[Path] = set()  # captions whose files have more lines than the one that is shown
         self._sought: dict[Path, str] = {}  # what words are looked for in, made when they first are
         self._counted = False  # whether the tokens of all captions are known
 
@@ -119,10 +123,12 @@ class Desk:
         self.entries = tuple(entries)
         self._by_path = {entry.path: entry for entry in entries}
         self.folders = tuple({entry.path.parent: None for entry in entries})
-        self._texts, self._problems = {}, {}
+        self._texts, self._problems, self._further = {}, {}, set()
         for entry in entries:
             self._texts[entry.path] = entry.caption if entry.caption_path is not None else None
             for problem in entry.problems:
+                if problem.code in _FURTHER:
+                    self._further.add(entry.path)
                 if problem.code in _NO_WORDS:
                     self._texts[entry.path] = ""  # what is trained instead stands in no file
                     self._problems[entry.path] = _NO_WORDS[problem.code]
@@ -153,11 +159,26 @@ class Desk:
         """Whether the picture has a caption file."""
         return self._texts.get(path) is not None
 
-    def set(self, path: Path, text: str | None) -> None:
-        """A caption was written, or removed with None. What is shown stays: a row that was mended does not vanish."""
+    def further(self, path: Path) -> bool:
+        """Whether a caption's file has more lines than the one that is shown: with what is written here they go."""
+        return path in self._further
+
+    def set(self, path: Path, text: str | None, further: bool = False) -> None:
+        """A caption was written, or removed with None. What is shown stays: a row that was mended does not vanish.
+
+        further: its file has more lines.
+        """
         if path in self._texts:
             self._texts[path] = text
+            (self._further.add if further else self._further.discard)(path)
             self._problems.pop(path, None)
+            self._changed(path)
+
+    def cannot_show(self, path: Path, problem: str) -> None:
+        """A caption was found to be "not-utf8" or "unreadable"."""
+        if path in self._texts:
+            self._texts[path], self._problems[path] = "", problem
+            self._further.discard(path)
             self._changed(path)
 
     def judge(self, path: Path, text: str) -> None:
@@ -191,7 +212,13 @@ class Desk:
 
     def reasons(self, path: Path) -> tuple[Reason, ...]:
         """Why a caption needs attention, the gravest first; none where it needs none, or while that is not known."""
-        return self.learnt.attention.reasons(path) if self.learnt is not None else ()
+        if self.learnt is None:
+            return ()
+        found = self.learnt.attention.reasons(path)
+        if path not in self._further:
+            return found
+        least = [reason for reason in found if reason.code == "same"]
+        return (*found[: len(found) - len(least)], _LINES, *least)
 
     def wants(self, path: Path) -> bool:
         """Whether a caption needs attention for more than being equal to another."""
@@ -203,10 +230,10 @@ class Desk:
 
     def next_to_mend(self, here: int) -> int | None:
         """The place among those shown of the next that needs attention; after the last of them, and where there is
-        none, of those that are equal to another; None where all is well."""
-        kinds: list[Judge] = [self.wants, self._merely_equal]
+        none, of those that are equal to another or whose files have more lines; None where all is well."""
+        kinds: list[Judge] = [self.wants, self._merely_remarked]
         chosen = self.shown[here].path if here < len(self.shown) else None
-        if chosen is not None and self._merely_equal(chosen):
+        if chosen is not None and self._merely_remarked(chosen):
             kinds.reverse()
         if chosen is not None and kinds[0](chosen):  # after the last of its kind come those of the other
             ways = [(kinds[0], here + 1, False), (kinds[1], 0, False), (kinds[0], 0, False)]
@@ -215,8 +242,8 @@ class Desk:
         found = (self._first(*way) for way in ways)
         return next((place for place in found if place is not None), None)
 
-    def _merely_equal(self, path: Path) -> bool:
-        return self.equal(path) and not self.wants(path)
+    def _merely_remarked(self, path: Path) -> bool:
+        return (self.equal(path) or path in self._further) and not self.wants(path)
 
     def _first(self, judge: Judge, begin: int, around: bool) -> int | None:
         """The first such place from `begin` on; with `around` also before it, after the end."""

@@ -3,6 +3,9 @@
 Textual paints each widget anew that may look different now, and a list that appears twice: once for its place and once
 for its size. On a slow line that is what a key waits for. Here each update is compared with what the terminal shows,
 cell by cell, and the cells that differ are sent, with no colour said twice: of the rows of a list colour by colour.
+
+Terminals differ in how many cells they draw some signs in that are made of several characters, as emoji with a skin
+colour. Where such a sign comes or goes, all that it may have been drawn over is sent once more.
 """
 
 from __future__ import annotations
@@ -10,31 +13,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
-from unicodedata import east_asian_width
+from unicodedata import combining, east_asian_width
 
 from rich.cells import split_graphemes
-from rich.color import Color, ColorSystem
-from rich.color_triplet import ColorTriplet
+from rich.color import ColorSystem
 from rich.console import Console
-from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
+
+from lora_tui.sgr import PLAIN, Look, blank, look_of, turn
 
 ERASED, ERASED_BETWEEN = 5, 11  # cells: more empty ones, at the end or before others, take fewer bytes to erase
 BRIDGED = 4  # cells: a gap of so few is written once more, as moving over it would take as many bytes
 MANY_LOOKS = 24  # of so many looks as a picture has, the order saves nothing
-_STYLES = 4096
-_OF_LETTERS = {"1", "2", "3"}  # bold, dim, italic: not seen on an empty cell
-_ENDS = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}  # SGR numbers, and what ends each
-_OWN = 16  # so many of the 256 colours come first, which each terminal has in shades of its own
-
-
-class Look(NamedTuple):
-    """How a cell looks, as the numbers of a terminal's SGR sequence: attributes, the letter's colour, the ground's."""
-
-    attributes: str = ""
-    fore: str = ""
-    ground: str = ""
+_LETTERS = 4096
+WIDEST = 2  # cells of a character
+_FLAG_HALVES = range(0x1F1E6, 0x1F200)  # letters of which two are a flag
 
 
 class Piece(NamedTuple):
@@ -45,7 +39,6 @@ class Piece(NamedTuple):
     end: int
 
 
-PLAIN = Look()
 Cell = tuple[Look, str]  # the letter is "" where one that began further left goes on
 Row = list[Cell | None]  # None: nobody knows what stands there
 Place = tuple[int, int]  # column and row, from 1
@@ -80,20 +73,22 @@ class Shown:
         """The terminal sequences that bring these onto the screen, and remember that they are there."""
         runs: list[Run] = []
         by_look: dict[Look, list[Run]] = {}
+        again: list[tuple[int, int, int]] = []  # in which row from where to where signs may be drawn over others
         for x, y, strip in fragments:
             cells = _cells(strip, system)
             row = self._rows.setdefault(y, [])
             row.extend([None] * (x + len(cells) - len(row)))
             before = row[x : x + len(cells)]
+            again += [(y, x + begin, x + end) for begin, end in _unsure(before, cells)]
             runs += [(x + begin + 1, y + 1, cells[begin:end]) for begin, end in _runs(before, cells, BRIDGED)]
             for look, begin, end in _of_one_look(cells, _runs(before, cells, 0)):
                 by_look.setdefault(look, []).append((x + begin + 1, y + 1, cells[begin:end]))
             _break_off(row, x, x + len(cells))
             row[x : x + len(cells)] = cells
         sent = self._written(runs)
-        if len(by_look) > MANY_LOOKS:
-            return sent
-        return min(sent, self._written(run for alike in by_look.values() for run in alike), key=len)
+        if len(by_look) <= MANY_LOOKS:
+            sent = min(sent, self._written(run for alike in by_look.values() for run in alike), key=len)
+        return sent + self._written(run for y, begin, end in again for run in _reached(self._rows[y], begin, end, y))
 
     def _written(self, runs: Iterable[Run]) -> str:
         sent: list[str] = []
@@ -117,8 +112,8 @@ class Shown:
         while place < end:
             wanted, letter = cells[place]
             empty = _empty(cells, place) if self.erases else 0
-            if wanted != look and not (letter == " " and wanted == _blank(look)):
-                sent.append(_turn(look, wanted))
+            if wanted != look and not (letter == " " and wanted == blank(look)):
+                sent.append(turn(look, wanted))
                 look = wanted
             if empty > (ERASED if place + empty == end else ERASED_BETWEEN):
                 sent.append(f"\x1b[{empty}X")
@@ -127,8 +122,11 @@ class Shown:
                 sent.append(f"\x1b[{empty}C")
                 place += empty
                 continue
+            cells_of = _whole(cells, place, place + 1)[1] - place if _is_unsure(letter) else 1
+            if cells_of > 1:  # emptied first, as the terminal may draw it in fewer
+                sent.append(" " * cells_of + _move(column + place, line))
             sent.append(letter)
-            place += 1
+            place += cells_of
             if len(letter) > 1:  # of several characters: terminals differ in how wide they draw these
                 sent.append(_move(column + place, line))
         return look, column + place
@@ -189,6 +187,47 @@ def _whole(now: list[Cell], begin: int, end: int) -> tuple[int, int]:
     return begin, end
 
 
+def _unsure(before: Row, now: list[Cell]) -> Iterator[tuple[int, int]]:
+    """(begin, end) of the cells in which a sign may be drawn that comes or goes, where terminals differ about it; of
+    several that may touch each other as one."""
+    begin = end = -1
+    for place, (old, new) in enumerate(zip(before, now, strict=True) if before != now else ()):
+        reach = max(_reach(old), _reach(new)) if old != new else 1
+        if reach == 1:
+            continue
+        if end < place:
+            if end >= 0:
+                yield begin, end
+            begin = _whole(now, place, place + 1)[0]
+        end = max(end, place + reach)
+    if end >= 0:
+        yield begin, end
+
+
+def _reached(row: Row, begin: int, end: int, y: int) -> Iterator[Run]:
+    """What stands in a row between these, as far as it is known, and what the signs in it may be drawn over."""
+    cells: list[Cell] = []
+    first = begin
+    for place in range(begin, len(row)):
+        cell = row[place]
+        if place >= end and (cell is None or cell[1]):
+            break
+        end = max(end, place + _reach(cell))
+        if cell is not None:
+            cells.append(cell)
+            continue
+        if cells:
+            yield first + 1, y + 1, cells
+        cells, first = [], place + 1
+    if cells:
+        yield first + 1, y + 1, cells
+
+
+def _reach(cell: Cell | None) -> int:
+    """Over how many cells a terminal may draw what is written in one."""
+    return WIDEST * len(cell[1]) if cell is not None and _is_unsure(cell[1]) else 1
+
+
 def _break_off(row: Row, begin: int, end: int) -> None:
     """Letters that are overwritten in part are gone as a whole."""
     for place in range(end, len(row)):
@@ -215,11 +254,11 @@ def _of_one_look(cells: list[Cell], runs: Iterable[tuple[int, int]]) -> list[Pie
         the gap between may be written along."""
         beside = found[-1][0] if found else look
         places = [last[look]] if look in last else []
-        if found and _blank(look) in (look, beside):
+        if found and blank(look) in (look, beside):
             places.append(len(found) - 1)
         for place in places:
             before = found[place]
-            both = before.look if look == _blank(before.look) else look
+            both = before.look if look == blank(before.look) else look
             if begin - before.end <= BRIDGED and all(_fits(cell, both) for cell in cells[before.begin : end]):
                 found[place], last[both] = Piece(both, before.begin, end), place
                 return
@@ -232,7 +271,7 @@ def _of_one_look(cells: list[Cell], runs: Iterable[tuple[int, int]]) -> list[Pie
             wanted = cells[place][0]
             if _fits(cells[place], look):
                 continue
-            if look == _blank(wanted) and all(letter == " " for _, letter in cells[begin:place]):
+            if look == blank(wanted) and all(letter == " " for _, letter in cells[begin:place]):
                 look = wanted  # empty cells before it go along
                 continue
             add(look, begin, place)
@@ -243,7 +282,7 @@ def _of_one_look(cells: list[Cell], runs: Iterable[tuple[int, int]]) -> list[Pie
 
 def _fits(cell: Cell, look: Look) -> bool:
     """Whether a cell can be written in this look."""
-    return cell[0] == look or (cell[1] == " " and cell[0] == _blank(look))
+    return cell[0] == look or (cell[1] == " " and cell[0] == blank(look))
 
 
 def _empty(cells: list[Cell], place: int) -> int:
@@ -273,30 +312,17 @@ def _shortest_move(there: Place | None, column: int, line: int) -> str:
     return min(move, "\x1bD" * down + aside, key=len)  # IND: no line is scrolled, as there is one more below
 
 
-@lru_cache(_STYLES)
+@lru_cache(_LETTERS)
 def _is_sure(letter: str) -> bool:
     """Whether every terminal moves on by the cells that it has here: of many signs they draw one or two."""
     return letter.isascii() or (len(letter) == 1 and east_asian_width(letter) in {"N", "Na"})
 
 
-@lru_cache(_STYLES)
-def _turn(old: Look, new: Look) -> str:
-    """The sequence from one look to another; what stays is not said again."""
-    if new == PLAIN:
-        return "\x1b[0m"
-    before, after = _numbers(old.attributes), _numbers(new.attributes)
-    ended = {_ENDS.get(number, "0") for number in before - after}
-    if "0" in ended:
-        return f"\x1b[{';'.join(['0', *filter(None, new)])}m"
-    kept = set() if "22" in ended else before  # which ends bold and dim together
-    parts = [*sorted(ended), *sorted(after - kept)]
-    parts += [new.fore or "39"] if old.fore != new.fore else []
-    parts += [new.ground or "49"] if old.ground != new.ground else []
-    return f"\x1b[{';'.join(parts)}m"
-
-
-def _numbers(attributes: str) -> set[str]:
-    return set(filter(None, attributes.split(";")))
+@lru_cache(_LETTERS)
+def _is_unsure(letter: str) -> bool:
+    """Whether a sign is made of several characters that some terminals draw one after the other; an accent on its
+    letter is not."""
+    return len(letter) > 1 and not all(map(combining, letter[1:]))
 
 
 def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
@@ -304,15 +330,17 @@ def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
     for text, style, control in strip:
         if control:
             continue
-        look = _look(style, system) if style is not None else PLAIN
+        look = look_of(style, system) if style is not None else PLAIN
         if text.isascii():
-            blank = _blank(look)
-            found += [(blank if letter == " " else look, letter) for letter in text]
+            empty = blank(look)
+            found += [(empty if letter == " " else look, letter) for letter in text]
             continue
         for begin, end, width in split_graphemes(text)[0]:
             letter = text[begin:end]
-            if width:
-                found.append((look if letter != " " else _blank(look), letter))
+            if _ends_flag(found, look, letter):
+                found[-1:] = [(look, found[-1][1] + letter), (look, "")]
+            elif width:
+                found.append((look if letter != " " else blank(look), letter))
                 found += [(look, "")] * (width - 1)
             elif found:  # an accent that was cut off its letter
                 at = next(at for at in reversed(range(len(found))) if found[at][1])
@@ -320,28 +348,7 @@ def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
     return found
 
 
-@lru_cache(_STYLES)
-def _look(style: Style, system: ColorSystem) -> Look:
-    attributes = Strip.render_ansi(style.without_color, system)
-    return Look(attributes, _numbers_of(style.color, system, True), _numbers_of(style.bgcolor, system, False))
-
-
-def _numbers_of(color: Color | None, system: ColorSystem, fore: bool) -> str:
-    """ "" for the terminal's own colour. One of the 256 that are the same everywhere takes half the bytes."""
-    if color is None or color.is_default:
-        return ""
-    if system == ColorSystem.TRUECOLOR and color.triplet is not None:
-        color = _shared_colours().get(color.triplet, color)
-    return ";".join(color.downgrade(system).get_ansi_codes(fore))
-
-
-@lru_cache(1)
-def _shared_colours() -> dict[ColorTriplet, Color]:
-    shared = [Color.from_ansi(number) for number in range(_OWN, 256)]
-    return {color.get_truecolor(): color for color in shared}
-
-
-@lru_cache(_STYLES)
-def _blank(look: Look) -> Look:
-    """How an empty cell looks then: attributes of letters alone are not seen on it."""
-    return Look(ground=look.ground) if _numbers(look.attributes) <= _OF_LETTERS else look
+def _ends_flag(found: list[Cell], look: Look, letter: str) -> bool:
+    """Whether this is the second of the two letters that make a flag."""
+    halves = [one for one in (found[-1][1] if found else "", letter) if len(one) == 1 and ord(one) in _FLAG_HALVES]
+    return len(halves) == 2 and found[-1][0] == look

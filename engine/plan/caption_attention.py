@@ -16,13 +16,14 @@ from engine.plan import tags
 from engine.plan.errors import few, inert
 
 Code = Literal[
-    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "repeated", "spaces", "same"
+    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "repeated", "spaces", "lines", "same"
 ]
 
 CODES: tuple[Code, ...] = (
-    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "repeated", "spaces", "same",
+    "unreadable", "not-utf8", "empty", "no-trigger", "trigger-twice", "too-long", "repeated", "spaces", "lines", "same",
 )  # fmt: skip
-"""The worst first. "same" is the least: pictures may well show the same, and then their captions are rightly equal."""
+"""The worst first. "same" is the least: pictures may well show the same, and then their captions are rightly equal.
+"lines" is said by who knows the file: of a caption here its text is known, and that is one line."""
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _PHRASE = 3
@@ -256,6 +257,6 @@ def _phrase(words: Sequence[str]) -> str:
 
 
 _PROBLEMS: Mapping[str, Reason] = {
-    "not-utf8": Reason("not-utf8", "It is not UTF-8, so it cannot be shown or changed here."),
+    "not-utf8": Reason("not-utf8", "It is not UTF-8; opening it offers other ways to read it."),
     "unreadable": Reason("unreadable", "Its file cannot be read."),
 }

@@ -32,6 +32,11 @@ class Caption:
     problem: Finding | None = None
     lines: tuple[str, ...] = ()
 
+    @property
+    def further(self) -> bool:
+        """Whether its file has lines with words besides its first."""
+        return any(self.lines) and (len(self.lines) > 1 or not self.text)
+
 
 class NotUTF8Error(UserError):
     """A caption file that is not UTF-8. byte: where it stops being so, from 0."""
@@ -106,7 +111,7 @@ def _read(path: Path, class_words: str) -> Caption:
     if len(data) > MAX_CAPTION_BYTES:
         return Caption(class_words, path, _unreadable(path, "it has over a million characters", class_words))
     try:
-        lines = _lines(data)
+        lines = lines_of(data)
     except UnicodeDecodeError as error:
         raise NotUTF8Error(path, error.start) from None
     first, written = lines[0], tuple(line for line in lines if line)
@@ -119,10 +124,11 @@ def _read(path: Path, class_words: str) -> Caption:
 
 def first_line(data: bytes) -> str:
     """What an editor shows of the bytes of a caption file, "" for a blank line. Raises UnicodeDecodeError."""
-    return _lines(data)[0]
+    return lines_of(data)[0]
 
 
-def _lines(data: bytes) -> list[str]:
+def lines_of(data: bytes) -> list[str]:
+    """All lines of a caption file without the spaces around them. Raises UnicodeDecodeError."""
     # Python's text files end lines at \n, \r\n and \r only; str.splitlines would also cut at form feeds and U+2028.
     text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return [line.strip() for line in text.split("\n")]

@@ -131,8 +131,8 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
         begin = "the trigger word of their folder and a comma" if others else f'"{triggers[0]}, "'
         yield Finding(
             "caption-without-trigger",
-            f"{len(without):,} of {len(train):,} captions {'do' if len(without) > 1 else 'does'} not contain {of_whom}: "
-            f"{few(p.path.name for p in without)}.",
+            f"{len(without):,} of {len(train):,} captions {'do' if len(without) > 1 else 'does'} not contain "
+            f"{of_whom}: {few(p.path.name for p in without)}.",
             f"Begin {'it' if len(without) == 1 else 'them'} with {begin}: what is learnt is tied to the words of the "
             "captions.",
         )

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from engine.plan import caption_edits
-from engine.plan.caption_files import read_for_editing, write_caption
+from engine.plan.caption_edits import Change
+from engine.plan.caption_files import contents, digest_of, write_caption
 from engine.plan.caption_history import History, Outcome
-from engine.plan.captions import NotUTF8Error
+from engine.plan.caption_readings import readings
+from engine.plan.captions import NotUTF8Error, read_caption
 from engine.plan.dataset import Picture
-from engine.plan.errors import UserError, plural
+from engine.plan.errors import UserError, inert, plural
 from engine.plan.subjects import Subjects
 from lora_tui.caption_finding import replacing
 from lora_tui.prompts.step import PlainStep
@@ -180,17 +182,31 @@ class CaptionsStep(PlainStep):
         self.walk.wizard.look_again()
         self.talk.say("All are saved.")
 
+    def _mend(self, picture: Picture, path: Path) -> bool:
+        """Offer to read a caption in another way that is not UTF-8; whether it was written so."""
+        try:
+            data = contents(path)
+            for reading in readings(data or b""):
+                if self.talk.sure(f"As {reading.encoding} it reads: {inert(reading.text)}. Write it so?"):
+                    change = Change(picture.path, None, reading.text, seen=digest_of(data))
+                    outcome = self._history.apply(f"the caption of {picture.path.name}", [change])
+                    self.talk.say(f"{outcome.sentence} u takes it back.")
+                    return not outcome.conflicts
+        except UserError as error:
+            self.talk.say(f"Error: {error}")
+        return False
+
     def _one(self, picture: Picture, where: str) -> int:
         """Ask for one caption; how many pictures to go on by."""
         extension = str(self.draft.value("caption_extension"))
         try:
-            now = read_for_editing(picture.path, extension)
+            now = read_caption(picture.path, extension, "")
         except NotUTF8Error as error:
-            self.talk.say(
-                f"Error: {error.path.name} is not UTF-8 at byte {error.byte}. Save it as UTF-8 in an editor first."
-            )
-            return 1
-        self.talk.say(f"{where}: {picture.path}, {picture.width} by {picture.height}. {now or 'No caption yet.'}")
+            self.talk.say(f"{where}: {inert(error.path.name)} is not UTF-8 at byte {error.byte}.")
+            return self._one(picture, where) if self._mend(picture, error.path) else 1
+        self.talk.say(f"{where}: {picture.path}, {picture.width} by {picture.height}. {now.text or 'No caption yet.'}")
+        if now.further:
+            self.talk.say("Its file has more lines; a change here drops them.")
         while text := self.talk.prompt("Caption>"):
             if text.casefold() == "end":
                 return 1_000_000_000

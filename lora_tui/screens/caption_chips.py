@@ -24,6 +24,7 @@ class CaptionChips(TagsEverywhere):
     def action_chips(self) -> None:
         entry = self.here
         if entry is None or not self.begin(entry):
+            self.offer_where_not_utf8(self.action_chips)
             return
         self.editor.display = False
         self.chips.add_class("-on")
@@ -36,6 +37,30 @@ class CaptionChips(TagsEverywhere):
         self.set_focus(self.chips)
         self.call_after_refresh(self.chips.paint)
         self.show_all()
+
+    def follow_own(self) -> None:
+        here = self.here
+        if self.chips_shown and self._open is not None and here is not None and here.path != self._open.path:
+            if not self.save():
+                return
+            self._open = None  # what was taken back is of another picture, and that is chosen now
+            if self.begin(here):
+                self._show_chips()
+            else:
+                self._leave_chips()
+        else:
+            super().follow_own()
+
+    @property
+    def follows(self) -> bool:
+        return self.chips_shown or super().follows
+
+    def show_followed(self) -> None:
+        if not self.chips_shown:
+            super().show_followed()
+            return
+        self.chips.row.follow(tags.split(self._typed))
+        self.chips.paint()
 
     def on_chips_wanted(self, event: Chips.Wanted) -> None:
         row = self.chips.row
@@ -55,8 +80,13 @@ class CaptionChips(TagsEverywhere):
         self.show_status()
 
     def on_chips_picture(self, event: Chips.Picture) -> None:
-        there = self.listing.here + event.by
-        if not self.save() or not 0 <= there < len(self.shown):
+        if not self.save():
+            return
+        there, passed = self.next_to_open(event.by)
+        told = self.passed_over(passed)
+        if there is None:
+            if told:
+                self.say("!", told)
             return
         self._open = None
         self.listing.choose(there)
@@ -64,6 +94,8 @@ class CaptionChips(TagsEverywhere):
             self._show_chips()
         else:
             self._leave_chips()
+        if told:
+            self.say("!", told)
 
     def _tags_changed(self) -> None:
         self.type_text(tags.join(self.chips.row.tags))
@@ -86,7 +118,7 @@ class CaptionChips(TagsEverywhere):
     # -------------------------------------------------------------------------------------------------------- adding
     def _ask_tag(self, label: str, value: str, replacing: bool) -> None:
         """Ask for a tag; adding goes on until nothing is typed."""
-        row = self.chips.row
+        row, chosen = self.chips.row, self.chips.row.chosen
 
         def offered() -> list[str]:
             begun = self.ask_row.value.rpartition(",")[2].strip()
@@ -112,7 +144,7 @@ class CaptionChips(TagsEverywhere):
                 self.say("!", f"{inert(text.strip(), 40)} is there already.")
                 return
             if text.strip():
-                row.put(text, replacing)
+                row.put(text, replacing and row.chosen == chosen)  # another program may have taken it away
                 self._tags_changed()
             if text.strip() and not replacing:
                 self._ask_tag(label, "", replacing)

@@ -16,8 +16,7 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 
 from engine.plan.caption_attention import Attention
-from engine.plan.caption_files import read_for_editing
-from engine.plan.captions import NotUTF8Error, caption_file
+from engine.plan.captions import NotUTF8Error, read_caption
 from engine.plan.clip_tokens import Counter
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert, plural
@@ -155,9 +154,11 @@ class CaptionList(Asking):
     def read_anew(self, paths: Iterable[Path]) -> None:
         """These captions were written here: read them."""
         for path in paths:
-            there = caption_file(path, self.extension) is not None
-            with contextlib.suppress(NotUTF8Error):
-                self.desk.set(path, read_for_editing(path, self.extension) if there else None)
+            try:
+                caption = read_caption(path, self.extension, "")
+                self.desk.set(path, caption.text if caption.path is not None else None, caption.further)
+            except NotUTF8Error:
+                self.desk.cannot_show(path, "not-utf8")
             self.own_write(path)
 
     def _read_again(self) -> None:
@@ -269,11 +270,10 @@ class CaptionList(Asking):
         path = self.shown[place].path
         self.listing.choose(place)
         self.show_all()
-        told = f"{inert(path.name, 40)}: {self.desk.reasons(path)[0].words}"
-        if self.desk.wants(path):
-            self.say("!", told)
-        else:
-            self.say("ok", f"{told} Right where the pictures show the same.")
+        reason = self.desk.reasons(path)[0]
+        told = f"{inert(path.name, 40)}: {reason.words}"
+        right = " Right where the pictures show the same." if reason.code == "same" else ""
+        self.say("!" if self.desk.wants(path) else "ok", f"{told}{right}")
 
     # ------------------------------------------------------------------------------------ what other programs write
     def on_mount(self) -> None:
@@ -290,12 +290,18 @@ class CaptionList(Asking):
             path = entry.path.with_suffix(self.extension)
             seen[path] = stamp_of(path)
             if path in self._stamps and self._stamps[path] != seen[path]:
-                changed.append(path)
+                changed.append(entry)
         self._stamps, away, self._away = seen, self._away, False
-        if changed and not away:
-            self.say("!", f"{inert(changed[0].name, 40)} was written by another program; it is shown as it is now.")
+        told = [self.written_elsewhere(entry) for entry in changed]
+        if told and not away:
+            self.say("!", told[0])
         if changed:
             self.wizard.look_again()
+
+    def written_elsewhere(self, entry: Entry) -> str:
+        """Another program wrote this caption; what is said of that."""
+        name = inert(entry.path.with_suffix(self.extension).name, 40)
+        return f"{name} was written by another program; it is shown as it is now."
 
     def look_soon(self) -> None:
         """Have the project checked anew once nothing was changed for a moment: with thousands of pictures that takes

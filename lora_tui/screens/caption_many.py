@@ -21,7 +21,7 @@ from lora_tui.screens.caption_editor import CaptionEditor
 from lora_tui.screens.caption_operations import Operation, OperationsPane
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import DIM, line
+from lora_tui.widgets.paint import DIM, WARN, line
 from lora_tui.widgets.pane import Pane
 from lora_tui.widgets.picture import Picture
 
@@ -334,7 +334,8 @@ class ManyCaptions(CaptionEditor):
         if not isinstance(pane, ChangesPane) or pane.chosen is None:
             return super().about()
         place = inert(self.draft.project.relative(pane.chosen.picture), 200)
-        return [line((f" {place}", DIM)), line()]
+        further = " Its file has more lines; the change drops them." if self.desk.further(pane.chosen.picture) else ""
+        return [line((f" {place}", DIM)), line((further, WARN))]
 
     def _show_change(self, pane: ChangesPane) -> None:
         self.query_one("#compare", Lines).show(list(pane.both(min(self.room - 12, COMPARED_CELLS))))
@@ -392,6 +393,7 @@ class ManyCaptions(CaptionEditor):
         self.look_soon()
         if len(outcome.pictures) == 1:
             self.go_to_place(self.draft.project.relative(outcome.pictures[0]))
+        self.follow_own()
         self.show_all()
         self.say("!" if outcome.conflicts else "ok", self._told(outcome))
 

@@ -227,7 +227,7 @@ class CaptionsPage(CaptionChips):
 
     def _with_history(self, then: Callable[[], None]) -> None:
         """Once all is known that was done to captions: a captioning job writes them in a program of its own."""
-        if not self.history_ready():
+        if not self.history_ready() or not self.save():
             return
         if self.history.behind:
             aside(lambda: or_error(self.history.refresh, "What was done before could not be read"), lambda _: then())

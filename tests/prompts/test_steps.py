@@ -174,6 +174,21 @@ def test_each_subject_is_asked_for_its_own_trigger_word(folder: Path) -> None:
     assert captions(folder)["d1"] == "rexo, a dog again"
 
 
+def test_a_caption_that_is_no_utf8_is_read_in_another_way(folder: Path) -> None:
+    file = next((folder / "img").rglob("02.txt"))
+    file.write_bytes(b"ohwx, caf\xe9")
+    said = converse(folder, "g 4", "3", "yes", "ohwx, a red caf\xe9")
+    assert "As Windows-1252 it reads: ohwx, caf\xe9. Write it so?" in said
+    assert file.read_text() == "ohwx, a red caf\xe9\n"
+    converse(folder, "g 4", "u", "u")
+    assert file.read_bytes() == b"ohwx, caf\xe9"
+
+
+def test_further_lines_of_a_caption_are_told_before_they_are_dropped(folder: Path) -> None:
+    next((folder / "img").rglob("02.txt")).write_text("ohwx, a hat\nohwx, a coat\n")
+    assert "Its file has more lines; a change here drops them." in converse(folder, "g 4", "3", "")
+
+
 def test_a_caption_that_is_no_utf8_is_not_touched(folder: Path) -> None:
     file = next((folder / "img").rglob("02.txt"))
     file.write_bytes(b"caf\xe9")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pyte
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -157,6 +158,72 @@ def test_hints_are_sent_as_their_words_and_then_their_keys() -> None:
     hints = [("a ", STYLES[1]), ("edit  ", STYLES[2]), ("b ", STYLES[1]), ("mend  ", STYLES[2])]
     told = sent(shown, whole([strip_of(hints, COLUMNS), *[blank] * 3]))
     assert told.count("m") - told.count("mend") == 3  # two colours, and their end
+
+
+class PieceByPiece(Terminal):
+    """A terminal that draws the characters of a cluster one after the other, each in its own cells, as tmux 3.3a."""
+
+    def take(self, text: str) -> None:
+        for sign in CLUSTERS:
+            text = text.replace(sign, sign.translate(DRAWN))
+        super().take(text)
+
+
+class InOneCell(Terminal):
+    """A terminal that draws a cluster in one cell."""
+
+    def take(self, text: str) -> None:
+        for sign in CLUSTERS:
+            text = text.replace(sign, "*")
+        super().take(text)
+
+
+CLUSTERS = ["👍🏽", "👨\u200d👩\u200d👧", "❤\ufe0f", "🇩🇪"]
+DRAWN = {0x1F3FD: "漢", 0x200D: None, 0xFE0F: None}  # pyte combines; what is drawn alone is a wide letter
+BLANK = [strip_of([], COLUMNS)] * ROWS
+
+
+@pytest.mark.parametrize("terminal", [PieceByPiece, InOneCell])
+@pytest.mark.parametrize("erases", [False, True])
+@pytest.mark.parametrize("sign", CLUSTERS)
+def test_a_sign_that_a_terminal_draws_wider_leaves_nothing_behind(
+    sign: str, erases: bool, terminal: type[Terminal]
+) -> None:
+    """What stands behind it is where it should be, whether it was there before or not."""
+    shown, screen = Shown(erases), terminal()
+    long = strip_of([("a caption that is long", STYLES[2])], COLUMNS)
+    same = [(f"{sign}", STYLES[1]), ("caption", STYLES[2])]
+    frames = [
+        [long, *BLANK[1:]],
+        [strip_of([("a ", STYLES[2]), (sign, STYLES[1]), ("ption that is long", STYLES[2])], COLUMNS), *BLANK[1:]],
+        [strip_of(same, COLUMNS), *BLANK[1:]],
+        [strip_of([("b", STYLES[2]), *same], COLUMNS), *BLANK[1:]],
+        [long, *BLANK[1:]],
+    ]
+    for frame in frames:
+        screen.take(sent(shown, whole(frame)))
+        drawn = [screen.screen.buffer[0][x].data for x in range(COLUMNS)]
+        place = frame[0].text.find(sign)
+        behind = frame[0].text[place + len(sign) :] if place >= 0 else frame[0].text
+        assert "".join(drawn[COLUMNS - len(behind) :]) == behind
+        if place >= 0 and terminal is InOneCell:
+            assert drawn[place : place + 2] == ["*", " "]  # nothing is left in the cell that it has not drawn
+        assert screen.cells()[COLUMNS:] == Terminal().cells()[COLUMNS:] or place < 0
+
+
+def test_a_letter_behind_such_a_sign_is_still_one_letter() -> None:
+    shown = Shown()
+    before = [strip_of([("👍🏽 the cat", STYLES[2])], COLUMNS), *BLANK[1:]]
+    after = [strip_of([("👍🏽 the cow", STYLES[2])], COLUMNS), *BLANK[1:]]
+    sent(shown, whole(before))
+    assert sent(shown, whole(after)) == "\x1b[1;9H\x1b[38;5;252;48;5;233mow\x1b[0m"
+
+
+def test_an_accent_is_no_such_sign() -> None:
+    shown = Shown()
+    sent(shown, whole([strip_of([("the cafe is small", STYLES[0])], COLUMNS), *BLANK[1:]]))
+    told = sent(shown, whole([strip_of([("the cafe\u0301 is small", STYLES[0])], COLUMNS), *BLANK[1:]]))
+    assert told == "\x1b[1;8He\u0301\x1b[1;9H"
 
 
 def test_empty_cells_are_erased_where_the_terminal_keeps_the_colour() -> None:

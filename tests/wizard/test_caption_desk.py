@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from benchmarks.small_run import make_project
 from engine.plan.clip_tokens import Counter
 from engine.plan.dataset import Picture, scan
-from engine.plan.errors import UserError
+from engine.plan.errors import Finding, UserError
 from engine.plan.project import Project
 from lora_tui.caption_chips import TagRow
 from lora_tui.caption_desk import Desk, Filter, learn
@@ -108,6 +109,22 @@ def test_those_equal_to_another_are_visited_last(desk: Desk) -> None:
     assert desk.next_to_mend(0) == 1
     desk.set(path("b"), "ohwx, a sofa")
     assert desk.next_to_mend(0) is None
+
+
+def test_captions_whose_files_have_more_lines_come_last_until_they_are_written(desk: Desk) -> None:
+    """As those that are equal to another; they need no attention and are in no filter."""
+    lines = Finding("caption-lines", "", level="note")
+    several = [replace(entry, problems=(lines,)) if entry.path.stem == "a" else entry for entry in entries()]
+    desk.take(several)
+    assert [reason.code for reason in desk.reasons(path("a"))] == ["lines"]
+    assert (desk.wants(path("a")), desk.wanting) == (False, 2)
+    assert desk.next_to_mend(3) == 0
+    desk.judge(path("a"), "ohwx, a man")  # while it is typed, before it is saved
+    assert desk.further(path("a"))
+    desk.set(path("a"), "ohwx, a man")
+    assert desk.reasons(path("a")) == ()
+    desk.set(path("b"), TEXTS["b"], further=True)
+    assert [reason.code for reason in desk.reasons(path("b"))] == ["lines", "same"]
 
 
 def test_a_row_that_was_mended_stays_in_sight(desk: Desk) -> None:
@@ -248,3 +265,13 @@ def test_draws_are_those_of_the_training(tmp_path: Path) -> None:
     assert len({draw.text for draw in found}) > 3
     assert "epoch 1, step" in found[0].told
     assert "shuffle_caption, keep_tokens 1, caption_dropout_rate 0.5" in found[0].told
+
+
+def test_the_chosen_tag_stays_chosen_where_the_tags_are_other_ones() -> None:
+    row = TagRow(["ohwx", "hat", "coat"], at=1, carried=True)
+    row.follow(["new", "ohwx", "hat"])
+    assert (row.chosen, row.carried) == ("hat", True)
+    row.follow(["new"])
+    assert (row.at, row.chosen, row.carried) == (1, "", False)
+    row.follow(["new", "ohwx"])  # behind the last there tags are added
+    assert row.at == 2

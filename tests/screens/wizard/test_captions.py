@@ -214,7 +214,7 @@ def test_a_caption_that_is_not_utf8_is_not_said_to_be_missing(folder: Path) -> N
         assert "not UTF-8" in page(pilot).row_of(page(pilot).desk.shown[2]).plain
         await press(pilot, "m")
         assert "It is not UTF-8" in said(pilot)[1]
-        assert "What is in its file cannot be shown." in text(pilot)
+        assert "What is in its file cannot be shown. Opening it offers ways to read it." in text(pilot)
         assert "cannot be read" not in text(pilot)
 
     drive(folder, act)
@@ -380,6 +380,35 @@ def test_a_caption_in_sight_that_another_program_writes_is_shown_as_it_is_now(fo
     drive(folder, act)
 
 
+def test_what_another_program_writes_is_said_to_be_shown_only_where_it_is(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        await press(pilot, "enter")
+        caption(folder, "00").write_text("ohwx, written by another program\n")
+        page(pilot).look_at_files()
+        assert said(pilot)[1] == "00.txt was written by another program; it is shown as it is now."
+        assert page(pilot).editor.value == "ohwx, written by another program"
+        await type_in(pilot, "ohwx, here")
+        assert page(pilot).save()
+        caption(folder, "00").write_text("ohwx, written once more\n")
+        page(pilot).look_at_files()
+        assert "as it is now" not in said(pilot)[1]
+        assert said(pilot)[1].startswith("Another program wrote the caption of 00.png.")
+        assert page(pilot).editor.value == "ohwx, here"
+        await press(pilot, "escape")  # nothing more was typed: the file stays, and is shown
+        assert page(pilot).editor.value == "ohwx, written once more"
+        assert captions(folder)["00"] == "ohwx, written once more"
+        await press(pilot, "enter")
+        caption(folder, "00").write_text("ohwx, theirs\n")
+        await press(pilot, "space", "a")
+        page(pilot).look_at_files()
+        await press(pilot, "escape", "u")
+        await until(pilot, lambda: captions(folder)["00"] == "ohwx, theirs")
+
+    drive(folder, act)
+
+
 def test_typing_is_one_thing_to_take_back_also_after_the_app_was_left(folder: Path) -> None:
     before = captions(folder)
 
@@ -425,6 +454,173 @@ def test_what_is_trained_is_shown_draw_by_draw(folder: Path) -> None:
     drive(folder, act)
 
 
+# ------------------------------------------------------------------------------------------------------- several lines
+TOLD = "Its file has more lines; a change here drops them."
+
+
+@pytest.mark.parametrize("size", ["small", "wide"])
+@pytest.mark.parametrize("content", ["ohwx, a hat\nohwx, a coat\n", "\nohwx, a coat\n"])
+def test_what_becomes_of_further_lines_is_told_before_and_when_it_is_saved(
+    folder: Path, content: str, size: str
+) -> None:
+    caption(folder, "00").write_text(content)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "down", "m", "m")
+        await press(pilot, "enter")
+        assert TOLD in text(pilot)
+        await press(pilot, "down", "up")
+        assert caption(folder, "00").read_text() == content  # to be opened drops nothing
+        await press(pilot, *"x")
+        assert TOLD in text(pilot)
+        await press(pilot, "enter")
+        assert said(pilot)[1] == "The further lines of 00.png's caption are gone; u brings them back."
+        assert TOLD not in text(pilot)
+        await press(pilot, "up")
+        assert TOLD not in text(pilot)
+        await press(pilot, "escape", "u")
+        await until(pilot, lambda: caption(folder, "00").read_text() == content)
+        await until(pilot, lambda: TOLD in text(pilot))
+
+    drive(folder, act, size)
+
+
+def test_a_caption_of_several_lines_is_the_last_that_the_next_to_mend_comes_to(folder: Path) -> None:
+    caption(folder, "00").write_text("ohwx, a hat\nohwx, a coat\n")
+    caption(folder, "03").write_text("a man\n")
+    found = []
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        assert "1 needs attention" in text(pilot)
+        for _ in range(2):
+            await press(pilot, "m")
+            found.append(said(pilot))
+
+    drive(folder, act)
+    assert found == [("!", '03.png: The trigger word "ohwx" is not in it.'), ("ok", f"00.png: {TOLD}")]
+
+
+def test_a_change_of_many_tells_which_files_have_more_lines(folder: Path) -> None:
+    caption(folder, "00").write_text("ohwx, a hat\nohwx, a coat\n")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r", *"ohwx", "enter", *"zibo", "enter")
+        assert "Its file has more lines; the change drops them." in text(pilot)
+        await press(pilot, "down")
+        assert "Its file has more lines" not in text(pilot)
+
+    drive(folder, act)
+
+
+# ----------------------------------------------------------------------------------------------------------- not UTF-8
+LATIN = b"ohwx, caf\xe9 in the rain\r\n"
+
+
+def test_enter_passes_over_what_cannot_be_edited_and_says_so(folder: Path) -> None:
+    """What is typed next never runs as commands."""
+    caption(folder, "01").write_bytes(LATIN)
+    caption(folder, "02").write_bytes(LATIN)
+    caption(folder, "05").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "enter", *" one", "enter")
+        assert said(pilot)[1] == "Passed over: 01.txt, 02.txt (not UTF-8)."
+        assert page(pilot).editor.value == "ohwx, a photo of a man, number 3"
+        await press(pilot, *" three", "down", "up")
+        assert page(pilot).editor.value == "ohwx, a photo of a man, number 3 three"
+        await press(pilot, "down", *" four", "down")  # there is none below that can be edited
+        assert said(pilot)[1] == "Passed over: 05.txt (not UTF-8). Opening it offers ways to read it."
+        assert pilot.app.focused is page(pilot).editor
+        await press(pilot, "enter")
+        assert said(pilot)[1].endswith("That was the last one. All are saved.")
+        assert "Passed over: 05.txt" in said(pilot)[1]
+
+    drive(folder, act)
+    found = {name: caption(folder, name).read_bytes() for name in ("01", "02", "05")}
+    assert found == dict.fromkeys(found, LATIN)
+    assert [caption(folder, name).read_text().split()[-1] for name in ("00", "03", "04")] == ["one", "three", "four"]
+
+
+def test_chips_pass_over_what_cannot_be_edited(folder: Path) -> None:
+    caption(folder, "01").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "down")
+        await chips_of(pilot, "02", "ohwx", "a photo of a man", "number 2")
+        assert said(pilot)[1].startswith("Passed over: 01.txt")
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize(
+    ("keys", "text_after"),
+    [
+        (["down", "enter"], "ohwx, caf\xe9 in the rain"),
+        (["down", "down", "enter"], ""),
+        (["enter"], None),
+        (["escape"], None),
+    ],
+)
+def test_a_caption_that_is_not_utf8_is_read_in_another_way_or_begun_anew(
+    folder: Path, keys: list[str], text_after: str | None
+) -> None:
+    """Undo brings its bytes back; where nothing is chosen nothing is written."""
+    caption(folder, "00").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4")
+        await until(pilot, lambda: "not UTF-8" in text(pilot))
+        await press(pilot, "enter")
+        assert 'Read it as Windows-1252: "ohwx, caf\xe9 in the rain"' in text(pilot)
+        assert caption(folder, "00").read_bytes() == LATIN
+        await press(pilot, *keys)
+        if text_after is None:
+            assert pilot.app.focused is None
+            assert caption(folder, "00").read_bytes() == LATIN
+            return
+        assert pilot.app.focused is page(pilot).editor
+        assert captions(folder)["00"] == text_after
+        assert said(pilot)[1] == "It is UTF-8 now. u brings back what was in the file."
+        await press(pilot, *(" red" if text_after else "red"), "escape")
+        assert captions(folder)["00"] == f"{text_after or 'ohwx,'} red"
+        await press(pilot, "u")
+        await until(pilot, lambda: caption(folder, "00").read_bytes() == LATIN)
+        await until(pilot, lambda: "not UTF-8" in page(pilot).row_of(page(pilot).desk.shown[0]).plain)
+
+    drive(folder, act)
+
+
+def test_chips_are_closed_where_an_undo_brings_back_what_is_not_utf8(folder: Path) -> None:
+    caption(folder, "00").write_bytes(LATIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4")
+        await until(pilot, lambda: "not UTF-8" in text(pilot))
+        await press(pilot, "t", "down", "enter")
+        await chips_of(pilot, "00", "ohwx", "caf\xe9 in the rain")
+        await press(pilot, "u")
+        await until(pilot, lambda: not page(pilot).chips_shown)
+
+    drive(folder, act)
+    assert caption(folder, "00").read_bytes() == LATIN
+
+
+def test_a_caption_that_cannot_be_read_is_not_begun_as_an_empty_one(folder: Path) -> None:
+    caption(folder, "00").write_text("x" * 1_100_000)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "enter")
+        assert "00.txt cannot be read" in said(pilot)[1]
+        assert pilot.app.focused is None
+
+    drive(folder, act)
+
+
 # ---------------------------------------------------------------------------------------------------------------- tags
 def test_tags_are_carried_removed_and_added_as_chips(folder: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
@@ -441,6 +637,96 @@ def test_tags_are_carried_removed_and_added_as_chips(folder: Path) -> None:
 
     drive(folder, act)
     assert captions(folder)["00"] == "ohwx, a photo of a man, number 0"
+
+
+async def chips_of(pilot: Pilot[None], name: str, *tags: str) -> None:
+    """Until these tags are shown as chips, of this picture."""
+    here = page(pilot).here
+    assert here is not None
+    assert here.path.stem == name
+    await until(pilot, lambda: page(pilot).chips.row.tags == list(tags))
+    shown = " ".join(f"[{tag}]" for tag in [*tags, "+"])
+    assert shown in text(pilot)
+
+
+def test_chips_follow_undo_and_redo(folder: Path) -> None:
+    """What is taken back is not written over by the next tag, and no other program is blamed."""
+    before = ["ohwx", "a photo of a man", "number 0"]
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "left", "x")
+        await until(pilot, lambda: page(pilot).save())
+        await press(pilot, "u")
+        await chips_of(pilot, "00", *before)
+        assert said(pilot)[1].startswith("Taken back")
+        await press(pilot, "y")
+        await chips_of(pilot, "00", *before[:2])
+        await press(pilot, "u")
+        await chips_of(pilot, "00", *before)
+        await press(pilot, "end", "enter", *"newtag", "enter", "enter")
+        assert page(pilot).save()
+        assert "Another program" not in said(pilot)[1]
+        await press(pilot, "u")  # before it would be saved by itself
+        await chips_of(pilot, "00", *before)
+        await press(pilot, "y", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man, number 0, newtag"
+
+
+def test_an_undo_before_a_tag_was_saved_takes_that_tag_back(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "left", "x", "u")
+        await chips_of(pilot, "00", "ohwx", "a photo of a man", "number 0")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man, number 0"
+
+
+def test_chips_go_to_the_picture_whose_caption_was_taken_back(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "t", "left", "x", "down")
+        await chips_of(pilot, "01", "ohwx", "a photo of a man", "number 1")
+        await press(pilot, "u")
+        await chips_of(pilot, "00", "ohwx", "a photo of a man", "number 0")
+        await press(pilot, "left", "x", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a photo of a man"
+    assert captions(folder)["01"] == "ohwx, a photo of a man, number 1"
+
+
+def test_chips_follow_what_another_program_writes(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        await press(pilot, "t", "left", "x")
+        assert page(pilot).save()
+        caption(folder, "00").write_text("ohwx, a hat, a photo of a man\n")
+        page(pilot).look_at_files()
+        assert said(pilot)[1] == "00.txt was written by another program; it is shown as it is now."
+        await chips_of(pilot, "00", "ohwx", "a hat", "a photo of a man")
+        await press(pilot, "end", "enter", *"coat", "enter", "enter", "escape")
+        assert "Another program" not in said(pilot)[1]
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a hat, a photo of a man, coat"
+
+
+def test_a_tag_that_is_written_anew_takes_the_place_of_no_other(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        page(pilot).look_at_files()
+        await press(pilot, "t", "left", "left", "e")  # "a photo of a man"
+        caption(folder, "00").write_text("ohwx, a hat, number 0\n")
+        page(pilot).look_at_files()
+        await press(pilot, *"coat", "enter", "escape")
+
+    drive(folder, act)
+    assert captions(folder)["00"] == "ohwx, a hat, coat, number 0"
 
 
 def test_a_tag_is_shown_renamed_and_removed_everywhere(folder: Path) -> None:
@@ -655,7 +941,8 @@ def test_a_caption_that_is_no_utf8_is_listed_and_not_touched(folder: Path) -> No
         await press(pilot, "4")
         await until(pilot, lambda: "not UTF-8" in text(pilot))
         await press(pilot, "down", "enter")
-        assert "not UTF-8 at byte 9" in said(pilot)[1]
+        assert "01.txt is not UTF-8" in text(pilot)
+        await press(pilot, "escape")
         await press(pilot, "down", "enter", "x", "escape", "up", "m")
         await press(pilot, "r", *"man", "enter", *"boy", "enter", "enter")
         await until(pilot, lambda: captions_but(folder, "01")["05"] == "ohwx, a photo of a boy, number 5")
