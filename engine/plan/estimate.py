@@ -15,7 +15,7 @@ from engine.plan.errors import Finding
 from engine.plan.gpus import Gpu
 from engine.plan.hardware_checks import check_gpu
 from engine.plan.memory import Bill, bill
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix, fixes, room
+from engine.plan.memory_fixes import Fix, fixes_on, room
 from engine.plan.pace import Pace
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import rates
@@ -111,16 +111,12 @@ def estimate(
     """
     factor = correction(gpu) if gpu is not None else 1.0
     predict = predictor(settings, dataset, factor)
-    there = room(gpu) if gpu is not None else None
-    found: list[Fix] = []
-    if gpu is not None and there is not None:
-        found = fixes(settings, int(TIGHT_SHARE * there), predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
     sizes = lora_sizes(settings, "sdxl")
     groups = [*rates(settings), *(("residual", "conv") if settings.train_unet and settings.conv_dim else ())]
     return Estimate(
         bill(settings, largest_bucket(settings, dataset), correction=factor),
         gpu,
-        tuple(found),
+        tuple(fixes_on(settings, gpu, predict)) if gpu is not None else (),
         sizes.whole * FILE_BYTES[settings.save_precision],
         sum(LAYERS["sdxl"][group].count for group in groups),
         dataset.steps.total if dataset is not None else 0,

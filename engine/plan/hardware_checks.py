@@ -12,7 +12,7 @@ from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, few, plural
 from engine.plan.gpus import Found, Gpu, gib
 from engine.plan.machine import Memory
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, fixes, room
+from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, fixes_on, room
 from engine.plan.remedy import set_line, set_lines
 from engine.plan.settings import Settings
 
@@ -230,7 +230,7 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
                 "Close other programs that use the GPU, or make one of the changes that lora-tui estimate lists.",
             )
         return
-    found = fixes(settings, int(TIGHT_SHARE * there), predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
+    found = fixes_on(settings, gpu, predict)
     saved = peak - sum(fix.saves_bytes for fix in found)
     enough = f"With the changes that lora-tui estimate lists it needs {gib(saved)}"
     hint = f"{enough}." if saved <= there else f"{enough}, which is still too much: a larger GPU is needed."

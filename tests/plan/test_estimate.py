@@ -150,6 +150,22 @@ def test_half_precision_comes_before_what_costs_more(name: str, half: str) -> No
     assert [fix.changes for fix in found.fixes] == [{"mixed_precision": half}]
 
 
+@pytest.mark.parametrize("name", ["Apple M 16GB", "RX 7900 XT"])
+def test_half_precision_is_named_for_other_makers_too(name: str) -> None:
+    found = estimate(resolve({"mixed_precision": "no", "train_batch_size": 4}), None, named(name).as_gpu())
+    assert found.fits is False
+    assert {"mixed_precision": "bf16"} in [fix.changes for fix in found.fixes]
+
+
+def test_a_rank_below_24_is_named_where_that_is_still_too_much() -> None:
+    """Of 6 GiB rank 24 needs 6.06, and nothing else is left."""
+    gpu = named("Apple M 8GB").as_gpu()
+    settings = resolve({"resolution": "512,512", "optimizer_type": "Adafactor", "train_batch_size": 1})
+    assert [fix.value for fix in estimate(settings, None, gpu).fixes] == [16]
+    found = estimate(resolve(GUIDE), None, gpu)
+    assert estimate(all_applied(resolve(GUIDE), list(found.fixes)), None, gpu).fits
+
+
 def test_what_is_printed_can_be_typed() -> None:
     fix = Fix({"optimizer_args": [], "unet_lr": "", "gradient_checkpointing": True}, 0, "")
     assert as_set(fix) == 'optimizer_args = "", unet_lr = "", gradient_checkpointing = true'
