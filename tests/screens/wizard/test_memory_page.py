@@ -200,6 +200,18 @@ def test_who_takes_the_memory_is_named_on_the_page_and_the_meter_tells_all_of_it
     drive(full_size, act, "small")
 
 
+def test_the_meter_is_whole_beside_the_explanations_of_a_huge_screen(
+    full_size: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here(monkeypatch, Gpu("NVIDIA GeForce RTX 2060", "cuda", 6 * GIB, int(5.4 * GIB), (7, 5), bf16=False))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        assert "too much  NVIDIA GeForce RTX 2060 " in text(pilot)
+
+    drive(full_size, act, "huge")
+
+
 def test_a_small_screen_tells_the_time_and_what_runs_badly_beside_several_changes(
     full_size: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
