@@ -9,8 +9,9 @@ from engine.plan.disk import DiskUse
 from engine.plan.errors import inert
 from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib
+from engine.plan.hardware_checks import taken_by
 from engine.plan.memory_fixes import TIGHT_SHARE, Fix
-from lora_tui.expected_time import expected_words
+from lora_tui.expected_time import expected_briefly, expected_words
 
 BAR_CELLS = 40
 _BY_HARM = ("", "ok", "!", "x")
@@ -29,12 +30,42 @@ def of_memory(found: Estimate) -> tuple[str, str]:
     if gpu.free_bytes is not None:
         has += f" of its {gib(gpu.total_bytes)} free" if gpu.total_bytes is not None else " free"
     if need > there:
-        return "x", f"It does not fit: the training needs {gib(need)} at its peak, and {has}."
+        return "x", f"It does not fit: the training needs {gib(need)} at its peak, and {has}.{_closing(found)}"
     tight = need > TIGHT_SHARE * there
     fits = f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
     if found.samples_in_tiles:
         fits += f" Sample pictures would need {gib(found.bill.phases['sampling'])}, so they are drawn in tiles."
     return "!" if tight else "ok", fits
+
+
+def _closing(found: Estimate) -> str:
+    """What harms nothing and would be enough, with who takes the memory; "" where it would not be."""
+    if not found.fits_when_idle or found.gpu is None:
+        return ""
+    by = taken_by(found.gpu)
+    return f" It would fit if nothing else took memory: close {inert(by, 120) or 'other programs that do'}."
+
+
+def outlook(found: Estimate) -> str:
+    """What is to be known of changes that are not enough, or of there being none; "" where they are enough."""
+    if found.fits is not False or found.fits_after_fixes:
+        return ""
+    all_of_them = "Even with all of these it does not fit"
+    total = found.gpu.total_bytes if found.gpu is not None else None
+    if total is not None and found.needs_after_fixes <= total:
+        return f"{all_of_them}: close what takes the memory." if found.fixes else "Close what takes the GPU's memory."
+    return f"{all_of_them}: a larger GPU is needed." if found.fixes else "Nothing more helps: a larger GPU is needed."
+
+
+def of_room(found: Estimate) -> str:
+    """What it needs of what there is, in figures: `12.2 GiB of 8.8 GiB free of 24.0 GiB`."""
+    gpu, there = found.gpu, found.room
+    if gpu is None or there is None:
+        return gib(found.needs)
+    words = f"{gib(found.needs)} of {gib(there)}"
+    if gpu.free_bytes is None:
+        return words
+    return f"{words} free" + (f" of {gib(gpu.total_bytes)}" if gpu.total_bytes is not None else "")
 
 
 def verdict(found: Estimate) -> tuple[str, str]:
@@ -62,15 +93,24 @@ def parts(found: Estimate) -> list[tuple[str, int]]:
 
 
 def phases(found: Estimate) -> str:
+    """The peak of each part of the work, and why that of the samples is not what has to fit."""
     told = [f"{PHASES.get(name, name)} {gib(count)}" for name, count in found.bill.phases.items() if count]
-    return ", ".join(told)
+    tiles = " Samples are drawn in tiles where they have no room." if found.bill.phases["sampling"] else ""
+    return f"The peaks: {', '.join(told)}.{tiles}"
 
 
-def time_sentence(found: Estimate) -> str:
+def time_sentence(found: Estimate, briefly: bool = False) -> str:
     """How long the steps take; "" where nothing tells it."""
     if found.pace is None:
         return ""
-    return expected_words(found.pace, found.steps) if found.steps else f"Time: {found.pace.in_words}."
+    words = expected_briefly if briefly else expected_words
+    return words(found.pace, found.steps) if found.steps else f"Time: {found.pace.in_words}."
+
+
+def better_there(found: Estimate) -> str:
+    """What runs badly on that GPU or not at all in one row: what to set in its place; "" where nothing does."""
+    told = [f"{each.option} = {_plain(each.value)}" for each in found.findings if each.option and each.level != "note"]
+    return f"Better on this GPU: {', '.join(told)}." if told else ""
 
 
 def disk_sentence(use: DiskUse, free: int | None) -> str:
@@ -90,7 +130,7 @@ def lines(found: Estimate) -> Iterator[str]:
     _, words = verdict(found)
     if found.room is not None:
         full = min(BAR_CELLS, round(BAR_CELLS * found.needs / max(1, found.room)))
-        yield f"[{'#' * full}{'.' * (BAR_CELLS - full)}] {gib(found.needs)} of {gib(found.room)}"
+        yield f"[{'#' * full}{'.' * (BAR_CELLS - full)}] {of_room(found)}"
         yield ""
     yield words
     for finding in found.findings:
@@ -100,7 +140,7 @@ def lines(found: Estimate) -> Iterator[str]:
     for name, count in parts(found):
         yield f"  {name:<{width}} {gib(count):>10}"
     yield ""
-    yield f"At the peak of each part of the work: {phases(found)}."
+    yield phases(found)
     if time := time_sentence(found):
         yield time
     if found.disk is not None:
@@ -112,7 +152,12 @@ def lines(found: Estimate) -> Iterator[str]:
             yield f"  {as_set(fix)}"
             yield f"    saves {gib(fix.saves_bytes)}. {fix.why}"
         yield ""
+        if left := outlook(found):
+            yield left
         yield "Each is a line of project.toml, or a --set; in the app g on Settings makes them by a key."
+    elif left := outlook(found):
+        yield ""
+        yield left
 
 
 def _plain(value: object) -> str:

@@ -32,9 +32,18 @@ def expected_pace(project: Path, settings: Settings, base: BaseModel | None) -> 
 
 def expected_words(pace: Pace, steps: int) -> str:
     """`About 1 h 10 min without samples: 2.1 s a step, as measured in the run 2026-11-22_153012.`"""
+    return f"About {_rounded(pace, steps)} for {steps:,} steps, without samples: {pace.in_words}."
+
+
+def expected_briefly(pace: Pace, steps: int) -> str:
+    """The same for a single row: `About 1 h 10 min for 2,000 steps, roughly, without samples.`"""
+    roughly = ", roughly" if pace.source == "rough" else ""
+    return f"About {_rounded(pace, steps)} for {steps:,} steps{roughly}, without samples."
+
+
+def _rounded(pace: Pace, steps: int) -> str:
     seconds = steps * pace.seconds_per_step
-    rounded = round(seconds / 60) * 60 if seconds > 600 else seconds
-    return f"About {duration(rounded)} for {steps:,} steps, without samples: {pace.in_words}."
+    return duration(round(seconds / 60) * 60 if seconds > 600 else seconds)
 
 
 def _runs(project: Path) -> Iterator[RunFolder]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.plan.base_model import BaseModel
 from engine.plan.byte_counts import size
 from engine.plan.dataset import Dataset
-from engine.plan.errors import Finding
+from engine.plan.errors import Finding, plural
 from engine.plan.files import mount_point
 from engine.plan.optimizers import Sizes, state_elements
 from engine.plan.project import Project
@@ -143,12 +143,29 @@ def check_disk(settings: Settings, dataset: Dataset, base: BaseModel, project: P
     """A warning where the disk has too little room for what will be written."""
     use, free = disk_use(settings, dataset, base), free_bytes(project)
     if free is not None and free < use.most:
+        option, value, words = _saving(settings, dataset, base, use, free)
         yield Finding(
             "disk-space",
-            f"The training writes up to {size(use.most)} (checkpoints of {size(use.checkpoint)}, LoRAs of "
-            f"{size(use.lora)}, {size(use.cache)} of cache), and the disk at {mount_point(project.path)} has "
-            f"{size(free)} free.",
-            "Free some space, or keep fewer checkpoints: keep_last_n_checkpoints = 1",
-            option="keep_last_n_checkpoints",
-            value=1,
+            f"The training writes up to {size(use.most)} ({_files(use.checkpoints, 'checkpoint', use.checkpoint)}, "
+            f"{_files(use.loras, 'LoRA', use.lora)}, {size(use.cache)} of cache), and the disk at "
+            f"{mount_point(project.path)} has {size(free)} free.",
+            f"Free some space, {words}",
+            option=option,
+            value=value,
         )
+
+
+def _files(count: int, what: str, each: int) -> str:
+    return f"{plural(count, what)} of {size(each)}{' each' if count > 1 else ''}"
+
+
+def _saving(
+    settings: Settings, dataset: Dataset, base: BaseModel, use: DiskUse, free: int
+) -> tuple[str, int | None, str]:
+    """(option, value, what to do): what makes a training write less, as far as it does here. None: it is for you to
+    say how much."""
+    for option, what in (("keep_last_n_checkpoints", "checkpoints"), ("save_last_n_epochs", "LoRAs of epochs")):
+        less = disk_use(settings.model_copy(update={option: 1}), dataset, base).most
+        if less < use.most:
+            return option, 1, f"{'or' if less <= free else 'and'} keep fewer {what}: {option} = 1"
+    return "network_dim", None, "or train a smaller LoRA: a lower network_dim."

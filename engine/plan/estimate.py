@@ -7,7 +7,7 @@ the disk has free are told.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from engine.plan.dataset import Dataset
 from engine.plan.disk import FILE_BYTES, LAYERS, DiskUse, disk_use, lora_sizes
@@ -15,7 +15,7 @@ from engine.plan.errors import Finding
 from engine.plan.gpus import Gpu
 from engine.plan.hardware_checks import check_gpu
 from engine.plan.memory import Bill, bill
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix, fixes, room
+from engine.plan.memory_fixes import Fix, fixes_on, room
 from engine.plan.pace import Pace
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import rates
@@ -70,22 +70,48 @@ class Estimate:
         return None if self.room is None else self.needs <= self.room
 
     @property
+    def needs_after_fixes(self) -> int:
+        """The same with all the fixes made."""
+        return self.needs - sum(fix.saves_bytes for fix in self.fixes)
+
+    @property
+    def fits_after_fixes(self) -> bool | None:
+        """Whether the fixes suffice; None where it is held against nothing."""
+        return None if self.room is None else self.needs_after_fixes <= self.room
+
+    @property
+    def fits_when_idle(self) -> bool | None:
+        """Whether it fits once nothing else takes memory of the GPU; None where nobody tells how much it has."""
+        total = self.gpu.total_bytes if self.gpu is not None else None
+        return None if total is None else self.needs <= total
+
+    @property
     def samples_in_tiles(self) -> bool:
         """Whether sample pictures need more than there is, so that the engine draws them piece by piece."""
         return self.room is not None and self.bill.phases["sampling"] > self.room
 
     def as_json(self) -> dict[str, object]:
-        """As `estimate --json` prints it; bytes and seconds."""
+        """As `estimate --json` prints it; bytes and seconds. peak_bytes: of all phases, sample pictures drawn whole
+        among them; needs_bytes: of all but those, which is what has to fit."""
         gpu = self.gpu
         return {
             "peak_bytes": self.bill.peak_bytes,
+            "needs_bytes": self.needs,
             "step_bytes": self.bill.step_bytes,
             "parts": dict(self.bill.parts),
             "phases": dict(self.bill.phases),
             "gpu": None
             if gpu is None
-            else {"name": gpu.name, "total_bytes": gpu.total_bytes, "free_bytes": gpu.free_bytes, "here": gpu.here},
+            else {
+                "name": gpu.name,
+                "total_bytes": gpu.total_bytes,
+                "free_bytes": gpu.free_bytes,
+                "here": gpu.here,
+                "users": [asdict(user) for user in gpu.users],
+            },
             "fits": self.fits,
+            "fits_when_idle": self.fits_when_idle,
+            "fits_after_fixes": self.fits_after_fixes,
             "lora_bytes": self.lora_bytes,
             "modules": self.modules,
             "steps": self.steps,
@@ -111,16 +137,12 @@ def estimate(
     """
     factor = correction(gpu) if gpu is not None else 1.0
     predict = predictor(settings, dataset, factor)
-    there = room(gpu) if gpu is not None else None
-    found: list[Fix] = []
-    if gpu is not None and there is not None:
-        found = fixes(settings, int(TIGHT_SHARE * there), predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
     sizes = lora_sizes(settings, "sdxl")
     groups = [*rates(settings), *(("residual", "conv") if settings.train_unet and settings.conv_dim else ())]
     return Estimate(
         bill(settings, largest_bucket(settings, dataset), correction=factor),
         gpu,
-        tuple(found),
+        tuple(fixes_on(settings, gpu, predict)) if gpu is not None else (),
         sizes.whole * FILE_BYTES[settings.save_precision],
         sum(LAYERS["sdxl"][group].count for group in groups),
         dataset.steps.total if dataset is not None else 0,

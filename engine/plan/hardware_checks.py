@@ -12,7 +12,7 @@ from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, few, plural
 from engine.plan.gpus import Found, Gpu, gib
 from engine.plan.machine import Memory
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, fixes, room
+from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, fixes_on, room
 from engine.plan.remedy import set_line, set_lines
 from engine.plan.settings import Settings
 
@@ -206,13 +206,18 @@ def _taken(gpu: Gpu) -> Iterator[Finding]:
     taken = gpu.total_bytes - gpu.free_bytes
     if taken < TAKEN_SHARE * gpu.total_bytes:
         return
-    by = few(f"{user.name} ({gib(user.bytes)})" if user.bytes else user.name for user in gpu.users)
+    by = taken_by(gpu)
     yield Finding(
         "gpu-memory-taken",
         f"{gib(taken)} of the {gib(gpu.total_bytes)} of {gpu.name} are taken now{f', by {by}' if by else ''}.",
         "Close what you do not need before you start.",
         level="note",
     )
+
+
+def taken_by(gpu: Gpu) -> str:
+    """The programs that take its memory, and how much: `ollama (9.0 GiB), Xorg`; "" where nobody tells."""
+    return few(f"{user.name} ({gib(user.bytes)})" if user.bytes else user.name for user in gpu.users)
 
 
 def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Finding]:
@@ -230,12 +235,17 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
                 "Close other programs that use the GPU, or make one of the changes that lora-tui estimate lists.",
             )
         return
-    found = fixes(settings, int(TIGHT_SHARE * there), predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
+    found = fixes_on(settings, gpu, predict)
     saved = peak - sum(fix.saves_bytes for fix in found)
     enough = f"With the changes that lora-tui estimate lists it needs {gib(saved)}"
     hint = f"{enough}." if saved <= there else f"{enough}, which is still too much: a larger GPU is needed."
+    if there < saved <= total:
+        hint = f"{enough}, which is still too much until what takes the GPU's memory is closed."
+    elif not found:
+        hint = "Nothing more helps: a larger GPU is needed."
     if peak <= total:  # it would fit an idle one
-        fits_not, hint = "does-not-fit-now", f"Close what takes the GPU's memory. {hint}"
+        or_else = f" Or else: {enough[0].lower()}{enough[1:]}." if found and saved <= there else ""
+        fits_not, hint = "does-not-fit-now", f"Close what takes the GPU's memory.{or_else}"
         has = f"{gpu.name} has {gib(there)} of its {gib(total)} free"
     else:
         fits_not, has = "does-not-fit", f"{gpu.name} has {gib(there)}{' free' if gpu.free_bytes is not None else ''}"

@@ -23,7 +23,8 @@ WORTH_BYTES = 32 * 2**20
 """What saves less is not worth its harm."""
 TIGHT_SHARE = 0.95
 """Of the room; above it fragments may not fit, and Windows' driver goes on in the slow memory of the machine."""
-SMALLEST_RANK = 16
+SMALL_RANKS = (16, 8)
+"""Where halving comes to its end; smaller ones save next to nothing."""
 SHORTEST_SIDE = 512
 SLICE_P = 11
 """Of which prodigyopt's manual says that it changes next to nothing."""
@@ -57,6 +58,21 @@ class Fix:
         if self.also:
             answer["also"] = self.also
         return answer | {"saves_bytes": self.saves_bytes, "why": self.why}
+
+
+def fixes_on(settings: Settings, gpu: Gpu, predict: Predict) -> list[Fix]:
+    """What to change so that it fits on `gpu` with a little to spare; where that cannot be had, so that it fits only
+    just; where not even that, all that helps. Empty where it fits, or where nobody tells what there is."""
+    there = room(gpu)
+    if there is None:
+        return []
+    found: list[Fix] = []
+    for enough in (int(TIGHT_SHARE * there), there):
+        tried = fixes(settings, enough, predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
+        found = found or tried
+        if predict(all_applied(settings, tried)) <= enough:
+            return tried
+    return found
 
 
 def fixes(
@@ -155,9 +171,16 @@ def _pictures_once(s: Settings, around: _Around) -> Rungs:
 
 
 def _half(s: Settings, around: _Around) -> Rungs:
-    if s.mixed_precision == "no" and around.kind == "cuda":
+    if s.mixed_precision == "no" and (half := _half_of(around)):
         why = "Calculated in 16 bits, as nearly everybody trains: less memory, and several times as fast."
-        yield {"mixed_precision": "fp16" if around.bf16 is False else "bf16"}, why
+        yield {"mixed_precision": half}, why
+
+
+def _half_of(around: _Around) -> str:
+    """The half precision that a GPU calculates in; "" where none is known. fp16's loss scaling needs CUDA or ROCm."""
+    if around.kind == "mps":
+        return "bf16" if around.bf16 else ""
+    return "fp16" if around.bf16 is False else "bf16"
 
 
 def _checkpointing(s: Settings, around: _Around) -> Rungs:
@@ -233,12 +256,12 @@ def _base_weights(s: Settings, around: _Around) -> Rungs:
 
 
 def _rank(s: Settings, around: _Around) -> Rungs:
-    rank = s.network_dim // 2
-    while rank >= SMALLEST_RANK:
-        alpha = s.network_alpha * rank / s.network_dim
-        why = "A smaller LoRA, which learns fewer details; for one subject this is often enough."
-        yield {"network_dim": rank, "network_alpha": alpha}, why
-        rank //= 2
+    halves = (s.network_dim >> times for times in range(1, s.network_dim.bit_length()))
+    for rank in sorted({half for half in halves if half > SMALL_RANKS[0]} | set(SMALL_RANKS), reverse=True):
+        if rank < s.network_dim:
+            alpha = s.network_alpha * rank / s.network_dim
+            why = "A smaller LoRA, which learns fewer details; for one subject this is often enough."
+            yield {"network_dim": rank, "network_alpha": alpha}, why
 
 
 def _resolution(s: Settings, around: _Around) -> Rungs:

@@ -14,7 +14,8 @@ from engine.plan.files import atomic_write
 from engine.plan.memory import CORRECTIONS
 from engine.runs.places import state_dir
 
-NAME, VERSION = "memory_seen.json", 1
+NAME, VERSION = "memory_seen.json", 2
+"""In version 1 predictions that samples were part of stood beside peaks that they were no part of."""
 KEPT = 20
 """Peaks of one kind of GPU: the newest count, as drivers and PyTorch change."""
 
@@ -38,7 +39,8 @@ def seen() -> Seen:
 
 
 def remember(gpu_name: str, predicted: int, measured: int) -> bool:
-    """Keep one training's peaks, in bytes and above 0. False where they make no sense or the disk takes nothing."""
+    """Keep one training's peaks, in bytes, above 0 and of the same part of the work. False where they make no sense or
+    the disk takes nothing."""
     pair = _pair([predicted, measured])
     if pair is None:
         return False

@@ -48,7 +48,7 @@ from engine.train.loop import Training, train
 from engine.train.oom import Ladder, reached_by
 from engine.train.optimizers import make_optimizer, to_optimize, try_out
 from engine.train.parts import make_network
-from engine.train.peak import remember_peak
+from engine.train.peak import PeakWatch
 from engine.train.probe import probe
 from engine.train.processes import Processes, device_of
 from engine.train.rewind import Rewind
@@ -171,11 +171,13 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
     rewind.followers += [checkpointer.forget_after, saver.forget_after]
     if processes.first and start.step < dataset.steps.total:
         saver.make_room_for_more(start.step)
+    watch = PeakWatch(settings, base.size, device, start.step)
     sampler = Sampler(model.unet, model.vae, model.scheduler_config, device, accelerator.autocast)
+    drawn = asked[:1] if job.dry_run else asked
     samples_maker = SampleMaker(
         context,
         sampler,
-        asked[:1] if job.dry_run else asked,
+        drawn,
         sample_prompts.default_prompt(base.size, *settings.size, settings.seed, settings.sample_sampler),
         encode,
         network.as_saved,
@@ -199,8 +201,8 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         save=saver.save,
         save_step=saver.save_step,
         checkpoint=checkpointer.write,
-        sample=samples_maker.make,
-        sample_asked=samples_maker.make_asked,
+        sample=watch.around_samples(samples_maker.make, sampler, drawn),
+        sample_asked=watch.around_asked(samples_maker.make_asked),
         parked=lambda: all_but_the_lora(model, network, optimizer),
         rewind=rewind,
         dry_run=dry_run,
@@ -211,7 +213,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         outcome = train(training)
         progress.done = outcome.step
     if not ladder.taken:  # else it was not trained as the settings say
-        remember_peak(settings, base.size, (picture.bucket for picture in dataset.used), device)
+        watch.remember(dataset.used, outcome.step, processes.count)
     if processes.first and outcome.complete and not ladder.taken:
         memory_note.forget(project, settings)
     if dry_run is not None:

@@ -1,34 +1,162 @@
-"""After a training on an NVIDIA GPU: what it was predicted to need and what it did, kept for later predictions.
+"""What a training on an NVIDIA GPU was predicted to need and what it did, kept for later predictions.
+
+PyTorch tells one peak of the whole process. It is read wherever another part of the work begins or ends, so that it is
+known which part it belongs to: it is held against the prediction of that very part. Encoding pictures and captions
+teaches nothing, as nobody knows how much of it was in the cache; neither do samples that had no room as a whole.
 
 Never run on a GPU so far; the tests stand a driver in for one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 
-from engine.plan.memory import CUDA_CONTEXT_BYTES, bill
+from engine.plan.memory import CUDA_CONTEXT_BYTES, bill, largest_sample
+from engine.plan.order import Batch, epoch_batches, optimizer_steps
+from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.runs.memory_seen import remember
 
+if TYPE_CHECKING:
+    from engine.generate.sampler import Sampler
+    from engine.plan.dataset import Picture
 
-def remember_peak(
-    settings: Settings, size: Literal["sdxl", "micro"], buckets: Iterable[tuple[int, int]], device: torch.device
-) -> None:
-    """Keep the peak of this process on `device`, for full-size models; `buckets` (width, height) are those trained.
+STEPS_TO_KNOW = 2
+"""In the first step the optimizer has not made its states yet."""
 
-    PyTorch knows all that it took from the driver, which holes between tensors are part of; what the driver took for
-    itself is set as the prediction sets it. Whatever goes wrong here is not worth a training.
-    """
-    if device.type != "cuda" or size != "sdxl":
-        return
+Part = Literal["training", "sampling"]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The most that was reserved, in bytes, up to `step`, and the part that took it last; None: one that is not
+    predicted."""
+
+    reserved: int
+    part: Part | None
+    step: int
+
+
+class PeakWatch:
+    """Made just before the steps begin, so that what was before them is told apart. `start`: the step that this
+    process goes on from."""
+
+    def __init__(
+        self, settings: Settings, size: Literal["sdxl", "micro"], device: torch.device, start: int = 0
+    ) -> None:
+        self._settings, self._device, self._start = settings, device, start
+        self._on = device.type == "cuda" and size == "sdxl"
+        self._now = Reading(0, None, start)
+        self._training: Reading | None = None  # before the first picture was drawn: of the steps alone
+        self._read(None, start)
+
+    def around_samples(
+        self, make: Callable[[int, bool], bool], sampler: Sampler, drawn: Sequence[SamplePrompt]
+    ) -> Callable[[int, bool], bool]:
+        """`make(step, again)`, which draws the training's own samples, with the peak read before and after it."""
+        as_predicted = _area_of(drawn) == _area(largest_sample(self._settings))
+
+        def made(step: int, again: bool) -> bool:
+            self._before_a_picture(step)
+            there = make(step, again)
+            whole = there and not again and as_predicted and sampler.tile is None
+            self._read("sampling" if whole and self._knows(step) else None, step)
+            return there
+
+        return made
+
+    def around_asked(
+        self, make: Callable[[int, str | None, int | None, str], Result]
+    ) -> Callable[[int, str | None, int | None, str], Result]:
+        """`make(step, …)`, which draws what somebody wants to see, of any size: nothing that was predicted."""
+
+        def made(step: int, prompt: str | None, seed: int | None, name: str) -> Result:
+            self._before_a_picture(step)
+            try:
+                return make(step, prompt, seed, name)
+            finally:
+                self._read(None, step)
+
+        return made
+
+    def remember(self, pictures: Sequence[Picture], step: int, processes: int = 1) -> None:
+        """The training is over after `step`: keep what it took beside what was predicted of it. `pictures`: those that
+        it was of."""
+        if not self._on:
+            return
+        self._read("training" if self._knows(step) else None, step)
+        seen = self._training or self._now
+        if seen.part is None:
+            return
+        with _never_worth_a_training():
+            bucket, batch = largest_batch(pictures, self._settings, self._start, seen.step, processes)
+            settings = self._settings.model_copy(update={"train_batch_size": batch})
+            predicted = bill(settings, bucket).phases[seen.part]
+            remember(torch.cuda.get_device_name(self._device), predicted, seen.reserved + CUDA_CONTEXT_BYTES)
+
+    def _before_a_picture(self, step: int) -> None:
+        self._read("training" if self._knows(step) else None, step)
+        if self._training is None and self._now.part == "training":
+            self._training = self._now
+
+    def _knows(self, step: int) -> bool:
+        return step - self._start >= STEPS_TO_KNOW
+
+    def _read(self, part: Part | None, step: int) -> None:
+        """PyTorch knows all that it took from the driver, which holes between tensors are part of; what the driver took
+        for itself is set as the prediction sets it."""
+        if not self._on:
+            return
+        with _never_worth_a_training():
+            reserved = torch.cuda.max_memory_reserved(self._device)
+            if reserved > self._now.reserved:
+                self._now = Reading(reserved, part, step)
+
+
+def largest_batch(
+    pictures: Sequence[Picture], settings: Settings, first: int, last: int, processes: int = 1
+) -> tuple[tuple[int, int], int]:
+    """(width, height) of a bucket and how many pictures a process has of it at once: what takes most in the steps after
+    `first`, up to `last`. A training that ended early may not have come to its largest pictures."""
+    seen = islice(_groups(pictures, settings, first, processes), last - first)
+    batches = [batch for group in seen for batch in group]
+    largest = max(batches, key=lambda batch: len(batch) * _area(pictures[batch[0]].bucket))
+    return pictures[largest[0]].bucket, -(-len(largest) // processes)
+
+
+def _groups(pictures: Sequence[Picture], settings: Settings, first: int, processes: int) -> Iterator[list[Batch]]:
+    """The batches of each step after `first`, of one whole epoch at most and what is left of the one begun."""
+    epoch, size = 1, settings.train_batch_size * processes
+
+    def steps(epoch: int) -> list[list[Batch]]:
+        order = epoch_batches(pictures, size, settings.seed, epoch)
+        return optimizer_steps(order, settings.gradient_accumulation_steps)
+
+    per_epoch = len(steps(epoch))
+    epoch = first // per_epoch + 1
+    yield from steps(epoch)[first % per_epoch :]
+    yield from steps(epoch + 1)
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _area_of(prompts: Iterable[SamplePrompt]) -> int:
+    return max((prompt.width * prompt.height for prompt in prompts), default=0)
+
+
+@contextlib.contextmanager
+def _never_worth_a_training() -> Iterator[None]:
     try:
-        largest = max(buckets, key=lambda bucket: bucket[0] * bucket[1])
-        measured = torch.cuda.max_memory_reserved(device) + CUDA_CONTEXT_BYTES
-        remember(torch.cuda.get_device_name(device), bill(settings, largest).peak_bytes, measured)
+        yield
     except Exception:
         logging.getLogger(__name__).exception("The memory that was needed could not be kept")

@@ -12,20 +12,32 @@ from textual.binding import Binding, BindingType
 from engine.plan.errors import UserError
 from engine.plan.gpus import gib
 from engine.plan.memory_fixes import Fix
-from lora_tui.estimate_texts import as_set, disk_sentence, of_memory, parts, phases, time_sentence, verdict
+from lora_tui.estimate_texts import (
+    as_set,
+    better_there,
+    disk_sentence,
+    of_memory,
+    outlook,
+    parts,
+    phases,
+    time_sentence,
+    verdict,
+)
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.steps import Standing, StepName
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.memory_meter import meter
-from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, STRONG, bar, line
+from lora_tui.widgets.paint import ACCENT, DIM, PLAIN, STRONG, WARN, bar, line
 
 if TYPE_CHECKING:
     from engine.plan.estimate import Estimate
     from lora_tui.survey import Survey
 
 NAME_CELLS, FIGURE_CELLS, BAR_CELLS = 20, 10, 24
+FRAME_ROWS = 6  # header, status and keys, as long as nothing is laid out yet
+ABOUT_ROWS = 5  # of what is said of a change on a small screen
 MEMORY_KEY = Binding("g", "memory", "memory", id="memory", tooltip="The GPU memory, part by part, and what saves some.")
 
 
@@ -75,27 +87,40 @@ class MemoryPage(WizardPage):
     def update(self) -> None:
         width, found = self.room - 2, self.estimate
         roomy = self.has_class("-roomy")
-        bill = _bill(found, width, roomy) if found is not None else meter_lines(self.wizard.survey, width)
+        rows = self.query_one("#content").size.height or self.app.size.height - FRAME_ROWS
+        bill = (
+            bill_lines(found, self.chosen, width, rows, roomy)
+            if found is not None
+            else meter_lines(self.wizard.survey, width)
+        )
         self.query_one("#bill", Lines).show(bill)
         listing, count = self.query_one(Listing), len(self.fixes)
         listing.show_rows(count, self._row)
         which = f" ({listing.here + 1} of {count})" if count > 1 else ""
         heading = [line((f" What to change, the least harm first{which}:", STRONG))] if self.fixes else []
         self.query_one("#heading", Lines).show([line(), *heading] if roomy else heading)
-        chosen = self.chosen
-        why = f"{as_set(chosen)} saves {gib(chosen.saves_bytes)}. {chosen.why}" if chosen is not None else ""
-        self.query_one("#about", Lines).show([line((f" {part}", PLAIN)) for part in textwrap.wrap(why, width)])
+        about = _about(self.chosen, width) if self.chosen is not None else []
+        self.query_one("#about", Lines).show(about)
 
     def sentence(self, standing: Standing) -> Says:
         if self.estimate is None:
             return "ok", f"{self.key('home')} goes back."
         mark, _ = verdict(self.estimate)
+        plans = f"{self.key('plan')} plans for another GPU."
+        left = outlook(self.estimate)
         if self.fixes:
             all_of_them = f", {self.key('apply_all')} all; the least harm is first" if len(self.fixes) > 1 else ""
-            return "!", f"{self.key('apply')} makes the chosen change{all_of_them}."
+            keys = f"{self.key('apply')} makes the chosen change{all_of_them}."
+            return ("x", f"{left} {keys}") if left else ("!", keys)
         if any(finding.option for finding in self.estimate.findings):
-            return mark, "What runs badly there is marked on Settings, where m mends it."
-        return mark or "!", f"Nothing has to be changed. {self.key('plan')} plans for another GPU."
+            return mark, f"{left} What runs badly there is marked on Settings, where m mends it.".lstrip()
+        if left:
+            return "x", f"{left} {plans}"
+        if self.estimate.gpu is None:
+            return "ok", f"There is no GPU to hold it against. {plans}"
+        if of_memory(self.estimate)[0] == "!":
+            return "!", f"Nothing more leaves it more room. {plans}"
+        return mark or "ok", f"Nothing has to be changed. {plans}"
 
     def _row(self, index: int) -> Text:
         fix = self.fixes[index]
@@ -155,21 +180,46 @@ class MemoryPage(WizardPage):
         return super().offered(action)
 
 
-def _bill(found: Estimate, width: int, roomy: bool) -> list[Text]:
+def bill_lines(found: Estimate, chosen: Fix | None, width: int, rows: int, roomy: bool) -> list[Text]:
     """The verdict, each part of the memory, the peaks of the parts of the work, the time, and the disk.
 
-    On a small screen the changes come before what is told elsewhere too: what runs badly there, and the time.
+    rows: of the page. Where they are too few for all and the changes, what is told elsewhere too is told in short, and
+    at last gives way: first the time, then what runs badly there.
     """
-    whole = roomy or len(found.fixes) < 2
-    _, words = verdict(found) if whole else of_memory(found)
+
+    def about_rows(fix: Fix) -> int:
+        return max(2, min(len(_about(fix, width)), 99 if roomy else ABOUT_ROWS))
+
+    here = about_rows(chosen) if chosen is not None else 2
+    longest = max(map(about_rows, found.fixes), default=2)
+    changes = (2 if roomy else bool(found.fixes)) + len(found.fixes)
+    bill: list[Text] = []
+    for warnings, time in (("whole", "whole"), ("whole", "brief"), ("brief", "brief"), ("brief", ""), ("", "")):
+        bill = _bill(found, width, roomy, warnings, time)
+        # Whole paragraphs do not come and go with the change that is chosen; a single row may.
+        if len(bill) + changes + 1 + (longest if warnings == "whole" else here) <= rows:
+            break
+    return bill
+
+
+def _bill(found: Estimate, width: int, roomy: bool, warnings: str, time: str) -> list[Text]:
+    """warnings, time: "whole", "brief", or "" where there is no room for it."""
+    _, words = verdict(found) if warnings == "whole" else of_memory(found)
     rows = [line((f" {part}", STRONG)) for part in textwrap.wrap(words, width)]
+    if warnings == "brief" and (better := better_there(found)):
+        rows.append(line((f" {better}", WARN)))
     rows += _as_bars(parts(found)) if roomy else _two_a_row(parts(found))
-    peaks = f"At the peak of each part of the work: {phases(found)}."
+    steps = time_sentence(found, briefly=time == "brief") if time else ""
     disk = disk_sentence(found.disk, found.free_bytes) if found.disk is not None else ""
-    time = time_sentence(found) if whole else ""
-    for text in filter(None, (peaks, time, disk)):
+    for text in filter(None, (phases(found), steps, disk)):
         rows += [line((f" {part}", DIM)) for part in textwrap.wrap(text, width)]
     return rows
+
+
+def _about(fix: Fix, width: int) -> list[Text]:
+    """What a change sets, saves and costs."""
+    why = f"{as_set(fix)} saves {gib(fix.saves_bytes)}. {fix.why}"
+    return [line((f" {part}", PLAIN)) for part in textwrap.wrap(why, width)]
 
 
 def _as_bars(shown: list[tuple[str, int]]) -> list[Text]:

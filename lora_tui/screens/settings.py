@@ -25,7 +25,7 @@ from lora_tui.option_texts import (
     typed_value,
 )
 from lora_tui.preset_shelf import title_of
-from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
+from lora_tui.screens.form_page import BESIDE_CELLS, FORM_KEYS, ROW_KINDS, FormPage
 from lora_tui.screens.memory import MEMORY_KEY, MemoryPage, meter_lines
 from lora_tui.steps import StepName
 from lora_tui.widgets.form import LABEL_CELLS, VALUE_CELLS, Form, Row, RowPath
@@ -88,7 +88,8 @@ class SettingsPage(FormPage):
             rows += [self._preset_row()] if part == "basic" else []
             rows += self._rows(part)
         self.show_rows(rows)
-        self.query_one("#meter", Lines).show(meter_lines(self.wizard.survey, self.room))
+        cells = self.room - (BESIDE_CELLS if self.has_class("-huge") else 0)
+        self.query_one("#meter", Lines).show(meter_lines(self.wizard.survey, cells))
         self.query_one("#about", Lines).show(self._about(self.about_room - 2))
 
     def _rows(self, part: str) -> list[Row]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from engine.plan.errors import inert
 from engine.plan.estimate import Estimate
 from engine.plan.gpus import gib
-from lora_tui.estimate_texts import of_memory
+from lora_tui.estimate_texts import of_memory, of_room
 from lora_tui.widgets.paint import BAD, DIM, GOOD, STRONG, WARN, Part, bar
 
-SHORTEST_BAR, LONGEST_BAR = 8, 40  # cells
+SHORTEST_BAR, LONGEST_BAR = 6, 40  # cells
+_TITLE = " GPU memory  "
 
 
 def meter(found: Estimate, cells: int) -> list[Part]:
@@ -16,20 +17,22 @@ def meter(found: Estimate, cells: int) -> list[Part]:
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None or there is None:
         why = "no GPU here" if gpu is None else "its memory is not known"
-        return [(" GPU memory  ", DIM), (gib(need), STRONG), (f"  {why}", DIM)]
+        return [(_TITLE, DIM), (gib(need), STRONG), (f"  {why}", DIM)]
     mark, _ = of_memory(found)
     style = {"x": BAD, "!": WARN}.get(mark, GOOD)
     spare = f"{gib(there - need)} to spare" if there >= need else f"{gib(need - there)} too much"
-    words = f"  {gib(need)} of {gib(there)}{' free' if gpu.free_bytes is not None else ''}"
-    more = f"  {spare}"
-    name = f"  {inert(gpu.name, 30)}"
-    room = cells - len(" GPU memory  ") - len(words) - len(more)
-    name = name if room - len(name) >= SHORTEST_BAR else ""
-    bar_cells = max(SHORTEST_BAR, min(LONGEST_BAR, room - len(name)))
+    room = cells - len(_TITLE) - SHORTEST_BAR
+    figures, spare, name = f"  {of_room(found)}", f"  {spare}", f"  {inert(gpu.name, 30)}"
+    # What matters least gives way first.
+    if len(figures + spare + name) > room:
+        name = ""
+    if len(figures + spare) > room:
+        figures = f"  {gib(need)} of {gib(there)}{' free' if gpu.free_bytes is not None else ''}"
+    bar_cells = max(SHORTEST_BAR, min(LONGEST_BAR, SHORTEST_BAR + room - len(figures + spare + name)))
     return [
-        (" GPU memory  ", DIM),
+        (_TITLE, DIM),
         *bar(need, there, bar_cells, style),
-        (words, STRONG if mark == "ok" else style),
-        (more, DIM if mark == "ok" else style),
+        (figures, STRONG if mark == "ok" else style),
+        (spare, DIM if mark == "ok" else style),
         (name, DIM),
     ]

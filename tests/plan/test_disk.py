@@ -64,6 +64,32 @@ def test_a_disk_with_too_little_room_is_told(project: Project, monkeypatch: pyte
     assert not finding.stops_training()
 
 
+def test_what_would_take_less_is_said_only_where_it_does(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+    dataset, base = scan(project, resolve(MICRO)), recognise("micro")
+
+    def told(**values: object) -> tuple[str, str, object, str]:
+        (finding,) = check_disk(resolve(MICRO | values), dataset, base, project)
+        return finding.option or "", finding.hint, finding.value, finding.message
+
+    many = {"checkpoint_every_n_steps": 1, "max_train_epochs": 1}
+    option, hint, value, message = told(**many, keep_last_n_checkpoints=2)
+    assert (option, value) == ("keep_last_n_checkpoints", 1)
+    assert hint == "Free some space, and keep fewer checkpoints: keep_last_n_checkpoints = 1"
+    assert "(3 checkpoints of " in message
+    assert " each, 1 LoRA of " in message
+    for values in ({**many, "keep_last_n_checkpoints": 1}, {"checkpoint_every_n_steps": 0, "max_train_epochs": 1}):
+        option, hint, value, message = told(**values)
+        assert (option, value) == ("network_dim", None)
+        assert "checkpoints" not in hint
+    option, _, value, message = told(checkpoint_every_n_steps=0, max_train_epochs=6, save_every_n_epochs=1)
+    assert (option, value) == ("save_last_n_epochs", 1)
+    assert ", 6 LoRAs of " in message
+    use = disk_use(resolve(MICRO | many | {"keep_last_n_checkpoints": 1}), dataset, base)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=use.most))
+    assert told(**many, keep_last_n_checkpoints=2)[1].startswith("Free some space, or keep fewer checkpoints: ")
+
+
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (511e6, "511 MB"), (4.64e9, "4.6 GB"), (250e9, "250 GB")]
 )

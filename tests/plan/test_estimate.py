@@ -12,11 +12,13 @@ import pytest
 
 from engine.plan.estimate import PARTS, PHASES, estimate, largest_bucket, predictor, without_samples
 from engine.plan.gpu_catalogue import named
+from engine.plan.gpus import Gpu, MemoryUser
+from engine.plan.hardware_checks import check_memory
 from engine.plan.memory import bill
 from engine.plan.memory_fixes import Fix, all_applied
 from engine.plan.pace import rough
 from engine.plan.settings import resolve
-from lora_tui.estimate_texts import as_set, brief, lines, parts, verdict
+from lora_tui.estimate_texts import as_set, brief, lines, outlook, parts, verdict
 from lora_tui.widgets.memory_meter import meter
 from lora_tui.widgets.paint import BAD
 
@@ -150,6 +152,22 @@ def test_half_precision_comes_before_what_costs_more(name: str, half: str) -> No
     assert [fix.changes for fix in found.fixes] == [{"mixed_precision": half}]
 
 
+@pytest.mark.parametrize("name", ["Apple M 16GB", "RX 7900 XT"])
+def test_half_precision_is_named_for_other_makers_too(name: str) -> None:
+    found = estimate(resolve({"mixed_precision": "no", "train_batch_size": 4}), None, named(name).as_gpu())
+    assert found.fits is False
+    assert {"mixed_precision": "bf16"} in [fix.changes for fix in found.fixes]
+
+
+def test_a_rank_below_24_is_named_where_that_is_still_too_much() -> None:
+    """Of 6 GiB rank 24 needs 6.06, and nothing else is left."""
+    gpu = named("Apple M 8GB").as_gpu()
+    settings = resolve({"resolution": "512,512", "optimizer_type": "Adafactor", "train_batch_size": 1})
+    assert [fix.value for fix in estimate(settings, None, gpu).fixes] == [16]
+    found = estimate(resolve(GUIDE), None, gpu)
+    assert estimate(all_applied(resolve(GUIDE), list(found.fixes)), None, gpu).fits
+
+
 def test_what_is_printed_can_be_typed() -> None:
     fix = Fix({"optimizer_args": [], "unet_lr": "", "gradient_checkpointing": True}, 0, "")
     assert as_set(fix) == 'optimizer_args = "", unet_lr = "", gradient_checkpointing = true'
@@ -171,3 +189,78 @@ def test_what_runs_badly_is_said_where_the_memory_is_too_little_too() -> None:
     (finding,) = found.findings
     assert finding.hint in told
     assert any(finding.message in text for text in told)
+
+
+BUSY = Gpu(
+    "NVIDIA GeForce RTX 3090", "cuda", 24 * 2**30, int(8.8 * 2**30), (8, 6), bf16=True,
+    users=(MemoryUser(1, "ollama", 9 * 2**30), MemoryUser(2, "Xorg")),
+)  # fmt: skip
+LEAST: dict[str, object] = {
+    "train_batch_size": 1, "optimizer_type": "Adafactor", "network_dim": 8, "resolution": "512,512",
+    "base_weights": "nf4",
+}  # fmt: skip
+
+
+def test_where_nothing_is_left_to_change_a_larger_gpu_is_named() -> None:
+    gpu = Gpu("GTX", "cuda", 2 * 2**30, None, (8, 6), bf16=True, here=False)
+    found = estimate(resolve(LEAST), None, gpu)
+    assert (found.fits, found.fixes, found.fits_after_fixes) == (False, (), False)
+    assert list(lines(found))[-1] == "Nothing more helps: a larger GPU is needed."
+    (said,) = check_memory(resolve(LEAST), gpu, predictor(resolve(LEAST), None))
+    assert said.hint == "Nothing more helps: a larger GPU is needed."
+
+
+def test_changes_that_do_not_suffice_are_said_not_to() -> None:
+    heavy = {"network_dim": 256, "train_text_encoder_1": True, "cache_text_encoder_outputs": False}
+    found = estimate(resolve(heavy), None, named("Apple M 8GB").as_gpu())
+    assert found.fixes
+    assert "Even with all of these it does not fit: a larger GPU is needed." in list(lines(found))
+    assert found.as_json()["fits_after_fixes"] is False
+    enough = estimate(resolve(HEAVY), None, named("RTX 3060 12GB").as_gpu())
+    assert outlook(enough) == ""
+    assert enough.as_json()["fits_after_fixes"] is True
+
+
+def test_where_others_have_the_memory_they_are_named_first() -> None:
+    found = estimate(resolve(GUIDE), None, BUSY)
+    close = "It would fit if nothing else took memory: close ollama (9.0 GiB), Xorg."
+    assert verdict(found)[0] == "x"
+    assert verdict(found)[1].endswith(close)
+    assert next(iter(lines(found))).endswith("12.2 GiB of 8.8 GiB free of 24.0 GiB")
+    answer = found.as_json()
+    assert (answer["fits"], answer["fits_when_idle"]) == (False, True)
+    assert [user["name"] for user in answer["gpu"]["users"]] == ["ollama", "Xorg"]  # type: ignore[index, call-overload]
+    unknown = replace(BUSY, users=())
+    assert "close other programs that do." in verdict(estimate(resolve(GUIDE), None, unknown))[1]
+    small = replace(BUSY, total_bytes=10 * 2**30)
+    assert "nothing else" not in verdict(estimate(resolve(GUIDE), None, small))[1]
+
+
+def test_where_only_others_are_in_the_way_no_larger_gpu_is_asked_for() -> None:
+    taken = replace(BUSY, free_bytes=2**30)
+    assert outlook(estimate(resolve(GUIDE), None, taken)).endswith("it does not fit: close what takes the memory.")
+    assert outlook(estimate(resolve(LEAST), None, taken)) == "Close what takes the GPU's memory."
+    told = [finding.hint for finding in check_memory(resolve(LEAST), taken, predictor(resolve(LEAST), None))]
+    assert told == ["Close what takes the GPU's memory."]
+
+
+@pytest.mark.parametrize("cells", [52, 78, 120])
+def test_the_meter_tells_what_is_free_and_what_there_is(cells: int) -> None:
+    text = "".join(
+        part if isinstance(part, str) else part[0] for part in meter(estimate(resolve(GUIDE), None, BUSY), cells)
+    )
+    assert "12.2 GiB of 8.8 GiB free" in text
+    assert ("free of 24.0 GiB" in text) == (cells > 52)
+    assert len(text) <= max(cells, 70)
+
+
+@pytest.mark.parametrize("gpu", [None, named("RTX 3060 8GB").as_gpu(), named("RTX 4090").as_gpu(), BUSY])
+def test_why_samples_need_not_fit_is_said_wherever_their_peak_is(gpu: Gpu | None) -> None:
+    found = estimate(resolve({"train_batch_size": 1}), None, gpu)
+    told = "\n".join(lines(found))
+    assert "sample pictures 14.1 GiB. Samples are drawn in tiles where they have no room." in told
+    answer = found.as_json()
+    assert answer["peak_bytes"] == answer["phases"]["sampling"]  # type: ignore[index, call-overload]
+    assert answer["needs_bytes"] == answer["phases"]["training"]  # type: ignore[index, call-overload]
+    without = estimate(resolve({"sample_every_n_steps": 0, "sample_every_n_epochs": 0}), None, gpu)
+    assert "tiles" not in "\n".join(lines(without))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import engine.plan.packages as packages_module
 from engine.plan.disk import lora_sizes
-from engine.plan.memory_fixes import Fix, all_applied, fixes
+from engine.plan.gpus import Gpu
+from engine.plan.memory_fixes import Fix, all_applied, fixes, fixes_on
 from engine.plan.optimizers import state_elements
 from engine.plan.settings import Settings, resolve
 from engine.plan.trained_parts import encodes_ahead
@@ -128,7 +131,59 @@ def test_where_nothing_is_enough_all_that_helps_is_named() -> None:
 
 def test_the_rank_keeps_its_alpha_in_proportion() -> None:
     found = {fix.option: fix for fix in fixes(resolve(), GIB, needed)}
-    assert found["network_dim"].changes == {"network_dim": 24, "network_alpha": 12.0}
+    assert found["network_dim"].changes == {"network_dim": 8, "network_alpha": 4.0}
+
+
+@pytest.mark.parametrize(("dim", "ranks"), [(96, [48, 24, 16, 8]), (64, [32, 16, 8]), (20, [16, 8]), (12, [8])])
+def test_the_rank_goes_down_to_8_and_no_further_than_is_needed(dim: int, ranks: list[int]) -> None:
+    settings = resolve({"network_dim": dim, "network_alpha": dim / 2, "train_batch_size": 1, "base_weights": "nf4"})
+
+    def smallest(room: int) -> list[Fix]:
+        return fixes(settings, room, lambda other: other.network_dim * GIB)
+
+    assert [smallest(rank * GIB)[0].changes["network_dim"] for rank in ranks] == ranks
+    assert smallest(GIB)[0].changes == {"network_dim": 8, "network_alpha": 4.0}
+    assert options(smallest(GIB)) == ["network_dim"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "bf16", "half"),
+    [
+        ("cuda", True, "bf16"),
+        ("cuda", False, "fp16"),
+        ("cuda", None, "bf16"),
+        ("rocm", True, "bf16"),
+        ("rocm", False, "fp16"),
+        ("mps", True, "bf16"),
+    ],
+)
+def test_half_precision_is_what_the_gpu_has(kind: str, bf16: bool | None, half: str) -> None:
+    found = fixes(resolve({"mixed_precision": "no"}), GIB, _whole, kind, bf16=bf16)  # type: ignore[arg-type]
+    assert found[0].changes == {"mixed_precision": half}
+
+
+def test_half_precision_is_not_named_where_it_is_not_known_to_run() -> None:
+    assert "mixed_precision" not in options(fixes(resolve({"mixed_precision": "no"}), GIB, _whole, "mps", bf16=None))
+
+
+@pytest.mark.parametrize(("gibibytes", "rank"), [(12, 8), (20, 16), (30, 24), (8.2, 8)])
+def test_where_not_even_a_little_can_be_left_free_it_fits_only_just(gibibytes: float, rank: int) -> None:
+    """Above 95 % of the room; what harms more and does not get below that is not asked for."""
+    gpu = Gpu("small", total_bytes=int(gibibytes * GIB), here=False)
+    settings = resolve({"network_dim": 96, "network_alpha": 48.0})
+    found = fixes_on(settings, gpu, lambda other: other.network_dim * GIB)
+    assert [fix.changes["network_dim"] for fix in found] == [rank]
+
+
+def test_what_fits_only_just_is_not_spoilt_for_a_goal_that_is_out_of_reach() -> None:
+    gpu = Gpu("small", total_bytes=10 * GIB, here=False)
+    stubborn = lambda other: int(9.8 * GIB) - (GIB // 8 if other.network_dim < 96 else 0)  # noqa: E731
+    assert fixes_on(resolve(), gpu, stubborn) == []
+    assert fixes_on(resolve(), replace(gpu, total_bytes=None), stubborn) == []
+
+
+def _whole(settings: Settings) -> int:
+    return needed(settings) * (2 if settings.mixed_precision == "no" else 1)
 
 
 def test_as_json_as_the_contract_has_it() -> None:

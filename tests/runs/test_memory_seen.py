@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,11 @@ def test_only_the_newest_count() -> None:
         b"",
         b"{",
         b"[]",
-        b'{"v": 2, "gpus": {}}',
-        b'{"v": 1, "gpus": []}',
-        b'{"v": 1, "gpus": {"T4": 3}}',
-        b'{"v": 1, "gpus": {"T4": [[0, 5], [5], [1, NaN], ["1", 2], [true, 2], [1, 1e400], [-1, 5]]}}',
-        b'{"v": 1, "gpus": {"T4": [[1, 99999999999999]]}}',
+        b'{"v": 3, "gpus": {}}',
+        b'{"v": 2, "gpus": []}',
+        b'{"v": 2, "gpus": {"T4": 3}}',
+        b'{"v": 2, "gpus": {"T4": [[0, 5], [5], [1, NaN], ["1", 2], [true, 2], [1, 1e400], [-1, 5]]}}',
+        b'{"v": 2, "gpus": {"T4": [[1, 99999999999999]]}}',
         b"[" * 100_000,
     ],
 )
@@ -68,6 +69,16 @@ def test_a_damaged_file_counts_as_nothing_seen_and_is_written_anew(damaged: byte
     assert correction("T4") == 1.0
     assert remember("T4", 10 * GB, 11 * GB)
     assert correction("T4") == pytest.approx(1.1)
+
+
+def test_what_was_kept_when_unlike_was_compared_corrects_nothing() -> None:
+    """As an RTX 3060 kept it whose training needed just what was predicted: samples counted in the prediction only."""
+    memory_seen.path().parent.mkdir()
+    pair = [15_160_177_767, 12_208_000_000]
+    memory_seen.path().write_text(json.dumps({"v": 1, "gpus": {"NVIDIA GeForce RTX 3060": [pair]}}))
+    assert correction("NVIDIA GeForce RTX 3060") == 1.0
+    assert remember("NVIDIA GeForce RTX 3060", 12 * GB, 12 * GB)
+    assert seen() == {"NVIDIA GeForce RTX 3060": [(12 * GB, 12 * GB)]}
 
 
 @pytest.mark.parametrize(("predicted", "measured"), [(0, 5), (5, 0), (-5, 5), (10**14, 5)])
