@@ -127,6 +127,7 @@ class CaptionEditor(CaptionMending):
         here = self.here
         if self._open is None and here is not None and self.desk.problem(here.path) == "not-utf8":
             self._news = None
+            self.show_status()
             self.offer_readings(here, then)
 
     def _edit(self) -> None:
