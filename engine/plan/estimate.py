@@ -53,6 +53,8 @@ class Estimate:
     free_bytes: int | None = None
     findings: tuple[Finding, ...] = ()
     """What else does not run on the GPU, or badly."""
+    no_gpu: str = ""
+    """Why there is no GPU to hold it against, where the machine tells."""
 
     @property
     def room(self) -> int | None:
@@ -85,6 +87,7 @@ class Estimate:
             "gpu": None
             if gpu is None
             else {"name": gpu.name, "total_bytes": gpu.total_bytes, "free_bytes": gpu.free_bytes, "here": gpu.here},
+            "no_gpu": self.no_gpu or None,
             "fits": self.fits,
             "lora_bytes": self.lora_bytes,
             "modules": self.modules,
