@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from engine.plan.settings import Settings
 
 
+FOLDER = "export"
+"""In the project: where its settings go unless somebody says another folder."""
+
+WRITES = "A configuration, a dataset file with the folders of this project, and prompts. No file is replaced."
+
+
 @dataclass(frozen=True)
 class Written:
     """The files, the configuration first, and what sd-scripts will not do of what was asked."""
@@ -28,6 +35,23 @@ class Written:
     def command(self) -> str:
         """What trains with them."""
         return f"accelerate launch sdxl_train_network.py --config_file {self.files[0]}"
+
+
+def usual_folder(project: Project) -> Path:
+    """The folder that is proposed: one in which no earlier export lies."""
+    numbered = (f"{FOLDER}-{number}" for number in count(2))
+    return next(
+        folder
+        for name in chain([FOLDER], numbered)
+        if not (folder := project.path / name).is_symlink() and (not folder.exists() or _is_empty(folder))
+    )
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return False
 
 
 def write_project(project: Project, settings: Settings, folder: Path, name: str = "") -> Written:

@@ -64,6 +64,12 @@ def test_a_gpu_that_is_not_known_is_one_sentence_with_the_nearest(lora_tui, proj
     assert "RTX 30" in answer.err
 
 
+def test_an_empty_name_is_no_gpu(lora_tui, project):
+    """As `--gpu "$GPU"` with a variable that is not set: held against this machine it would mislead."""
+    answer = lora_tui("estimate", str(project), "--gpu", "", *FULL_SIZE, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "which-gpu")
+
+
 def test_the_practice_model_is_not_estimated(lora_tui, project):
     answer = lora_tui("estimate", str(project), "--json")
     assert answer.code == 1

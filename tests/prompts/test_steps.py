@@ -16,6 +16,7 @@ from engine.plan.project import Project
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
+from lora_tui import hardware
 from lora_tui import wish as wishes
 from lora_tui.prompts import welcome
 from lora_tui.prompts.settings import FIRST, listed
@@ -243,6 +244,28 @@ def test_settings_of_a_file_are_said_and_taken_when_that_is_wanted(folder: Path,
     said = converse(folder, "g 6", "import", f"'{tmp_path / 'ai now.json'}'", "yes", "import /nowhere.json")
     assert Project.open(folder).settings["max_train_epochs"] == 160
     assert "Error: /nowhere.json does not exist" in said
+
+
+def test_settings_are_written_for_sd_scripts(folder: Path, tmp_path: Path) -> None:
+    said = converse(folder, "g 6", f"export {tmp_path / 'my files'}", "export", "", f"export {folder / 'export'}")
+    for place in (tmp_path / "my files", folder / "export"):
+        assert f"Written: {place / 'ohwx.toml'}" in said
+        assert (place / "ohwx-dataset.toml").is_file()
+    assert "Warning: pretrained_model_name_or_path = micro is not exported" in said
+    assert "With sd-scripts: accelerate launch" in said
+    assert f"Error: {folder / 'export' / 'ohwx.toml'} is there already." in said
+
+
+def test_another_gpu_is_planned_for_and_this_machine_again(folder: Path) -> None:
+    said = converse(folder, "g 6", "plan rtx 3060 12gb", "plan", "", "plan Voodoo", "plan h100 nvl")
+    assert "Planned for RTX 3060 12 GB: 12.0 GiB, bf16" in said
+    assert "Enter keeps RTX 3060 12 GB" in said
+    assert 'Error: "Voodoo" is not among the known GPUs.' in said
+    card = hardware.planned()
+    assert card is not None
+    assert card.name == "H100 NVL 94 GB"
+    assert "Planned for this machine." in converse(folder, "g 6", "plan", "here")
+    assert hardware.planned() is None
 
 
 # -------------------------------------------------------------------------------------------- review, training, results

@@ -176,7 +176,7 @@ def write(exported: Exported, folder: Path, name: str) -> list[Path]:
     paths = [folder / file for file in texts]
     there = next((path for path in paths if path.exists() or path.is_symlink()), None)
     if there is not None:
-        raise UserError("exists", f"{there} is there already.", "Choose another folder, or another --name.")
+        raise UserError("exists", f"{there} is there already.", "Choose another folder, or another name (--name).")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in zip(paths, texts.values(), strict=True):
