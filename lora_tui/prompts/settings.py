@@ -118,13 +118,14 @@ class SettingsStep(PlainStep):
     def _saved(self, name: str) -> Path | None:
         """The file; None where somebody would rather keep the older one."""
         try:
-            return preset_shelf.save(name, self.draft.settings())
+            preset_shelf.check_name(name)
         except UserError as error:
             if error.code != "exists":
                 raise
-        if not self.talk.sure(f"You have a preset {name} already. Replace it?"):
-            return None
-        return preset_shelf.save(name, self.draft.settings(), force=True)
+            if not self.talk.sure(f"You have a preset {name} already. Replace it?"):
+                return None
+        when = self.talk.ask(preset_shelf.WHEN, "saves it without")
+        return preset_shelf.save(name, self.draft.settings(), when, force=True)
 
     def _choose_preset(self) -> None:
         found, broken = preset_shelf.shelf()

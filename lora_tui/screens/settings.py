@@ -216,7 +216,7 @@ class SettingsPage(FormPage):
         found = self._finding(option) if option is not None else None
         if found is not None and found.option and found.value is not None:
             undo = self.key("undo")
-            told = f"{found.option} is {mended_in_words(found)} now; {undo} takes that back."
+            told = f"{by_name()[found.option].title} is {mended_in_words(found)} now; {undo} takes that back."
             self.done(self.draft.set_values(found.changes), told)
 
     def offered(self, action: str) -> bool:

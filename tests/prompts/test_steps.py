@@ -225,12 +225,14 @@ def test_a_preset_is_left_alone_after_reading_what_it_changes(folder: Path) -> N
 
 def test_ones_own_preset_is_saved_and_listed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    said = converse(folder, "g 6", "save my faces", "save my faces", "no", "save ../x", "save guide", "1", "")
+    said = converse(folder, "g 6", "save my faces", "", "save my faces", "no", "save ../x", "save guide", "1", "")
     assert said.count("Saved as my faces: ") == 1
     assert "You have a preset my faces already. Replace it?" in said
     assert 'Error: "../x" cannot be the name of a preset.' in said
     assert 'Error: The preset "guide" comes with the program' in said
     assert f"{len(presets.names()) + 1}. my faces (your own). One of your own." in said
+    said = converse(folder, "g 6", "save my faces", "yes", "For faces.", "1", "")
+    assert "my faces (your own). For faces." in said
 
 
 def test_settings_of_a_file_are_said_and_taken_when_that_is_wanted(folder: Path, tmp_path: Path) -> None:
