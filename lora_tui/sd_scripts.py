@@ -104,10 +104,11 @@ def _with_a_prompt(project: Project, settings: Settings) -> Settings:
 
 
 def _base(project: Project, settings: Settings) -> BaseModel | None:
-    """The base model, where what it predicts can be told from its file."""
+    """The base model that sd-scripts will train, where what it predicts can be told from its file."""
     from engine.plan.base_model import recognise
 
     with suppress(UserError):
         base = recognise(settings.pretrained_model_name_or_path, project.path)
-        return base if base.kind != "pickle" else None  # into which nobody has looked
+        if base.kind not in ("pickle", "built-in"):  # nobody has looked into the one, and the other stays here
+            return base
     return None

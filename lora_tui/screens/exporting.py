@@ -43,7 +43,7 @@ class ExportedScreen(Reading):
             rows += [line(), line((" What sd-scripts does not do, or not by itself:", STRONG))]
         for finding in self.written.findings:
             rows += [line(), *finding_lines(finding, width - 4)]
-        return [*rows, line(), line((" It stands in the files as comments as well.", DIM))]
+        return [*rows, line(), line((" What is not exported stands in the configuration as a comment.", DIM))]
 
 
 def export_settings(page: SettingsPage) -> None:

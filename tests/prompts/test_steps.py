@@ -254,6 +254,7 @@ def test_settings_are_written_for_sd_scripts(folder: Path, tmp_path: Path) -> No
         assert f"Written: {place / 'ohwx.toml'}" in said
         assert (place / "ohwx-dataset.toml").is_file()
     assert "Warning: pretrained_model_name_or_path = micro is not exported" in said
+    assert "Warning: What the base model predicts is not known here" in said  # another one will be trained
     assert "With sd-scripts: accelerate launch" in said
     assert f"Error: {folder / 'export' / 'ohwx.toml'} is there already." in said
 
