@@ -22,7 +22,8 @@ def of_memory(found: Estimate) -> tuple[str, str]:
     """(mark, a sentence): whether it fits. mark: "ok", "!" where it is tight, "x" where it does not, "" unknown."""
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None:
-        return "", f"The training needs {gib(need)} of GPU memory at its peak; there is no GPU to hold it against."
+        against = f"there is no GPU to hold it against. {found.no_gpu}".rstrip()
+        return "", f"The training needs {gib(need)} of GPU memory at its peak; {against}"
     name = inert(gpu.name, 40)
     if there is None:
         return "", f"The training needs {gib(need)} at its peak; how much {name} has is not known."

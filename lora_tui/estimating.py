@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.plan.gpus import Gpu
@@ -29,7 +30,8 @@ def estimate_of(
         return None
     against = gpu if gpu is not None else gpu_meant(settings)
     pace = pace_of(project, settings, base, against)
-    return estimate(settings, dataset, against, pace, _correction, free_bytes(project))
+    found = estimate(settings, dataset, against, pace, _correction, free_bytes(project))
+    return found if against is not None else replace(found, no_gpu=_why_none())
 
 
 def predictor_of(settings: Settings, dataset: Dataset | None) -> Predict:
@@ -46,6 +48,12 @@ def gpu_meant(settings: Settings) -> Gpu | None:
 
     card = planned()
     return card.as_gpu() if card is not None else smallest(gpus_here().gpus, settings.num_processes)
+
+
+def _why_none() -> str:
+    """What keeps this machine's GPU from being found or asked, and what to do about it; "" where there is none."""
+    here = gpus_here()
+    return f"{here.problem} {here.advice}".strip()
 
 
 def pace_of(project: Project, settings: Settings, base: BaseModel | None, gpu: Gpu | None) -> Pace | None:

@@ -46,6 +46,8 @@ def _shown(value: object) -> str:
     """A value as a person writes it; "nothing" for an empty one."""
     if isinstance(value, list | tuple):
         return " ".join(str(item) for item in value) or "nothing"
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value) or "nothing"
 
 

@@ -85,7 +85,8 @@ def finding_of(option: Option, survey: Survey | None) -> Finding | None:
 def mended_in_words(finding: Finding) -> str:
     """What its remedy sets: the value, and the options that change with it."""
     also = [f"{by_name()[name].title} {shown_value(by_name()[name], value)}" for name, value in finding.also]
-    return ", ".join([str(finding.value), *also])
+    own = by_name().get(finding.option or "")
+    return ", ".join([str(finding.value) if own is None else shown_value(own, finding.value), *also])
 
 
 def typed_findings(typed: Mapping[str, str]) -> list[Finding]:

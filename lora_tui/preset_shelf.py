@@ -30,9 +30,17 @@ def find(name: str) -> Preset:
     return own_presets.load(presets_dir(), name)
 
 
+WHEN = "When would you use it, in one sentence?"
+
+
 def save(name: str, settings: Settings, when: str = "", *, force: bool = False) -> Path:
     """Save settings as a preset of one's own. Raises UserError as `own_presets.save` does."""
     return own_presets.save(presets_dir(), name, settings, when, force=force)
+
+
+def check_name(name: str, *, force: bool = False) -> None:
+    """Whether `save` would take this name. Raises UserError as `own_presets.place` does."""
+    own_presets.place(presets_dir(), name, force=force)
 
 
 def find_own(name: str) -> Path:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from engine.plan.errors import Finding, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.plan.dataset import Dataset
     from engine.plan.settings import Settings
     from engine.runs.folder import RunFolder
@@ -40,11 +42,17 @@ def hindrance(run: RunFolder, job: Job) -> Finding | None:
     # A run that memory has run out in goes on with less than its settings say.
     predict = None if _with_less(run) else predictor_of(settings, _dataset(job, settings))
     found = hardware_findings(settings, base, job.device, predict)
-    stops = [_without_option(finding) for finding in found if finding.stops_training()]
-    stops = [finding for finding in stops if not finding.overridable] or stops  # what nobody can overrule comes alone
+    return in_one([_without_option(finding) for finding in found if finding.stops_training()])
+
+
+def in_one(stops: Sequence[Finding]) -> Finding | None:
+    """All that keeps a training from starting, as one finding: else the next comes when the first is mended or
+    accepted. What nobody can overrule comes alone."""
+    stops = [finding for finding in stops if not finding.overridable] or stops
     if not stops:
         return None
-    hints = dict.fromkeys(finding.hint for finding in stops)
+    # Sentences first: a hint may end in a command, to which nothing must stick.
+    hints = sorted(dict.fromkeys(finding.hint for finding in stops), key=lambda hint: not hint.endswith("."))
     return replace(stops[0], message=" ".join(finding.message for finding in stops), hint=" ".join(hints).strip())
 
 

@@ -53,6 +53,8 @@ class Estimate:
     free_bytes: int | None = None
     findings: tuple[Finding, ...] = ()
     """What else does not run on the GPU, or badly."""
+    no_gpu: str = ""
+    """Why there is no GPU to hold it against, where the machine tells."""
 
     @property
     def room(self) -> int | None:
@@ -109,6 +111,7 @@ class Estimate:
                 "here": gpu.here,
                 "users": [asdict(user) for user in gpu.users],
             },
+            "no_gpu": self.no_gpu or None,
             "fits": self.fits,
             "fits_when_idle": self.fits_when_idle,
             "fits_after_fixes": self.fits_after_fixes,

@@ -14,7 +14,7 @@ from engine.plan.nearest import nearest_few
 
 _PATH = Path(__file__).with_suffix(".toml")
 _NOISE = re.compile(
-    r"\b(nvidia|geforce|tesla|quadro|amd|instinct|radeon|gpu|card|pcie|sxm\d?|hbm\d?e?|nvl|oam|graphics|generation"
+    r"\b(nvidia|geforce|tesla|quadro|amd|instinct|radeon|gpu|card|pcie|sxm\d?|hbm\d?e?|(?<!h100.)nvl|oam|graphics|generation"
     r"|blackwell|server|workstation|edition|silicon)\b"
 )
 _MEMORY = re.compile(r"(?<![a-z\d])(\d{1,3})\s*(?:gb|gib|g)\b")
@@ -106,6 +106,8 @@ def named(name: str) -> Card:
 
     Raises UserError: `unknown-gpu`, `which-gpu` where it is sold with several memories; both name those that are near.
     """
+    if not name.strip():
+        raise UserError("which-gpu", "No GPU is named.", _KNOWN)
     model, gigabytes = _parts(name)
     same = [card for card in cards() if _key(card.model) == model]
     if gigabytes is not None and not model:

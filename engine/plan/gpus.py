@@ -5,7 +5,7 @@ look for them, `gpu_catalogue` knows those of others.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from engine.plan.errors import inert
@@ -114,6 +114,22 @@ def from_json(found: Mapping[str, Any]) -> Found:
         }
         gpus.append(Gpu(**plain))
     return Found(**(dict(found) | {"gpus": tuple(gpus)}))
+
+
+def visible(found: Found, environ: Mapping[str, str]) -> Found:
+    """What CUDA will show to a program, and why where that is nothing: the driver itself counts hidden GPUs too."""
+    shown = in_cuda_order(found.gpus, environ)
+    if shown or not found.gpus:
+        return replace(found, gpus=shown)
+    hidden, all_of_them = environ.get("CUDA_VISIBLE_DEVICES", ""), len(found.gpus)
+    which = found.gpus[0].name if all_of_them == 1 else f"all {all_of_them} GPUs"
+    return replace(
+        found,
+        kind="cpu",
+        gpus=(),
+        problem=f'CUDA_VISIBLE_DEVICES is "{inert(hidden, 60)}", which hides {which} from every program started here.',
+        advice="Unset it, or name a GPU in it: CUDA_VISIBLE_DEVICES=0 is the first.",
+    )
 
 
 def in_cuda_order(gpus: tuple[Gpu, ...], environ: Mapping[str, str]) -> tuple[Gpu, ...]:

@@ -11,7 +11,7 @@ from engine.plan.errors import Finding, UserError, inert
 from engine.plan.files import atomic_write
 from engine.plan.project import Project
 from engine.plan.remedy import set_line, set_lines
-from engine.plan.settings import Settings
+from engine.plan.settings import Settings, resolve, to_dict
 from engine.plan.trained_parts import encodes_ahead, trains_text
 
 FILE = "memory.json"
@@ -25,7 +25,8 @@ ASKED = (
     "base_weights", "optimizer_type", "gradient_checkpointing", "attention", "cache_latents",
     "cache_text_encoder_outputs", "diff_output_preservation_multiplier",
 )  # fmt: skip
-"""Settings that the need for memory goes by: a note holds for those that it was made with."""
+"""Settings that the need for memory goes by: a note holds for those that it was made with, and for those that followed
+some of what it advises."""
 
 
 def keep(project: Project, settings: Settings, taken: Mapping[str, object], device: str) -> None:
@@ -41,18 +42,43 @@ def keep(project: Project, settings: Settings, taken: Mapping[str, object], devi
 
 def forget(project: Project, settings: Settings) -> None:
     """A training with these settings came to its end as it was asked to: what was noted of them holds no more."""
-    if _note(project, settings):
+    if _note(project, settings) is not None:
         with contextlib.suppress(OSError):
             (project.path / ".lora-tui" / FILE).unlink(missing_ok=True)
 
 
 def check_memory_note(settings: Settings, project: Project) -> Iterator[Finding]:
-    """What the last training with these very settings tells the next one."""
-    note = _note(project, settings)
-    taken = note.get("taken")
-    if not isinstance(taken, dict):
-        return
-    where = f" on {inert(note['device'], 60)}" if note.get("device") else ""
+    """What the last training with these settings tells the next one, but for what was followed since."""
+    for finding in _note(project, settings) or ():
+        if finding.option is not None and getattr(settings, finding.option) != finding.value:
+            yield finding
+
+
+def _note(project: Project, settings: Settings) -> list[Finding] | None:
+    """What the note of these settings advises; None where there is none, of others, or one that makes no sense."""
+    try:
+        note = json.loads((project.path / ".lora-tui" / FILE).read_bytes())
+        asked, taken = note["settings"], note["taken"]
+        if note["v"] != VERSION or not isinstance(taken, dict) or asked.keys() != set(ASKED):
+            return None
+        now = _asked(settings)
+        differ = {name: value for name, value in now.items() if value != asked[name]}
+        # What is advised follows from the settings as they were, whichever of it is followed by now.
+        before = resolve(to_dict(settings), {name: asked[name] for name in differ}) if differ else settings
+        advice = list(_advice(before, taken, note.get("device")))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError, UserError):
+        return None
+    advised = {name: value for finding in advice for name, value in finding.changes.items()}
+    return advice if all(name in advised and advised[name] == value for name, value in differ.items()) else None
+
+
+def _asked(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in ASKED}
+
+
+def _advice(settings: Settings, taken: Mapping[str, Any], device: object) -> Iterator[Finding]:
+    """The setting that saves each thing that was done without."""
+    where = f" on {inert(device, 60)}" if device else ""
     ran_out = f"The last training with these settings ran out of memory{where}"
     if taken.get(DID_NOT_FIT):
         rank = max(1, settings.network_dim // 2)
@@ -109,17 +135,3 @@ def check_memory_note(settings: Settings, project: Project) -> Iterator[Finding]
             option="resolution",
             value=f"{side},{side}",
         )
-
-
-def _note(project: Project, settings: Settings) -> dict[str, Any]:
-    """The note of these settings; empty where there is none, of others, or one that makes no sense."""
-    try:
-        note = json.loads((project.path / ".lora-tui" / FILE).read_bytes())
-        good = isinstance(note, dict) and note["v"] == VERSION and note["settings"] == _asked(settings)
-    except (OSError, ValueError, KeyError, RecursionError):
-        return {}
-    return note if good else {}
-
-
-def _asked(settings: Settings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in ASKED}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.plan.errors import inert
-from engine.plan.gpus import BF16_CAPABILITY, Found, Gpu, MemoryUser, in_cuda_order
+from engine.plan.gpus import BF16_CAPABILITY, Found, Gpu, MemoryUser, visible
 
 # NVML's own numbers (nvml.h); pynvml may be missing where these are needed.
 _NO_PERMISSION, _DRIVER_NOT_LOADED, _LIBRARY_NOT_FOUND, _MISMATCH, _LOST = 4, 9, 12, 18, 15
@@ -200,6 +200,4 @@ def _text(told: object) -> str:
 
 
 if __name__ == "__main__":
-    found = read()
-    found = replace(found, gpus=in_cuda_order(found.gpus, os.environ))
-    json.dump(found.as_json(), sys.stdout)
+    json.dump(visible(read(), os.environ).as_json(), sys.stdout)

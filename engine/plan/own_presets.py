@@ -69,6 +69,21 @@ def save(folder: Path, name: str, settings: Settings, when: str = "", *, force: 
 
     Raises UserError: `bad-name`, `built-in-preset`, `exists`, `disk-full`, `not-writable`.
     """
+    path = place(folder, name, force=force)
+    document = tomlkit.document()
+    document.add(tomlkit.comment("Settings that differ from the defaults. Paths and names are never part of a preset."))
+    document["title"] = path.stem
+    document["when"] = " ".join(when.split())[:LONGEST_SENTENCE] or _WHEN
+    document["settings"] = worth_saving(settings)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, tomlkit.dumps(document))
+    return path
+
+
+def place(folder: Path, name: str, *, force: bool = False) -> Path:
+    """The file that a preset of this name would be saved as. Raises UserError: `bad-name`, `built-in-preset`,
+    `exists`."""
     path = _path(folder, name)
     if path is None:
         raise UserError(
@@ -79,14 +94,6 @@ def save(folder: Path, name: str, settings: Settings, when: str = "", *, force: 
     _not_built_in(path.stem)
     if os.path.lexists(path) and not force:
         raise UserError("exists", f'There is a preset "{path.stem}" already.', "Take another name, or add --force.")
-    document = tomlkit.document()
-    document.add(tomlkit.comment("Settings that differ from the defaults. Paths and names are never part of a preset."))
-    document["title"] = path.stem
-    document["when"] = " ".join(when.split())[:LONGEST_SENTENCE] or _WHEN
-    document["settings"] = worth_saving(settings)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, tomlkit.dumps(document))
     return path
 
 

@@ -121,7 +121,7 @@ def _refuse_other_formats(path: Path | str, start: bytes, size: int) -> None:
         raise UserError(
             "truncated", f"{path} is only a pointer to the real file ({size} bytes).", "Download it with git lfs pull."
         )
-    if start.lstrip()[:1] == b"<":
+    if start[8:9] != b"{" and start.lstrip()[:1] == b"<":  # else it is the length of a header, whose JSON begins
         raise UserError(
             "not-safetensors",
             f"{path} is a web page that was saved under a model's name.",

@@ -64,13 +64,15 @@ class HalfMoved(Exception):  # noqa: N818 - says what happened
 @dataclass(frozen=True)
 class Way:
     """One way to need less. name and value: how events, notes and a resumed run tell it. words: what is done from now
-    on. standing: it frees what lies there all the time, which also helps the optimizer."""
+    on. standing: it frees what lies there all the time, which also helps the optimizer. short: in place of what
+    IN_SHORT has for it."""
 
     name: str
     value: int | bool
     words: str
     take: Callable[[], None]
     standing: bool = False
+    short: str = ""
 
 
 class Ladder:
@@ -96,6 +98,7 @@ class Ladder:
         self._last: int | None = None  # the step in which memory ran out the last time
         self._left = [*([self._split_way()] if batch_size > 1 else []), *ways]
         self.taken: dict[str, object] = {}
+        self._short = dict(IN_SHORT)
         for way in list(self._left):
             if reached is not None and reached.get(way.name) is not None and _reached(way, reached[way.name]):
                 self._take(way)
@@ -159,8 +162,10 @@ class Ladder:
         """What was done without, as a sentence for the end; "" where nothing was."""
         if not self.taken:
             return ""
-        words = [word for name, word in IN_SHORT.items() if name in self.taken]
-        return f" Memory ran out on the way, so it went on with {' and '.join(words)}."
+        return f" Memory ran out on the way, so it went on with {self._in_short()}."
+
+    def _in_short(self) -> str:
+        return " and ".join(word for name, word in self._short.items() if name in self.taken)
 
     def free(self) -> None:
         """Gradients are zero again, and what nothing refers to any more goes back to the system."""
@@ -173,6 +178,8 @@ class Ladder:
         self._left.remove(way)
         way.take()
         self.taken[way.name] = way.value
+        if way.short:
+            self._short[way.name] = way.short
 
     def _tell(self, step: int, message: str, change: Mapping[str, object]) -> None:
         logging.getLogger(__name__).warning("%s", message)
@@ -185,8 +192,7 @@ class Ladder:
             else f"; everything up to step {step - 1} is saved, and it can be resumed"
         )
         self._noted({**self.taken, DID_NOT_FIT: True})
-        words = [word for name, word in IN_SHORT.items() if name in self.taken]
-        tried = f" It was tried with {' and '.join(words)}, too." if words else ""
+        tried = f" It was tried with {self._in_short()}, too." if self.taken else ""
         return DoesNotFit(
             "out-of-memory",
             f"There is too little free memory for step {step}, so the training stopped{kept}.{tried}",

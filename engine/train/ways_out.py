@@ -36,8 +36,7 @@ def ways_out(
     every = [samples, *([validation] if validation is not None else [])]
     texts = samples.texts if isinstance(samples.texts, EncodedInStep) else None
     in_step = [each.latents.latents for each in every if isinstance(each.latents, LatentsInStep)]
-    resident = [*(["the text encoders"] if texts else []), *(["the VAE"] if in_step else [])]
-    if resident:
+    if texts or in_step:
 
         def offload() -> None:
             if texts is not None:
@@ -46,8 +45,8 @@ def ways_out(
                 latents.leaves = True
                 model.vae.to("cpu")
 
-        words = f"{' and '.join(resident)} are on the card only while they work; the result is the same"
-        yield Way(OFFLOAD, True, words.replace("VAE are", "VAE is") if not texts else words, offload, standing=True)
+        words, short = _resident(texts is not None, bool(in_step))
+        yield Way(OFFLOAD, True, words, offload, standing=True, short=short)
     for side in tile_sides(model.vae) if in_step else ():
 
         def tile(side: int = side) -> None:
@@ -59,6 +58,16 @@ def ways_out(
         )
     if settings.allow_smaller_buckets:
         yield from _smaller(settings, samples, again)
+
+
+def _resident(texts: bool, vae: bool) -> tuple[str, str]:
+    """What is done from now on with what lies on the card, in whole words and in short. One of both is there."""
+    both = [*(["text encoders"] if texts else []), *(["VAE"] if vae else [])]
+    are, they, their = ("are", "they work", "their") if texts else ("is", "it works", "its")
+    words = (
+        f"{' and '.join(f'the {each}' for each in both)} {are} on the card only while {they}; the result is the same"
+    )
+    return words, f"the {' and '.join(both)} off the card between {their} uses"
 
 
 def _smaller(settings: Settings, samples: Samples, again: Again) -> Iterator[Way]:

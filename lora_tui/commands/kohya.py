@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.plan.errors import UserError
 from lora_tui import output
 from lora_tui.options import json_option, set_option
 
 if TYPE_CHECKING:
-    from engine.plan.errors import Finding
-    from engine.plan.kohya.exporting import Subset
     from engine.plan.kohya.outcome import Outcome
     from engine.plan.preset_changes import Change
-    from engine.plan.settings import Settings
+    from lora_tui.sd_scripts import Written
 
 OF_A_SUBJECT = "no preset holds paths, names and words of a subject"
 
@@ -78,24 +75,15 @@ def export_command(what: str, directory: str, name: str, sets: tuple[tuple[str, 
     What sd-scripts cannot do stands in the file as a comment, and is told.
     """
     from engine.plan.files import absolute_path
-    from engine.plan.kohya.exporting import export, write
-    from engine.plan.option_values import is_plain_name, plain_name
 
-    own, title, settings, subsets, findings = _what(what, sets)
-    if name and not is_plain_name(name):
-        raise UserError("bad-name", f'Files cannot be called "{name}".', "Use letters, digits and spaces.")
-    stem = name or plain_name(own)
-    folder = absolute_path(directory)
-    written = export(settings, subsets, name=stem, title=title, folder=folder)
-    files = write(written, folder, stem)
-    findings = [*findings, *written.findings]
+    written = _write(what, sets, absolute_path(directory), name)
     if as_json or _asked_of_the_group():
-        output.answer({"files": files, "findings": [finding.as_json() for finding in findings]})
+        output.answer({"files": written.files, "findings": [finding.as_json() for finding in written.findings]})
         return
-    output.findings(findings)
-    for file in files:
+    output.findings(written.findings)
+    for file in written.files:
         output.say(str(file))
-    output.say(f"With sd-scripts: accelerate launch sdxl_train_network.py --config_file {files[0]}")
+    output.say(f"With sd-scripts: {written.command}")
 
 
 def as_object(outcome: Outcome, changes: list[Change]) -> dict[str, object]:
@@ -160,26 +148,17 @@ def _say(outcome: Outcome, changes: list[Change] | None) -> None:
         output.say(text)
 
 
-def _what(what: str, sets: tuple[tuple[str, str], ...]) -> tuple[str, str, Settings, list[Subset], list[Finding]]:
-    """(name, title, settings, folders, findings) of a preset or a project. Raises UserError."""
+def _write(what: str, sets: tuple[tuple[str, str], ...], folder: Path, name: str) -> Written:
+    """The files of a preset or a project. Raises UserError."""
     import os
 
-    from engine.plan.kohya.folders import subsets
-    from engine.plan.sample_prompts import guide_prompt
     from engine.plan.settings import resolve
     from lora_tui import preset_shelf
     from lora_tui.options import open_project, overrides
+    from lora_tui.sd_scripts import write_preset, write_project
 
     names = [preset.name for preset in preset_shelf.shelf()[0]]
     if what in names or not (os.sep in what or os.path.isdir(what)):
         preset = preset_shelf.find(what)
-        return preset.name, preset.title, resolve(preset.settings, overrides(sets)), [], []
-    project, settings = open_project(what, sets)
-    folders, findings = subsets(project)
-    if not settings.sample_prompts and (settings.sample_every_n_steps or settings.sample_every_n_epochs):
-        width, height = settings.size  # sd-scripts draws at 512 × 512 where a prompt does not say
-        words = guide_prompt(project.trigger, project.class_name)
-        prompt = f"{words} --w {width // 8 * 8} --h {height // 8 * 8} --d {settings.seed}"
-        settings = settings.model_copy(update={"sample_prompts": (prompt,)})
-    title = f"{project.name} (trigger {project.trigger}, class {project.class_name})"
-    return project.name, title, settings, folders, list(findings)
+        return write_preset(preset, resolve(preset.settings, overrides(sets)), folder, name)
+    return write_project(*open_project(what, sets), folder, name)

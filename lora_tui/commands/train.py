@@ -203,14 +203,15 @@ def _tell_of_the_queue(project: Path) -> None:
 def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, device: str = "auto") -> int:
     """Check before anything is started on `device`; the number of steps to come.
 
-    Says on stderr what is worth saying. Raises UserError with the line that mends it where training would be in vain.
+    Says on stderr what is worth saying. Raises UserError where training would be in vain, with every reason and the
+    lines that mend them.
     """
     from engine.plan.base_model import recognise
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from lora_tui.estimating import predictor_of
     from lora_tui.hardware import hardware_findings
-    from lora_tui.resuming import refusal
+    from lora_tui.resuming import in_one, refusal
 
     base = None
     if settings.pretrained_model_name_or_path:
@@ -218,9 +219,9 @@ def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, 
     dataset = scan(project, settings)
     found = [*dataset.findings, *check_settings(settings, dataset, project)]
     found += hardware_findings(settings, base, device, predictor_of(settings, dataset))
-    for finding in found:
-        if finding.stops_training(accept_warnings=accept_warnings):
-            raise refusal(finding)
+    stops = in_one([finding for finding in found if finding.stops_training(accept_warnings=accept_warnings)])
+    if stops is not None:
+        raise refusal(stops)
     output.findings(found)
     return dataset.steps.total
 

@@ -15,7 +15,9 @@ from lora_tui.estimate_texts import lines
 from lora_tui.option_texts import PAGES, complaint, finding_of, mended_in_words, shown_value
 from lora_tui.option_texts import listed as options_of
 from lora_tui.preset_shelf import counted, title_of, told
+from lora_tui.prompts.exporting import export_settings
 from lora_tui.prompts.importing import take_file
+from lora_tui.prompts.planning import plan_for_gpu
 from lora_tui.prompts.step import PlainStep
 from lora_tui.prompts.talk import number_in
 from lora_tui.steps import StepName
@@ -35,6 +37,8 @@ class SettingsStep(PlainStep):
         "samples": "read the options of the sample pictures",
         "changed": "read those that differ from the preset",
         "import": "take settings from a file of kohya's programs or from a LoRA, such as: import lora.json",
+        "export": "write these settings as files for kohya's sd-scripts, such as: export FOLDER",
+        "plan": "plan for another GPU, such as: plan RTX 3060 12 GB; plan here is this machine again",
         "save": "save these settings as a preset of your own, such as: save my faces",
         "memory": "read how much GPU memory it takes, and what would save some",
     }
@@ -93,6 +97,12 @@ class SettingsStep(PlainStep):
     def do_import(self, rest: str) -> None:
         take_file(self, rest or self.talk.ask("The path of the file"))
 
+    def do_export(self, rest: str) -> None:
+        export_settings(self, rest)
+
+    def do_plan(self, rest: str) -> None:
+        plan_for_gpu(self, rest)
+
     def do_save(self, rest: str) -> None:
         name = rest or self.talk.ask("The name of your preset")
         if not name:
@@ -108,13 +118,14 @@ class SettingsStep(PlainStep):
     def _saved(self, name: str) -> Path | None:
         """The file; None where somebody would rather keep the older one."""
         try:
-            return preset_shelf.save(name, self.draft.settings())
+            preset_shelf.check_name(name)
         except UserError as error:
             if error.code != "exists":
                 raise
-        if not self.talk.sure(f"You have a preset {name} already. Replace it?"):
-            return None
-        return preset_shelf.save(name, self.draft.settings(), force=True)
+            if not self.talk.sure(f"You have a preset {name} already. Replace it?"):
+                return None
+        when = self.talk.ask(preset_shelf.WHEN, "saves it without")
+        return preset_shelf.save(name, self.draft.settings(), when, force=True)
 
     def _choose_preset(self) -> None:
         found, broken = preset_shelf.shelf()

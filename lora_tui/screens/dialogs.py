@@ -121,11 +121,11 @@ class Question(ModalScreen[str]):
 
 
 class Ask(ModalScreen[str]):
-    """Asks for one line of text; answers with it, or "" where the question was left."""
+    """Asks for one line of text; answers with it, which may be "", or with None where the question was left."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#answer"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "leave it", id="back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave it", id="back")]
 
     def __init__(self, title: str, value: str, detail: str = "") -> None:
         super().__init__()
@@ -152,6 +152,9 @@ class Ask(ModalScreen[str]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip())
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
 
 
 def _hint(key: str, label: str) -> list[Part]:

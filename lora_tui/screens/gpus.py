@@ -56,9 +56,19 @@ class GpusScreen(Page["Card | str | None"]):
 
     def on_key(self, event: events.Key) -> None:
         letter = event.character or ""
+        if self._leaves and letter == "q":  # the app's own key, which the key line names
+            return
         if len(letter) == 1 and letter.isascii() and (letter.isalnum() or letter == " "):
             event.stop()
             self._narrow((self._words + letter)[:LONGEST_WORDS])
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether q leaves; once letters are typed it is one of them."""
+        return not self._words
+
+    def _bound(self) -> list[Binding]:
+        return [found for found in super()._bound() if self._leaves or found.key != "q"]
 
     def _narrow(self, words: str) -> None:
         """All words have to stand in the name of a GPU; what would leave nothing is not taken."""
@@ -68,6 +78,7 @@ class GpusScreen(Page["Card | str | None"]):
         self._words = words
         self._rows = [*rows] if words.strip() else [None, *cards()]
         self._show()
+        self.show_hints()
         self.query_one(Listing).choose(0)  # the row of that number is another GPU now
 
     def _show(self) -> None:

@@ -20,7 +20,7 @@ from lora_tui.screens.reading import Reading
 from lora_tui.terminal import Terminal, examine, remarks
 from lora_tui.widgets.paint import ACCENT, DIM, MARKS, PLAIN, STRONG, line
 
-NAME_CELLS = 17
+NAME_CELLS = 19  # one more than the longest name
 _MARKS = {"ok": "ok", "note": "i", "warning": "!", "error": "x"}
 _STYLES = {**MARKS, "i": ACCENT}
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TITLE_CELLS = 34
 _SAVE = "Save the current settings as a preset of yours. Its name?"
+_MAY_BE_EMPTY = "It is what this list says of it. Enter alone saves it without."
 _SAVED_WITHOUT = "Base model, names, paths and words of this project are not part of it."
 
 
@@ -142,15 +143,25 @@ class PresetsScreen(Page[Preset | None]):
         self.app.push_screen(Ask(_SAVE, "", _SAVED_WITHOUT), self._save)
 
     def _save(self, name: str | None, force: bool = False) -> None:
+        """Ask when to use it, which is what the list says of a preset; a name that cannot be is told before."""
         if not name:
             return
         try:
-            path = preset_shelf.save(name, self._draft.settings(), force=force)
+            preset_shelf.check_name(name, force=force)
         except UserError as error:
             if error.code == "exists":
                 self._ask_to_replace(name)
             else:
                 self._say("x", inert(error))
+            return
+        question = Ask(preset_shelf.WHEN, "", _MAY_BE_EMPTY)
+        self.app.push_screen(question, lambda when: self._write(name, when, force) if when is not None else None)
+
+    def _write(self, name: str, when: str, force: bool) -> None:
+        try:
+            path = preset_shelf.save(name, self._draft.settings(), when, force=force)
+        except UserError as error:
+            self._say("x", inert(error))
             return
         self._fill(path.stem)
         self._say("ok", f"Saved as {path.stem}: {path}")

@@ -47,11 +47,11 @@ def make_folder(folder: Path) -> Question:
 
 
 def sample(prompt: str) -> Ask:
-    """Answers with a prompt, or ""."""
+    """Answers with a prompt, or with "" or None."""
     return Ask("A sample now", prompt, "Drawn with the LoRA as it is now. What should it show?")
 
 
 def more_epochs(done: int) -> Ask:
-    """Answers with how many epochs a finished run is to have in all, as it was typed, or ""."""
+    """Answers with how many epochs a finished run is to have in all, as it was typed, or with "" or None."""
     detail = f"It has done its {done}. How many is it to have in all? It goes on from its last state."
     return Ask("More epochs", str(done + MORE_EPOCHS), detail)

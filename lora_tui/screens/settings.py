@@ -56,6 +56,13 @@ class SettingsPage(FormPage):
             id="import",
             tooltip="Take settings from a file of kohya's programs or from a LoRA; what changes is shown first.",
         ),
+        Binding(
+            "x",
+            "export",
+            "export",
+            id="export",
+            tooltip="Write these settings as files for kohya's sd-scripts; says what those cannot do.",
+        ),
         MEMORY_KEY,
         Binding("m", "mend", "mend", id="mend", tooltip="Take the value that mends what was found here."),
         *FORM_KEYS,
@@ -210,12 +217,12 @@ class SettingsPage(FormPage):
         found = self._finding(option) if option is not None else None
         if found is not None and found.option and found.value is not None:
             undo = self.key("undo")
-            told = f"{found.option} is {mended_in_words(found)} now; {undo} takes that back."
+            told = f"{by_name()[found.option].title} is {mended_in_words(found)} now; {undo} takes that back."
             self.done(self.draft.set_values(found.changes), told)
 
     def offered(self, action: str) -> bool:
         option = by_name().get(self.form.here) if self.is_mounted else None
-        if action in ("presets", "import"):  # on the other rows the line has no room for it
+        if action in ("presets", "import", "export"):  # on the other rows the line has no room for it
             return self.is_mounted and self.form.here == "preset"
         if action == "mend":
             found = self._finding(option) if option is not None else None
@@ -257,6 +264,11 @@ class SettingsPage(FormPage):
         from lora_tui.screens.importing import choose_file
 
         choose_file(self)
+
+    def action_export(self) -> None:
+        from lora_tui.screens.exporting import export_settings
+
+        export_settings(self)
 
     def _take_preset(self, preset: Preset | None) -> None:
         if preset is not None:

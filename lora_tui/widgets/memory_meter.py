@@ -16,7 +16,8 @@ def meter(found: Estimate, cells: int) -> list[Part]:
     """One line of at most `cells`: a bar of the GPU's memory with what the training takes of it, and in figures."""
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None or there is None:
-        why = "no GPU here" if gpu is None else "its memory is not known"
+        none = "no GPU can be used here" if found.no_gpu else "no GPU here"
+        why = none if gpu is None else "its memory is not known"
         return [(_TITLE, DIM), (gib(need), STRONG), (f"  {why}", DIM)]
     mark, _ = of_memory(found)
     style = {"x": BAD, "!": WARN}.get(mark, GOOD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -160,6 +161,26 @@ def test_a_driver_that_is_too_old_for_torch(driver, built, status):
     assert check.status == status
     assert bool(check.advice) == (status == "error")
     assert not hardware_checkup.cuda_check(Found(), built)
+
+
+def test_a_gpu_that_a_variable_hides_is_one_line_that_names_it(tmp_path, monkeypatch):
+    from engine.plan import nvidia
+
+    shutil.copy(Path(__file__).parents[1] / "plan" / "fake_nvml.py", tmp_path)
+    (tmp_path / "pynvml.py").write_text(
+        "from fake_nvml import Card, FakeNvml\n"
+        "nvml = FakeNvml(Card('NVIDIA GeForce RTX 3060', (12288, 11900)))\n"
+        "globals().update({name: getattr(nvml, name) for name in dir(nvml) if name.startswith('nvml')})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    monkeypatch.setattr(nvidia, "may_be_there", lambda: True)
+    monkeypatch.setattr(hardware, "_answers", [])
+    driver, gpu = hardware_checkup.gpu_checks()
+    assert (driver.name, driver.status) == ("driver", "ok")
+    assert (gpu.name, gpu.status) == ("GPU", "warning")
+    assert gpu.value.startswith('CUDA_VISIBLE_DEVICES is "-1", which hides NVIDIA GeForce RTX 3060')
+    assert "Unset it" in gpu.advice
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,17 @@ def test_without_a_gpu_the_need_is_told(lora_tui, project):
     assert "base model (U-Net)" in answer.out
 
 
+def test_a_gpu_that_could_not_be_asked_is_told_with_the_reason(lora_tui, project, monkeypatch):
+    why = "The NVIDIA driver does not answer: NVML error 999."
+    found = Found("cuda", problem=why, advice="Does nvidia-smi work? If not, restart.", unsure=True)
+    monkeypatch.setattr(estimating, "gpus_here", lambda: found)
+    answer = lora_tui("estimate", str(project), *FULL_SIZE)
+    assert f"there is no GPU to hold it against. {why} Does nvidia-smi work?" in answer.out
+    assert lora_tui("estimate", str(project), *FULL_SIZE, "--json").json["no_gpu"].startswith(why)
+    other = lora_tui("estimate", str(project), "--gpu", "4090", *FULL_SIZE, "--json").json
+    assert other["no_gpu"] is None
+
+
 def test_without_pictures_the_resolution_counts(lora_tui, project):
     for path in project.glob("img/*/*"):
         path.unlink()
@@ -51,6 +62,12 @@ def test_a_gpu_that_is_not_known_is_one_sentence_with_the_nearest(lora_tui, proj
     assert answer.code == 1
     assert len(answer.err.strip().splitlines()) == 1
     assert "RTX 30" in answer.err
+
+
+def test_an_empty_name_is_no_gpu(lora_tui, project):
+    """As `--gpu "$GPU"` with a variable that is not set: held against this machine it would mislead."""
+    answer = lora_tui("estimate", str(project), "--gpu", "", *FULL_SIZE, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "which-gpu")
 
 
 def test_the_practice_model_is_not_estimated(lora_tui, project):

@@ -99,9 +99,9 @@ def test_a_lora_file(lora_tui, tmp_path, place):
     assert answer.out.isascii()
 
 
-@pytest.mark.parametrize("length", [0x0280, 0x0380, 0x0480, 0x00040280])
-def test_a_header_whose_length_looks_like_a_pickle(lora_tui, tmp_path, place, length):
-    """The first bytes of the file are then those that a pickle of protocol 2, 3 or 4 begins with."""
+@pytest.mark.parametrize("length", [0x0280, 0x0380, 0x0480, 0x00040280, 0x023C, 0x0A3C, 0x3C20])
+def test_a_header_whose_length_looks_like_a_pickle_or_a_web_page(lora_tui, tmp_path, place, length):
+    """The first bytes of the file are then those that a pickle of protocol 2, 3 or 4, or a web page, begins with."""
     from engine.plan.safetensors_header import read_header
 
     lora = lora_file(tmp_path / "unlucky.safetensors")

@@ -76,6 +76,21 @@ def test_train_refuses_what_is_known_to_fail_here_until_it_is_accepted(lora_tui,
     assert lora_tui("train", full_size, "--set", "mixed_precision=fp16").code == 0
 
 
+@pytest.mark.parametrize("flags", [["--detach"], ["--dry-run"]])
+def test_all_reasons_come_at_once(lora_tui, full_size, monkeypatch, flags):
+    """--accept-warnings accepts them all, so that nobody may be asked for the first alone."""
+    machine(monkeypatch, Gpu("RTX 2060", "cuda", 6 * GIB, 6 * GIB, (7, 5), False))
+    refused = lora_tui("train", full_size, *flags)
+    assert refused.code == 1
+    assert "RTX 2060 does not calculate in bf16" in refused.err
+    assert "and RTX 2060 has 6.0 GiB free" in refused.err
+    assert refused.err.count("--accept-warnings") == 1
+    assert "mixed_precision" in refused.err
+    hard = lora_tui("train", full_size, *flags, "--set", "num_processes=2", "--accept-warnings")
+    assert "num_processes 2 needs as many GPUs" in hard.err
+    assert "bf16" not in hard.err
+
+
 def test_another_device_is_judged_by_itself(lora_tui, full_size, monkeypatch, fake_engine):
     fake_engine(steps=2)
     machine(monkeypatch, RTX_3090, T4)

@@ -139,6 +139,8 @@ def test_a_project_is_written_for_sd_scripts_and_read_back(lora_tui, project, tm
         ("1_man", 1, True),
     ]
     assert (out / "zibo-prompts.txt").read_text().startswith("zibo, a photo of a man --w ")
+    model = tomllib.loads((out / "zibo.toml").read_text())["model"]
+    assert (model["output_dir"], model["output_name"]) == (str(project / "model"), "zibo")
     back = lora_tui("presets", "import", out / "zibo.toml", "--apply", project, "--json").json
     options = {change["option"] for change in back["changes"]}
     assert options <= {"sample_prompts", "cache_text_encoder_outputs"}
@@ -150,5 +152,21 @@ def test_a_preset_is_written_for_sd_scripts(lora_tui, tmp_path):
     assert answer.code == 0
     assert (tmp_path / "o" / "mine.toml").is_file()
     assert "cache_text_encoder_outputs" in answer.err
+    assert "warning: What the base model predicts is not known here" in answer.err
     assert lora_tui("presets", "export", "giude", "--to", tmp_path / "o").code == 1
     assert lora_tui("presets", "export", "guide", "--to", tmp_path / "o", "--name", "../x").code == 1
+
+
+def test_a_v_prediction_model_is_exported_as_one(lora_tui, project, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from engine.plan import base_model
+
+    plain = base_model.recognise(str(settings_of(project)["pretrained_model_name_or_path"]), project)
+    marked = replace(plain, prediction_type="v_prediction", zero_terminal_snr=True)
+    monkeypatch.setattr(base_model, "recognise", lambda *_: marked)
+    answer = lora_tui("presets", "export", project, "--to", tmp_path / "out")
+    assert "predicts" not in answer.err
+    text = (tmp_path / "out" / "zibo.toml").read_text()
+    assert "v_parameterization = true" in text
+    assert "zero_terminal_snr = true" in text

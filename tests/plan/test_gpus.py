@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan import nvidia, other_gpus
-from engine.plan.gpus import Found, Gpu, from_json, gib, in_cuda_order
+from engine.plan.gpus import Found, Gpu, from_json, gib, in_cuda_order, visible
 from tests.plan.fake_nvml import (
     DRIVER_NOT_LOADED,
     LIBRARY_NOT_FOUND,
@@ -139,6 +139,21 @@ def _gpu(name: str, cores: int) -> Gpu:
 def test_gpus_are_counted_as_cuda_counts_them(environ: dict[str, str], names: list[str]) -> None:
     by_slot = (_gpu("slow", 3584), _gpu("fast", 10496))
     assert [gpu.name for gpu in in_cuda_order(by_slot, environ)] == names
+
+
+@pytest.mark.parametrize("value", ["-1", "", "3", "\x1b[31m"])
+def test_gpus_that_a_variable_hides_are_told_with_its_name(value: str) -> None:
+    found = Found("cuda", (_gpu("NVIDIA GeForce RTX 3060", 3584),), "570.86", "12.8")
+    hidden = visible(found, {"CUDA_VISIBLE_DEVICES": value})
+    assert (hidden.kind, hidden.gpus, hidden.driver, hidden.unsure) == ("cpu", (), "570.86", False)
+    assert hidden.problem.startswith("CUDA_VISIBLE_DEVICES is ")
+    assert "hides NVIDIA GeForce RTX 3060" in hidden.problem
+    assert "\x1b" not in hidden.problem
+    assert "Unset it" in hidden.advice
+    two = Found("cuda", (_gpu("a", 1), _gpu("b", 2)))
+    assert "hides all 2 GPUs" in visible(two, {"CUDA_VISIBLE_DEVICES": value}).problem
+    assert visible(two, {"CUDA_VISIBLE_DEVICES": "1"}).gpus == (_gpu("a", 1),)
+    assert visible(Found("cpu", problem="none"), {"CUDA_VISIBLE_DEVICES": value}).problem == "none"
 
 
 def _amd_machine(root: Path, target: int, vram: bool = True) -> None:

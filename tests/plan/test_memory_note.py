@@ -68,6 +68,40 @@ def test_a_note_holds_for_its_settings_alone(project: Project) -> None:
     assert not found(project)
 
 
+def test_what_is_followed_leaves_the_rest_of_the_note(project: Project) -> None:
+    keep(project, {"batch_size": 1, "gradient_checkpointing": True, "offload": True}, **ALL_OFF)
+    before = found(project, **ALL_OFF)
+    assert len(before) == 4
+    one = ALL_OFF | before["memory-batch-size"].changes
+    assert set(found(project, **one)) == set(before) - {"memory-batch-size"}
+    assert found(project, **one)["memory-checkpointing"] == before["memory-checkpointing"]
+    two = one | before["memory-latents"].changes
+    assert set(found(project, **two)) == {"memory-checkpointing", "memory-text-encoders"}
+    assert not found(project, **two, train_unet=False, train_text_encoder_1=True)  # nobody advised that
+    assert not found(project, **(one | {"train_batch_size": 3}))
+    every = {name: value for finding in before.values() for name, value in finding.changes.items()}
+    assert not found(project, **every)
+    memory_note.forget(project, project.resolved(two))  # a training with these came to its end
+    assert not found(project, **ALL_OFF)
+
+
+def test_a_rank_that_was_halved_is_not_halved_again(project: Project) -> None:
+    keep(project, {"did_not_fit": True, "gradient_checkpointing": True}, gradient_checkpointing=False)
+    assert set(found(project, gradient_checkpointing=False, network_dim=48)) == {"memory-checkpointing"}
+    assert set(found(project, gradient_checkpointing=True)) == {"memory-did-not-fit"}
+
+
+@pytest.mark.parametrize("name", ["resolution", "train_batch_size", "attention"])
+@pytest.mark.parametrize("value", ["x", None, [], -1, {"a": 1}])
+def test_settings_in_a_note_that_make_no_sense_say_nothing(project: Project, name: str, value: Any) -> None:
+    keep(project, {"batch_size": 1, "bucket_limit": 64})
+    path = project.path / ".lora-tui" / memory_note.FILE
+    note = json.loads(path.read_bytes())
+    note["settings"][name] = value
+    path.write_text(json.dumps(note))
+    assert not found(project)
+
+
 @pytest.mark.parametrize("change", [lambda n: "{", lambda n: [], lambda n: n | {"v": 9}, lambda n: n | {"taken": 4}])
 def test_a_note_that_makes_no_sense_says_nothing(project: Project, change: Any) -> None:
     keep(project, {"batch_size": 1})

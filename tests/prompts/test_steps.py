@@ -16,6 +16,7 @@ from engine.plan.project import Project
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
+from lora_tui import hardware
 from lora_tui import wish as wishes
 from lora_tui.prompts import welcome
 from lora_tui.prompts.settings import FIRST, listed
@@ -253,12 +254,14 @@ def test_a_preset_is_left_alone_after_reading_what_it_changes(folder: Path) -> N
 
 def test_ones_own_preset_is_saved_and_listed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    said = converse(folder, "g 6", "save my faces", "save my faces", "no", "save ../x", "save guide", "1", "")
+    said = converse(folder, "g 6", "save my faces", "", "save my faces", "no", "save ../x", "save guide", "1", "")
     assert said.count("Saved as my faces: ") == 1
     assert "You have a preset my faces already. Replace it?" in said
     assert 'Error: "../x" cannot be the name of a preset.' in said
     assert 'Error: The preset "guide" comes with the program' in said
     assert f"{len(presets.names()) + 1}. my faces (your own). One of your own." in said
+    said = converse(folder, "g 6", "save my faces", "yes", "For faces.", "1", "")
+    assert "my faces (your own). For faces." in said
 
 
 def test_settings_of_a_file_are_said_and_taken_when_that_is_wanted(folder: Path, tmp_path: Path) -> None:
@@ -272,6 +275,29 @@ def test_settings_of_a_file_are_said_and_taken_when_that_is_wanted(folder: Path,
     said = converse(folder, "g 6", "import", f"'{tmp_path / 'ai now.json'}'", "yes", "import /nowhere.json")
     assert Project.open(folder).settings["max_train_epochs"] == 160
     assert "Error: /nowhere.json does not exist" in said
+
+
+def test_settings_are_written_for_sd_scripts(folder: Path, tmp_path: Path) -> None:
+    said = converse(folder, "g 6", f"export {tmp_path / 'my files'}", "export", "", f"export {folder / 'export'}")
+    for place in (tmp_path / "my files", folder / "export"):
+        assert f"Written: {place / 'ohwx.toml'}" in said
+        assert (place / "ohwx-dataset.toml").is_file()
+    assert "Warning: pretrained_model_name_or_path = micro is not exported" in said
+    assert "Warning: What the base model predicts is not known here" in said  # another one will be trained
+    assert "With sd-scripts: accelerate launch" in said
+    assert f"Error: {folder / 'export' / 'ohwx.toml'} is there already." in said
+
+
+def test_another_gpu_is_planned_for_and_this_machine_again(folder: Path) -> None:
+    said = converse(folder, "g 6", "plan rtx 3060 12gb", "plan", "", "plan Voodoo", "plan h100 nvl")
+    assert "Planned for RTX 3060 12 GB: 12.0 GiB, bf16" in said
+    assert "Enter keeps RTX 3060 12 GB" in said
+    assert 'Error: "Voodoo" is not among the known GPUs.' in said
+    card = hardware.planned()
+    assert card is not None
+    assert card.name == "H100 NVL 94 GB"
+    assert "Planned for this machine." in converse(folder, "g 6", "plan", "here")
+    assert hardware.planned() is None
 
 
 # -------------------------------------------------------------------------------------------- review, training, results

@@ -354,7 +354,36 @@ def test_text_encoders_and_vae_leave_the_card_last_and_change_nothing(
     assert changes(run) == [(2, {"repeated": True}), (2, {"offload": True})]
     assert run.losses == whole.losses
     assert same(run.lora, whole.lora)
-    assert "text encoders and the VAE" in run.of("oom")[1]["message"]
+    assert "the text encoders and the VAE are on the card only while they work" in run.of("oom")[1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "vae", "words", "short"),
+    [
+        (False, True, "the VAE is on the card only while it works;", "the VAE off the card between its uses"),
+        (
+            True,
+            False,
+            "the text encoders are on the card only while they work;",
+            "the text encoders off the card between their uses",
+        ),
+        (
+            True,
+            True,
+            "the text encoders and the VAE are on the card only while they work;",
+            "the text encoders and VAE off the card between their uses",
+        ),
+    ],
+)
+def test_only_what_was_on_the_card_is_said_to_leave_it(
+    train: Trainer, monkeypatch: pytest.MonkeyPatch, texts: bool, vae: bool, words: str, short: str
+) -> None:
+    values = {"cache_latents": not vae, "cache_text_encoder_outputs": not texts, "train_batch_size": 1}
+    for call in (2, 3):
+        fails_at(monkeypatch, loop_module, "denoising_loss", call, torch.OutOfMemoryError("too much"), after=True)
+    run = finished(train(**values, gradient_checkpointing=True))
+    assert f"From now on {words}" in run.of("oom")[1]["message"]
+    assert f"so it went on with {short}." in run.of("end")[-1]["message"]
 
 
 def test_when_nothing_helps_all_that_was_learnt_is_saved_and_the_next_one_is_warned(

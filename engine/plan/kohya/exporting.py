@@ -11,14 +11,19 @@ from pathlib import Path
 
 import tomlkit
 
+from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, UserError, inert
 from engine.plan.files import atomic_write
 from engine.plan.kohya.keys import SAME
+from engine.plan.objective import as_trained
 from engine.plan.option_values import parse_resolution
 from engine.plan.options import by_name
 from engine.plan.settings import Settings, to_dict
 from engine.plan.trained_parts import trains_text
 from engine.plan.writing import writing
+
+_PREDICTION = ("v_parameterization", "zero_terminal_snr")
+_SAMPLES = ("sample_every_n_steps", "sample_every_n_epochs", "sample_at_first", "sample_sampler")
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "model": ("Model",),
@@ -62,6 +67,9 @@ _QUIET = frozenset(
 )  # changes nothing learnt
 
 
+OUTPUT = Path("output")
+"""Where the LoRAs of settings without a project go: beside what is at work, as kohya's own examples have it."""
+
 SAMPLERS = frozenset(
     {
         "ddim", "pndm", "lms", "euler", "euler_a", "heun", "dpm_2", "dpm_2_a", "dpmsolver", "dpmsolver++", "dpmsingle",
@@ -93,6 +101,7 @@ class Exported:
 
 @dataclass
 class _Writer:
+    base: BaseModel | None = None
     values: dict[str, object] = field(default_factory=dict)
     unsaid: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -104,21 +113,35 @@ class _Writer:
 
 
 def export(
-    settings: Settings, subsets: Iterable[Subset] = (), *, name: str = "lora", title: str = "", folder: Path = Path()
+    settings: Settings,
+    subsets: Iterable[Subset] = (),
+    *,
+    name: str = "lora",
+    title: str = "",
+    folder: Path = Path(),
+    loras: Path = OUTPUT,
+    lora: str = "",
+    base: BaseModel | None = None,
 ) -> Exported:
     """The files of these settings. subsets: the folders of a project; without any there is no dataset file, and what
     would stand in it stands in the configuration. name: that of the files, as in `NAME.toml`. title: what it is.
     folder: where the files will lie; sd-scripts looks for them from where it is started.
+    loras, lora: the folder for the LoRAs, and what they are called; `name` unless said. base: the base model, where it
+    is known what that predicts.
     """
     folders = list(subsets)
-    writer = _Writer()
+    writer = _Writer(base)
     for option in by_name().values():
         _one(option.name, settings, writer)
+    _samples(settings, writer)
+    _prediction(settings, writer)
     _network(settings, writer)
     _parts(settings, writer)
     _caches(settings, writer)
     values = writer.values
     values["no_half_vae"] = True
+    # sd-scripts joins both with file names and has no default: without them it ends at the first sample or save.
+    values |= {"output_dir": inert(loras), "output_name": inert(settings.output_name or lora or name)}
     of_dataset = {key: values.pop(key) for key in (*_DATASET, *_SUBSETS, "alpha_mask") if key in values}
     prompts = "".join(f"{line}\n" for line in settings.sample_prompts)
     if folders:
@@ -153,7 +176,7 @@ def write(exported: Exported, folder: Path, name: str) -> list[Path]:
     paths = [folder / file for file in texts]
     there = next((path for path in paths if path.exists() or path.is_symlink()), None)
     if there is not None:
-        raise UserError("exists", f"{there} is there already.", "Choose another folder, or another --name.")
+        raise UserError("exists", f"{there} is there already.", "Choose another folder, or another name (--name).")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in zip(paths, texts.values(), strict=True):
@@ -167,12 +190,8 @@ def _one(name: str, settings: Settings, writer: _Writer) -> None:
     if name in _OWN_ONLY:
         if value != by_name()[name].default or name in _QUIET:
             writer.leave(name, value, _OWN_ONLY[name], quiet=name in _QUIET)
-    elif name in ("v_parameterization", "zero_terminal_snr"):
-        if value == "auto":
-            why = "sd-scripts cannot tell: set it to true for a v-prediction model"
-            writer.leave(name, value, why, quiet=True)
-        else:
-            writer.values[name] = value == "true"
+    elif name in _PREDICTION or (name in _SAMPLES and not settings.sample_prompts):
+        return  # see _prediction and _samples
     elif name == "attention":
         writer.values[str(value)] = True
     elif name == "base_weights":
@@ -204,6 +223,51 @@ _PLAIN = frozenset(
         "max_train_epochs", "sample_sampler",
     }
 )  # fmt: skip
+
+
+def _samples(settings: Settings, writer: _Writer) -> None:
+    """Without prompts sd-scripts ends with an error where the first sample is due."""
+    if settings.sample_prompts:
+        return
+    values = to_dict(settings)
+    asked = [name for name in _SAMPLES if values[name] and name != "sample_sampler"]
+    for name in asked:
+        writer.leave(name, values[name], "sd-scripts draws samples only from a file sample_prompts", quiet=True)
+    if asked:
+        writer.findings.append(
+            Finding(
+                "sd-scripts-no-prompts",
+                "sd-scripts draws no samples, for there are no prompts.",
+                f"To have some, write a file of prompts, and set sample_prompts and {asked[0]} in the configuration.",
+                level="note",
+            )
+        )
+
+
+def _prediction(settings: Settings, writer: _Writer) -> None:
+    """sd-scripts takes every model for one that predicts noise, and would train another one into ruin."""
+    values = to_dict(settings)
+    if writer.base is not None:
+        base = as_trained(writer.base, settings)
+        found = (base.prediction_type == "v_prediction", base.zero_terminal_snr)
+        writer.values |= {name: True for name, is_so in zip(_PREDICTION, found, strict=True) if is_so}
+    unknown = []
+    for name in _PREDICTION:
+        if values[name] != "auto":
+            writer.values[name] = values[name] == "true"
+        elif writer.base is None and values["v_parameterization"] != "false":
+            unknown.append(name)
+            writer.leave(name, "auto", "sd-scripts cannot tell: set it to true for a v-prediction model", quiet=True)
+    if unknown:
+        writer.findings.append(
+            Finding(
+                "sd-scripts-prediction",
+                "What the base model predicts is not known here, and sd-scripts cannot tell: it would train it as one "
+                "that predicts noise.",
+                f"For a v-prediction model set {' and '.join(f'{name} = true' for name in unknown)} in the "
+                "configuration.",
+            )
+        )
 
 
 def _weights(value: str, writer: _Writer) -> None:
@@ -291,6 +355,7 @@ def _config(values: Mapping[str, object], unsaid: Mapping[str, str], title: str)
 
 
 _OTHERS: dict[str, tuple[str, ...]] = {
+    "model": ("output_dir",),
     "network": ("network_module", "network_args"),
     "learning": ("network_train_unet_only", "network_train_text_encoder_only"),
     "training": ("sdpa", "xformers", "fp8_base", "fp8_base_unet", "no_half_vae"),

@@ -139,8 +139,9 @@ def _rank(name: str, said: Said, kind: str, outcome: Outcome) -> None:
 
 
 def _argument(name: str, said: Said, kind: str | None, outcome: Outcome) -> None:
-    if kind:
-        outcome.leave(said.key, said.given, "unsupported", f"is meant for {kind}")
+    if kind:  # of the option that it would be it is not true that the file says nothing
+        means = [_OF_ARGS[name]] if name in _OF_ARGS else []
+        outcome.leave(said.key, said.given, "unsupported", f"is meant for {kind}", means)
     elif name in _OF_ARGS:
         option = _OF_ARGS[name]
         read = whole_of if name == "conv_dim" else number_of

@@ -35,7 +35,7 @@ NUMBERS = names(
 )
 TEXTS = names(
     """
-    pretrained_model_name_or_path optimizer_type lr_scheduler output_name save_precision vae mixed_precision
+    pretrained_model_name_or_path optimizer_type lr_scheduler output_name output_dir save_precision vae mixed_precision
     loss_type huber_schedule sample_prompts sample_sampler caption_separator caption_extension keep_tokens_separator
     secondary_separator caption_prefix caption_suffix resolution network_weights network_module training_comment
     dataset_config

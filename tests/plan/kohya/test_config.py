@@ -104,6 +104,13 @@ def test_other_networks_are_named(read, module, arguments, name):
     assert name in found.findings["kohya-lora-type"].message
 
 
+def test_ranks_of_another_network_are_left_out_and_not_said_to_be_missing(read):
+    arguments = '["algo=lokr", "conv_dim=8", "conv_alpha=4", "rank_dropout=0.1"]'
+    found = read("c.toml", f'network_module = "lycoris.kohya"\nnetwork_args = {arguments}\nnetwork_dim = 8')
+    assert found.why("network_args: conv_dim") == "unsupported"
+    assert not {"network_dim", "network_alpha", "conv_dim", "conv_alpha", "rank_dropout"} & found.settings.keys()
+
+
 def test_arguments_of_a_network_that_are_not_there_are_told(read):
     text = 'network_dim = 8\nnetwork_args = ["loraplus_lr_ratio=16", "block_dims=1,2", "odd", "what=1"]'
     found = read("c.toml", text)

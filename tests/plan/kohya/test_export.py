@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from engine.plan.base_model import BaseModel
 from engine.plan.errors import UserError
 from engine.plan.kohya.exporting import Exported, Subset, export, write
 from engine.plan.kohya.opening import read as open_file
@@ -87,6 +88,8 @@ def test_what_was_exported_reads_back_as_it_was(tmp_path_factory, wanted, with_f
     found = open_file(exported_to(folder, export(wanted, subsets, name="x")))
     base = {name: getattr(wanted, name) for name in OURS_ALONE if not name.startswith(("train_", "cache_"))}
     back, before = to_dict(resolve(base, found.settings)), to_dict(wanted)
+    if not wanted.sample_prompts:  # then no key of samples is written
+        back |= {name: before[name] for name in before if name.startswith("sample_")}
     assert {name: value for name, value in back.items() if value != before[name]} == {}
     assert not [line for line in found.left_out if line.why in ("unknown", "bad-value", "unsupported")]
 
@@ -118,7 +121,8 @@ def test_the_guides_settings_do_without_what_sd_scripts_forbids():
     assert flat["cache_text_encoder_outputs"] is False  # not with caption dropout there
     assert flat["network_train_unet_only"] is True
     assert flat["optimizer_args"] == ["weight_decay=0.01", "decouple=True", "d0=0.0001", "use_bias_correction=True"]
-    assert [finding.code for finding in written.findings] == ["not-in-sd-scripts"]
+    codes = [finding.code for finding in written.findings]
+    assert codes == ["sd-scripts-no-prompts", "sd-scripts-prediction", "not-in-sd-scripts"]
     assert "# checkpoint_every_n_steps = 250" in written.config
     assert "never change" in written.config
     texts = export(resolve({"train_text_encoder_1": True, "train_text_encoder_2": True, "shuffle_caption": False}))
@@ -133,7 +137,7 @@ def test_the_guides_settings_do_without_what_sd_scripts_forbids():
         ({"base_weights": "nf4"}, "base_weights"),
         ({"diff_output_preservation_multiplier": 1.0}, "diff_output_preservation_multiplier"),
         ({"num_processes": 2}, "num_processes"),
-        ({"sample_sampler": "DPM++ 2M Karras"}, "sample_sampler"),
+        ({"sample_sampler": "DPM++ 2M Karras", "sample_prompts": ["a cat --w 64 --h 64"]}, "sample_sampler"),
         ({"pretrained_model_name_or_path": "micro"}, "pretrained_model_name_or_path"),
         ({"train_text_encoder_1": True}, "train_text_encoder_2"),
         (
@@ -146,6 +150,55 @@ def test_what_cannot_be_said_is_a_comment_and_a_finding(values, word):
     written = export(resolve(values))
     assert any(word in finding.message for finding in written.findings)
     assert f"# {word} = " in written.config
+
+
+def flat(written: Exported) -> dict[str, object]:
+    return {key: value for section in tomllib.loads(written.config).values() for key, value in section.items()}
+
+
+def test_sd_scripts_is_told_where_loras_go_and_what_they_are_called():
+    """It joins both with file names at its first sample or save, and ends with a TypeError without."""
+    found = flat(export(resolve(), name="x"))
+    assert (found["output_dir"], found["output_name"]) == ("output", "x")
+    mine = flat(export(resolve({"output_name": "me"}), name="x", loras=Path("/p/model"), lora="y"))
+    assert (mine["output_dir"], mine["output_name"]) == ("/p/model", "me")
+
+
+def test_without_prompts_it_draws_no_samples():
+    """With sample_every_n_steps and no file of prompts sd-scripts ends with an error at that step."""
+    written = export(resolve({"sample_at_first": True, "sample_sampler": "ddim"}))
+    assert not [key for key in flat(written) if key.startswith("sample_")]
+    assert "# sample_every_n_steps = 250" in written.config
+    assert "sample_every_n_steps" in next(f.hint for f in written.findings if f.code == "sd-scripts-no-prompts")
+    some = export(resolve({"sample_prompts": ["a cat"]}))
+    assert {"sample_every_n_steps", "sample_prompts", "sample_sampler"} <= set(flat(some))
+    none = export(resolve({"sample_every_n_steps": 0}))
+    assert "sd-scripts-no-prompts" not in {finding.code for finding in none.findings}
+
+
+def base_model(prediction: str, zero: bool) -> BaseModel:
+    return BaseModel("single-file", Path("b"), "sdxl", prediction, 32, zero_terminal_snr=zero)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("base", "values", "expected", "is_told"),
+    [
+        (base_model("v_prediction", True), {}, (True, True), False),
+        (base_model("v_prediction", False), {}, (True, None), False),
+        (base_model("epsilon", False), {}, (None, None), False),
+        (base_model("v_prediction", True), {"v_parameterization": "false"}, (False, None), False),
+        (None, {}, (None, None), True),
+        (None, {"v_parameterization": "true"}, (True, None), True),
+        (None, {"v_parameterization": "false"}, (False, None), False),
+        (None, {"v_parameterization": "true", "zero_terminal_snr": "true"}, (True, True), False),
+    ],
+)
+def test_what_the_base_model_predicts_is_written_or_asked_for(base, values, expected, is_told):
+    written = export(resolve(values), base=base)
+    found = flat(written)
+    assert (found.get("v_parameterization"), found.get("zero_terminal_snr")) == expected
+    warned = [finding for finding in written.findings if finding.code == "sd-scripts-prediction"]
+    assert [finding.level for finding in warned] == ["warning"] * is_told
 
 
 def test_prompts_without_a_size_are_told():

@@ -67,6 +67,33 @@ def test_leaving_changes_nothing(folder: Path) -> None:
     drive(folder, act)
 
 
+def test_q_leaves_until_letters_are_typed(folder: Path) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "exclamation_mark", "g")
+        assert "q leave" in text(pilot)
+        await press(pilot, "a", "q")
+        assert "q leave" not in text(pilot)
+        assert not pilot.app._leaving  # type: ignore[attr-defined]
+        await press(pilot, "backspace")
+        assert "q leave" in text(pilot)
+        await pilot.press("q")
+
+    assert drive(folder, act)._leaving
+
+
+@pytest.mark.parametrize(
+    "keys",
+    ["6 p", "6 p enter", "6 g", "6 i", "exclamation_mark", "exclamation_mark g"],
+)
+def test_q_leaves_wherever_the_key_line_says_so(folder: Path, keys: str) -> None:
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, *keys.split())
+        assert "q leave" in text(pilot)
+        await pilot.press("q")
+
+    assert drive(folder, act)._leaving
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"gpu": 3}', '{"gpu": "Voodoo"}', '{"gpu": null}', "[" * 100_000])
 def test_a_damaged_note_means_this_machine(content: str) -> None:
     path = hardware._path()

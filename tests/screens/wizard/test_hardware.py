@@ -55,6 +55,7 @@ def test_one_key_sets_all_that_belongs_together_and_one_takes_it_back(folder: Pa
         assert "Batch size = 1 saves 1.0 GiB. Fewer pictures at once." in " ".join(text(pilot).split())
         assert "sets it to 1, Batches per step 2" in text(pilot)
         await press(pilot, "m")
+        assert "Batch size is 1, Batches per step 2 now; u takes that back." in text(pilot)
         assert values(folder)["train_batch_size"] in (1, None)
         assert Project.open(folder).resolved().train_batch_size == 1
         assert Project.open(folder).resolved().gradient_accumulation_steps == 2

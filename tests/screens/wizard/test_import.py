@@ -11,11 +11,12 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
+from lora_tui.screens.exporting import ExportedScreen
 from lora_tui.screens.imported import ImportedScreen
 from lora_tui.screens.settings import SettingsPage
 from tests.plan.kohya.asked import AI_NOW
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, said, settle
+from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
 
 async def choose(pilot: Pilot[None], name: str) -> None:
@@ -121,3 +122,36 @@ def test_what_is_no_file_of_settings_is_said_in_the_line_at_the_bottom(folder: P
         assert "no settings of kohya's programs" in said(pilot)[1]
 
     drive(folder, act)
+
+
+def test_the_settings_are_exported_for_sd_scripts_and_it_is_told_what_is_not(folder: Path) -> None:
+    before = (folder / "project.toml").read_bytes()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "6")
+        assert "x export" in text(pilot)
+        await press(pilot, "x", "escape")
+        assert not (folder / "export").exists()
+        await press(pilot, "x", "enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ExportedScreen)
+        shown = "\n".join(str(row) for row in screen.lines(200))
+        assert str(folder / "export" / "ohwx.toml") in shown
+        assert "--config_file" in shown
+        assert "the small practice model comes with lora-tui alone" in shown
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, SettingsPage)
+        await press(pilot, "x")
+        assert pilot.app.focused is not None
+        assert pilot.app.focused.value == str(folder / "export-2")  # type: ignore[attr-defined]
+        await type_in(pilot, str(folder / "export"))
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert said(pilot)[0] == "x"
+        assert "is there already" in said(pilot)[1]
+
+    drive(folder, act)
+    assert {path.name for path in (folder / "export").iterdir()} == {"ohwx.toml", "ohwx-dataset.toml"}
+    assert (folder / "project.toml").read_bytes() == before
+    assert not (folder / "export-2").exists()

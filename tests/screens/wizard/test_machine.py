@@ -34,6 +34,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "machine_checks", lambda: iter(checks))
 
 
+def test_no_name_runs_into_what_is_said_of_it() -> None:
+    rows = machine._told(machine.Fact("ok", "attention xformers", "attention xformers would need xformers"), 100)
+    assert "attention xformers attention xformers would need" in rows[0].plain
+
+
 def terminal_of(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
     """The app runs in a terminal with this environment; in tmux in one that is badly set up."""
     tmux = Tmux("3.3a", client_utf8=False, set_clipboard="external", allow_passthrough="off")
