@@ -11,7 +11,7 @@ from engine.plan.errors import inert, plural
 from lora_tui.caption_desk import Filter, Scope
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_changes import ChangesPane
-from lora_tui.screens.caption_many import ManyCaptions
+from lora_tui.screens.caption_replace import ReplacingCaptions
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.sentences import Says
 from lora_tui.widgets.lines import Lines
@@ -19,7 +19,7 @@ from lora_tui.widgets.paint import ACCENT, DIM, STRONG, Part, line
 from lora_tui.widgets.pane import Pane
 
 
-class TagsEverywhere(ManyCaptions):
+class TagsEverywhere(ReplacingCaptions):
     """What is done to a tag is done in all captions, whatever is shown or marked; every change is shown first."""
 
     # ---------------------------------------------------------------------------------------------------------- tags

@@ -10,6 +10,7 @@ import pytest
 
 from engine.plan.pictures import Measures
 from engine.plan.project import Project
+from engine.plan.subjects import Subjects
 from lora_tui.steps import STEPS, Progress, StepName, findings_of, neighbour, number, standing
 from lora_tui.survey import Survey, survey
 from tests.training import picture as draw_picture
@@ -121,7 +122,8 @@ def test_what_is_said_of_ten_thousand_captions_leaves_room_for_what_to_do(captio
     """In two rows of 74 cells."""
     picture = SimpleNamespace(path=Path("n" * 240 + ".png"), caption_path=Path("a.txt") if captioned else None)
     picture.caption = "a man"
-    dataset = SimpleNamespace(used_of=lambda kind: [picture] * 9_999)
+    subjects = Subjects.of("w" * 240, "man", ())
+    dataset = SimpleNamespace(used_of=lambda kind: [picture] * 9_999, subjects=lambda *_: subjects)
     found = cast(Survey, SimpleNamespace(dataset=dataset, findings=()))
     stands = standing("captions", Progress("w" * 240, "man", found))
     assert stands.missing.startswith("9,999 of 9,999 ")
