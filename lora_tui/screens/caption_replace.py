@@ -1,4 +1,4 @@
-"""Find and replace in captions: what is found is told while it is typed, and every change is shown before it is made."""
+"""Find and replace in captions: what is found is told while it is typed, every change is shown before it is made."""
 
 from __future__ import annotations
 

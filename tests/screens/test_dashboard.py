@@ -243,7 +243,7 @@ def test_long_sentence_takes_two_rows_and_no_more(running):
 
     async def act(pilot: Pilot[None]) -> None:
         assert pilot.app.screen.query_one(Status).size.height == 2
-        assert text(pilot).splitlines()[-2].endswith("…")
+        assert "…" in "".join(text(pilot).splitlines()[-3:-1])  # what comes before the last words gives way
 
     with hold(running):
         drive(lambda: Dashboard(running), act, "small")  # by the real clock: a warning stays for two minutes
