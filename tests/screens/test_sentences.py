@@ -11,7 +11,7 @@ from engine.runs.lock import LockInfo
 from engine.runs.log import ENDED_AT_ONCE
 from engine.runs.state import Observation, State, derive
 from lora_tui.letters import in_ascii
-from lora_tui.screens.sentences import SIGNS, ago, at, header, sentence, size, what_happened
+from lora_tui.screens.sentences import SIGNS, ago, at, header, sentence, what_happened
 from lora_tui.widgets.paint import sparkline
 
 HELD, FREE = LockInfo("held", pid=1, acquired=100.0), LockInfo("free", pid=1, acquired=100.0)
@@ -117,14 +117,6 @@ def test_clock_times_name_the_day_where_it_is_another():
     assert at(noon + 3600, noon) == "13:00"
     assert at(noon + 86400, noon) == "Mon 12:00"
     assert at(noon + 30 * 86400, noon) == "22 Dec 12:00"
-
-
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [(None, "?"), (0, "0 bytes"), (511_000_000, "511 MB"), (2_045_000_000, "2.0 GB"), (8e12, "8.0 TB")],
-)
-def test_sizes(count, words):
-    assert size(count) == words
 
 
 def test_small_curve_of_anything_is_never_too_wide_and_never_fails():

@@ -284,7 +284,7 @@ def test_a_card_without_memory_left_is_no_fault_of_ours(train: Trainer, monkeypa
     run = train()
     assert "memory" in one_sentence(run)
     assert (run.end["code"], run.code) == ("out-of-memory", 1)
-    assert run.end["hint"].startswith("Close other programs that use the graphics card, or start a new run with")
+    assert run.end["hint"].startswith("Close other programs that use the graphics card, go on with smaller pictures (")
     assert not run.of("checkpoint")  # nothing was learnt yet
 
 
