@@ -17,6 +17,7 @@ from lora_tui.widgets.paint import BAD, DIM, GOOD, PLAIN, Part, line
 Kind = Literal["same", "gone", "new"]
 AROUND = 12  # letters before and after a change that are shown, where there is room
 LEAST_AROUND = 3
+LEAST_ROOM = 12  # cells beside the change; with fewer nothing else is shown
 MOST_WORDS = 400  # in longer texts only the first and the last difference are looked for
 GONE = Style(color=BAD.color)  # not bold: in a list of changes that is turned on and off in each row
 _PIECES = re.compile(r"\s+|,|[^\s,]+")
@@ -82,7 +83,7 @@ def in_one_line(before: str, after: str, cells: int) -> Text:
     longest = cells // 2 if any(kind == "new" for kind, _ in pieces) else cells
     pieces = [(kind, _cut(text, longest) if kind == "gone" else text) for kind, text in pieces]
     room = cells - sum([len(text) + 4 for kind, text in pieces if kind != "same"][:2])
-    around = max(LEAST_AROUND, min(AROUND, room // 2 - 1)) if room >= 2 * (LEAST_AROUND + 1) else 0
+    around = max(LEAST_AROUND, min(AROUND, room // 2 - 1)) if room >= LEAST_ROOM else 0
     for number, (kind, text) in enumerate(pieces):
         if kind == "same":
             # From its beginning where there is room for that: a list of captions shows the same letters there.

@@ -59,14 +59,14 @@ def outlook(found: Estimate) -> str:
 
 
 def of_room(found: Estimate) -> str:
-    """What it needs of what there is, in figures: `12.2 GiB of 8.8 GiB free (24.0 GiB in all)`."""
+    """What it needs of what there is, in figures: `12.2 GiB of 8.8 GiB free (of 24.0 GiB)`."""
     gpu, there = found.gpu, found.room
     if gpu is None or there is None:
         return gib(found.needs)
     words = f"{gib(found.needs)} of {gib(there)}"
     if gpu.free_bytes is None:
         return words
-    return f"{words} free" + (f" ({gib(gpu.total_bytes)} in all)" if gpu.total_bytes is not None else "")
+    return f"{words} free" + (f" (of {gib(gpu.total_bytes)})" if gpu.total_bytes is not None else "")
 
 
 def verdict(found: Estimate) -> tuple[str, str]:

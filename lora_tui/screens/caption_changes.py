@@ -25,6 +25,10 @@ class _Lazy(Sequence[Change]):
         self._captions, self._operation = list(captions.items()), operation
         self.error: UserError | None = None  # why the last one could not be made
 
+    @property
+    def pictures(self) -> list[Path]:
+        return [picture for picture, _ in self._captions]
+
     def __len__(self) -> int:
         return len(self._captions)
 
@@ -54,6 +58,10 @@ class ChangesPane(Pane):
         self.without: set[Path] = set()
 
     def fill(self, changes: Sequence[Change]) -> None:
+        """Show these. Where they are those that were filled in soon, what was left out of them stays so."""
+        if isinstance(self.changes, _Lazy) and [change.picture for change in changes] == self.changes.pictures:
+            self.changes = changes  # which look the same
+            return
         self.changes, self.without = changes, set()
         self.repaint()
 
@@ -102,3 +110,4 @@ class ChangesPane(Pane):
             self.without ^= {change.picture}
             self.move(1)
             self.repaint()
+            self.post_message(self.Chosen(self))  # how many are made is told

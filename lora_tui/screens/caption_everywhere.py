@@ -48,8 +48,9 @@ class TagsEverywhere(ReplacingCaptions):
     def show_summary(self) -> None:
         """How many tags there are, while they are shown."""
         pane = self.pane
-        if isinstance(pane, ChangesPane):
-            return  # the line at the bottom says what they are; what stands there is not in the way
+        if self.asked is None and isinstance(pane, ChangesPane):  # the line at the bottom says what they are
+            self.query_one("#summary", Lines).show([line((f" {plural(len(pane.changes), 'change')}", STRONG))])
+            return
         if self.asked is not None or not isinstance(pane, TagsPane):
             super().show_summary()
             return
@@ -155,4 +156,4 @@ class TagsEverywhere(ReplacingCaptions):
         everything = self.desk.everything
         having = {path for tag in tags for path in self.desk.frequencies.having(tag)}
         entries = tuple(entry for entry in everything.entries if entry.path in having)
-        self.preview(what, operation, Scope(entries, everything.told))
+        self.preview(what, operation, Scope(entries, everything.told), sure=True)

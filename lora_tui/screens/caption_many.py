@@ -19,13 +19,14 @@ from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_editor import CaptionEditor
 from lora_tui.screens.caption_operations import Operation, OperationsPane
 from lora_tui.screens.caption_tags import TagsPane
+from lora_tui.screens.sentences import Says
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.paint import DIM, WARN, line
 from lora_tui.widgets.pane import Pane
 from lora_tui.widgets.picture import Picture
 
 Work = Callable[[Callable[[int, int], None]], Outcome | None]
-AT_ONCE = 1500  # captions that are changed within a key's time; more are worked out in a thread
+AT_ONCE = 500  # captions that are changed within a key's time; more are worked out in a thread
 OF_PICTURES = frozenset(
     ("edit", "pick_word", "missing", "filter", "trained", "chips", "mark", "mark_all", "attention", "large")
 )
@@ -72,6 +73,7 @@ class ManyCaptions(CaptionEditor):
     def on_pane_chosen(self, event: Pane.Chosen) -> None:
         if isinstance(event.pane, ChangesPane):
             self._show_change(event.pane)
+            self.show_status()
 
     async def on_pane_wanted(self, event: Pane.Wanted) -> None:
         await self.run_action(f"pane('{event.what}')")
@@ -161,8 +163,11 @@ class ManyCaptions(CaptionEditor):
         return f"For {self.desk.scope.told}. Enter shows every change before it is made; Esc leaves it."
 
     # ------------------------------------------------------------------------------------------------------- preview
-    def preview(self, what: str, operation: caption_edits.Operation, scope: Scope | None = None) -> None:
-        """Show every change that an operation would make, to be made or left."""
+    def preview(
+        self, what: str, operation: caption_edits.Operation, scope: Scope | None = None, sure: bool = False
+    ) -> None:
+        """Show every change that an operation would make, to be made or left. sure: it changes each caption of the
+        scope, so that those in sight are shown before all are known."""
         meant = scope or self.desk.scope
         captions, self._what = self.desk.of(meant.entries), what
 
@@ -170,7 +175,9 @@ class ManyCaptions(CaptionEditor):
             return or_error(lambda: caption_edits.changes(captions, operation), "The changes could not be worked out")
 
         if len(captions) > AT_ONCE:
-            there = False
+            there = sure
+            if sure:
+                self._show_changes(lambda pane: pane.fill_soon(captions, operation))
 
             def shown(found: list[Change] | UserError) -> None:
                 nonlocal there
@@ -183,20 +190,25 @@ class ManyCaptions(CaptionEditor):
             self._preview(work(), meant)
 
     def _preview(self, found: list[Change] | UserError, scope: Scope) -> None:
-        pane = self.query_one(ChangesPane)
         if isinstance(found, UserError) or not found:
             self.show_pane(self._from)
             told = ("x", str(found)) if isinstance(found, UserError) else ("ok", f"Nothing to change in {scope.told}.")
             self.say(*told)
             return
-        pane.fill(found)
-        self.show_pane(pane)
-        self._show_change(pane)
-        self.call_after_refresh(
-            self.say,
-            "!",
-            f"{inert(self._what, 60)}: {plural(len(found), 'change')}. Enter makes them, Esc leaves all.",
-        )
+        self._news = None
+        self._show_changes(lambda pane: pane.fill(found))
+
+    def changes_told(self, pane: ChangesPane) -> Says:
+        """What the changes that are shown are, and what can be done with them."""
+        many = plural(len(pane.changes) - len(pane.without), "change")
+        return "!", f"{inert(self._what, 60)}: {many}. Enter makes them, Esc leaves all."
+
+    def _show_changes(self, fill: Callable[[ChangesPane], object]) -> None:
+        pane = self.query_one(ChangesPane)
+        with self.app.batch_update():
+            fill(pane)
+            self.show_pane(pane)
+            self._show_change(pane)
 
     def about(self) -> list[Text]:
         """Of the picture whose change is shown, where changes are."""

@@ -12,6 +12,7 @@ from engine.plan.spelling import available
 from lora_tui.aside import aside, or_error
 from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
+from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_chips import CaptionChips
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.list_page import LARGE_KEY
@@ -94,6 +95,8 @@ class CaptionsPage(CaptionChips):
             return "ok", "Space takes a tag up, the arrow keys carry it, Space puts it down; all is saved by itself."
         if isinstance(self.pane, TagsPane):
             return self.tags_told(self.pane)
+        if isinstance(self.pane, ChangesPane):
+            return self.changes_told(self.pane)
         return super().sentence(standing)
 
     def look_at_files(self) -> None:

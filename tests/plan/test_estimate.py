@@ -226,7 +226,7 @@ def test_where_others_have_the_memory_they_are_named_first() -> None:
     close = "It would fit if nothing else took memory: close ollama (9.0 GiB), Xorg."
     assert verdict(found)[0] == "x"
     assert verdict(found)[1].endswith(close)
-    assert next(iter(lines(found))).endswith("12.2 GiB of 8.8 GiB free (24.0 GiB in all)")
+    assert next(iter(lines(found))).endswith("12.2 GiB of 8.8 GiB free (of 24.0 GiB)")
     answer = found.as_json()
     assert (answer["fits"], answer["fits_when_idle"]) == (False, True)
     assert [user["name"] for user in answer["gpu"]["users"]] == ["ollama", "Xorg"]  # type: ignore[index, call-overload]

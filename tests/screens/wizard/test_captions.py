@@ -820,7 +820,12 @@ def test_every_change_of_a_replacement_is_shown_made_and_taken_back(folder: Path
         await press(pilot, "r", *"man", "tab", "enter", *"woman")
         assert text(pilot).count("[-man-]{+woman+}") == 6
         await press(pilot, "enter")
+        assert isinstance(pilot.app.focused, ChangesPane)
+        assert "6 changes\n" in text(pilot)
+        assert "Replace" not in text(pilot)
+        assert said(pilot)[1].startswith('"man" becomes "woman": 6 changes. Enter makes them')
         await press(pilot, "space")  # not the first one
+        assert '"man" becomes "woman": 5 changes.' in said(pilot)[1]
         await press(pilot, "enter")
         await until(pilot, lambda: said(pilot)[1].startswith("Done:"))
         assert captions(folder)["00"] == "ohwx, a photo of a man, number 0"

@@ -193,7 +193,7 @@ def test_who_takes_the_memory_is_named_on_the_page_and_the_meter_tells_all_of_it
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "6")
-        assert "of 8.8 GiB free (24.0 GiB in all)" in text(pilot)
+        assert "of 8.8 GiB free (of 24.0 GiB)" in text(pilot)
         await press(pilot, "g")
         assert "It would fit if nothing else took memory: close ollama (9.0 GiB)." in " ".join(text(pilot).split())
 
