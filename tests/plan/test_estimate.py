@@ -250,7 +250,7 @@ def test_the_meter_tells_what_is_free_and_what_there_is(cells: int) -> None:
         part if isinstance(part, str) else part[0] for part in meter(estimate(resolve(GUIDE), None, BUSY), cells)
     )
     assert "12.2 GiB of 8.8 GiB free" in text
-    assert ("free of 24.0 GiB" in text) == (cells > 52)
+    assert ("free (of 24.0 GiB)" in text) == (cells > 52)
     assert len(text) <= max(cells, 70)
 
 
