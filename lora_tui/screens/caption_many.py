@@ -185,7 +185,10 @@ class ManyCaptions(CaptionEditor):
                 self._preview(found, meant)
 
             self.set_timer(SAID_SECONDS, lambda: None if there else self.say("ok", "The changes are being worked out…"))
-            aside(work, shown)
+            if sure:
+                self.call_after_refresh(aside, work, shown)  # what is in sight is painted first
+            else:
+                aside(work, shown)
         else:
             self._preview(work(), meant)
 
