@@ -25,10 +25,6 @@ class _Lazy(Sequence[Change]):
         self._captions, self._operation = list(captions.items()), operation
         self.error: UserError | None = None  # why the last one could not be made
 
-    @property
-    def pictures(self) -> list[Path]:
-        return [picture for picture, _ in self._captions]
-
     def __len__(self) -> int:
         return len(self._captions)
 
@@ -58,12 +54,12 @@ class ChangesPane(Pane):
         self.without: set[Path] = set()
 
     def fill(self, changes: Sequence[Change]) -> None:
-        """Show these. Where they are those that were filled in soon, what was left out of them stays so."""
-        if isinstance(self.changes, _Lazy) and [change.picture for change in changes] == self.changes.pictures:
-            self.changes = changes  # which look the same
-            return
         self.changes, self.without = changes, set()
         self.repaint()
+
+    def settle(self, changes: Sequence[Change]) -> None:
+        """These are those that were filled in soon: they look the same, and what was left out of them stays so."""
+        self.changes = changes
 
     def fill_soon(self, captions: Mapping[Path, str | None], operation: Operation) -> UserError | None:
         """Show what an operation does to captions in which it has something to do, worked out once in sight.

@@ -174,10 +174,12 @@ class ManyCaptions(CaptionEditor):
         def work() -> list[Change] | UserError:
             return or_error(lambda: caption_edits.changes(captions, operation), "The changes could not be worked out")
 
-        if len(captions) > AT_ONCE:
-            there = sure
-            if sure:
-                self._show_changes(lambda pane: pane.fill_soon(captions, operation))
+        if len(captions) <= AT_ONCE:
+            self._preview(work(), meant)
+        elif sure:
+            self._preview_soon(lambda pane: pane.fill_soon(captions, operation), work, meant)
+        else:
+            there = False
 
             def shown(found: list[Change] | UserError) -> None:
                 nonlocal there
@@ -185,12 +187,25 @@ class ManyCaptions(CaptionEditor):
                 self._preview(found, meant)
 
             self.set_timer(SAID_SECONDS, lambda: None if there else self.say("ok", "The changes are being worked out…"))
-            if sure:
-                self.call_after_refresh(aside, work, shown)  # what is in sight is painted first
+            aside(work, shown)
+
+    def _preview_soon(
+        self, fill: Callable[[ChangesPane], object], work: Callable[[], list[Change] | UserError], scope: Scope
+    ) -> None:
+        """The changes in sight; all of them once they are known, unless something else is shown by then."""
+        self._show_changes(fill)
+        pane = self.query_one(ChangesPane)
+        soon = pane.changes
+
+        def known(found: list[Change] | UserError) -> None:
+            if self.pane is not pane or pane.changes is not soon:
+                return
+            if isinstance(found, list) and len(found) == len(soon):
+                pane.settle(found)
             else:
-                aside(work, shown)
-        else:
-            self._preview(work(), meant)
+                self._preview(found, scope)
+
+        self.call_after_refresh(aside, work, known)  # what is in sight is painted first
 
     def _preview(self, found: list[Change] | UserError, scope: Scope) -> None:
         if isinstance(found, UserError) or not found:

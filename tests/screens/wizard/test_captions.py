@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine.plan.caption_edits import changes
 from lora_tui.caption_desk import Filter
 from lora_tui.look import Look
 from lora_tui.screens.caption_changes import ChangesPane
@@ -835,6 +836,26 @@ def test_every_change_of_a_replacement_is_shown_made_and_taken_back(folder: Path
 
     drive(folder, act)
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_changes_that_were_left_are_not_shown_for_others(folder: Path) -> None:
+    """Of the same captions, but another change."""
+
+    async def act(pilot: Pilot[None]) -> None:
+        await open_captions(pilot)
+        await press(pilot, "r", *"man", "enter", *"boy", "escape")
+        await press(pilot, "o", "down", "down", "enter", *"a hat", "enter")
+        pane = pilot.app.screen.query_one(ChangesPane)
+        shown = [pane._line(index).plain for index in range(len(pane.changes))]
+        assert text(pilot).count("{+ a hat+}") == len(shown) == 6
+        assert "boy" not in text(pilot)
+        there: dict[Path, str | None] = {change.picture: change.before for change in pane.changes}
+        pane.fill_soon(there, str.upper)
+        pane.without = set(there)
+        pane.fill(changes(there, str.title))
+        assert not pane.without
+
+    drive(folder, act, "small")
 
 
 def test_keys_of_the_pictures_rest_while_another_list_is_shown(folder: Path) -> None:
