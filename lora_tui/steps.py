@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.plan.errors import Finding, few, inert, plural
+from engine.plan.errors import Finding, are, few, inert, plural
 from engine.plan.hardware_checks import CODES
 from lora_tui.survey import Survey
 
@@ -140,10 +140,9 @@ def _captions(progress: Progress) -> Standing:
         return Standing("todo", f"{len(without):,} of {len(train):,} pictures {have} no caption: {named}.")
     subjects = survey.dataset.subjects(progress.trigger, progress.class_name)
     if bare := [picture.path for picture in train if subjects.lacks_trigger(picture.path, picture.caption)]:
-        are = "is" if len(bare) == 1 else "are"
         words = dict.fromkeys(subjects.of_picture(path).trigger for path in bare)
         word = "the word " + " or ".join(f'"{inert(trigger, 2 * NAME_LETTERS)}"' for trigger in words)
-        return Standing("attention", f"{len(bare):,} of {len(train):,} captions {are} without {word}.")
+        return Standing("attention", f"{len(bare):,} of {len(train):,} captions {are(len(bare))} without {word}.")
     return _by_findings("captions", survey, str(len(train)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.plan.base_model import BaseModel
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset, Picture
-from engine.plan.errors import Finding, few, plural
+from engine.plan.errors import Finding, are, few, plural
 from engine.plan.picture_checks import check_pictures
 from engine.plan.picture_remarks import is_small
 from engine.plan.project import Project
@@ -37,7 +37,7 @@ def _amount(dataset: Dataset) -> Iterator[Finding]:
     if dataset.steps.total < FEW_STEPS:
         yield Finding(
             "few-steps",
-            f"{plural(dataset.steps.total, 'step')} {_are(dataset.steps.total)} few: most LoRAs need some hundreds to "
+            f"{plural(dataset.steps.total, 'step')} {are(dataset.steps.total)} few: most LoRAs need some hundreds to "
             "show the subject.",
             "Raise max_train_epochs, or the repeats of the folder.",
             level="note",
@@ -178,7 +178,7 @@ def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> I
     if unused:
         yield Finding(
             "reg-unused",
-            f"{unused:,} of {len(reg):,} regularisation pictures {_are(unused)} not used: only as many as your own "
+            f"{unused:,} of {len(reg):,} regularisation pictures {are(unused)} not used: only as many as your own "
             f"pictures with their repeats ({dataset.steps.num_train_images:,}) are.",
             "Nothing needs to be done.",
             level="note",
@@ -228,7 +228,3 @@ def _batches(settings: Settings, dataset: Dataset) -> Iterator[Finding]:
             "Crop the pictures to a few shapes, raise bucket_reso_steps, or use train_batch_size = 1.",
             level="note",
         )
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"

@@ -116,6 +116,11 @@ def few(items: Iterable[str], show: int = 3) -> str:
     return f"{', '.join(names[:show])} and {len(names) - show:,} more"
 
 
+def are(count: int) -> str:
+    """The verb for so many."""
+    return "is" if count == 1 else "are"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: `1 picture`, `10,000 pictures`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

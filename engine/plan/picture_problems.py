@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.plan.captions import NotUTF8Error
-from engine.plan.errors import Finding, UserError, few, plural
+from engine.plan.errors import Finding, UserError, are, few, plural
 from engine.plan.folders import Folder, Kind
 from engine.plan.picture_kinds import OTHER_FILES, kinds_read
 
@@ -92,7 +92,7 @@ def loose_pictures(parent: Path, pictures: Sequence[Path]) -> Finding:
     """Pictures beside the numbered folders instead of in them."""
     return Finding(
         "pictures-outside-folders",
-        f"{plural(len(pictures), 'picture')} directly in {parent.name} {_are(len(pictures))} not used.",
+        f"{plural(len(pictures), 'picture')} directly in {parent.name} {are(len(pictures))} not used.",
         _LAYOUT,
     )
 
@@ -105,7 +105,7 @@ def left_out_missing(names: Iterable[str]) -> list[Finding]:
     return [
         Finding(
             "left-out-not-found",
-            f"project.toml leaves out {plural(len(names), 'picture')} that {_are(len(names))} not there: {few(names)}.",
+            f"project.toml leaves out {plural(len(names), 'picture')} that {are(len(names))} not there: {few(names)}.",
             level="note",
         )
     ]
@@ -165,7 +165,3 @@ def _several(code: str, kind: Kind, alike: Sequence[Finding]) -> Finding:
     else:
         words = f"{_SEVERAL[code].format(what)}. The first: {first.message}"
     return Finding(code, words, hint, level=level, overridable=first.overridable)
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"

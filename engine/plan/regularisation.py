@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset, Picture
-from engine.plan.errors import UserError, plural
+from engine.plan.errors import UserError, are, plural
 from engine.plan.folders import find_folders
 from engine.plan.option_values import is_plain_name
 from engine.plan.project import Project
@@ -160,13 +160,9 @@ def what_is_here(need: Need) -> str:
     """`200 are here, each used 3 to 4 times.` Of those that are left out how many."""
     there, left_out = len(need.there), need.left_out
     if there:
-        more = f" {left_out:,} more {_are(left_out)} left out." if left_out else ""
-        return f"{there:,} {_are(there)} here, {use_of(need.there, need.target)}.{more}"
-    return f"None are used; {left_out:,} here {_are(left_out)} left out." if left_out else "None are here."
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+        more = f" {left_out:,} more {are(left_out)} left out." if left_out else ""
+        return f"{there:,} {are(there)} here, {use_of(need.there, need.target)}.{more}"
+    return f"None are used; {left_out:,} here {are(left_out)} left out." if left_out else "None are here."
 
 
 def explanation(need: Need) -> list[str]:

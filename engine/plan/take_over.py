@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.plan.errors import Finding, UserError, few, inert, plural
+from engine.plan.errors import Finding, UserError, are, few, inert, plural
 from engine.plan.files import reading_errors
 from engine.plan.folders import Kind, find_folders, require_folder
 from engine.plan.option_values import is_plain_name
@@ -50,7 +50,7 @@ class Taken:
         if not self.broken:
             return ""
         what = "of them cannot be read" if self.keeps_broken else "cannot be read"
-        verb = "is" if len(self.broken) == 1 else "are"
+        verb = are(len(self.broken))
         then = f"{verb} not trained" if self.keeps_broken else f"{verb} not taken over"
         names = few(inert(name, NAME_CHARACTERS) for name in self.broken)
         return f" {len(self.broken):,} {what} and {then}: {names}."

@@ -28,9 +28,8 @@ def command(directory: str, gpu_name: str | None, sets: tuple[tuple[str, str], .
     from lora_tui.estimate_texts import lines
     from lora_tui.estimating import estimate_of
 
-    gpu = (
-        named(gpu_name).as_gpu() if gpu_name is not None else None
-    )  # first: a mistyped name is told before a disk is read
+    # First: a mistyped name is told before a disk is read.
+    gpu = named(gpu_name).as_gpu() if gpu_name is not None else None
     project, settings = open_project(directory, sets)
     chosen = settings.pretrained_model_name_or_path  # none is chosen yet: full size is meant
     base = recognise(chosen, project.path) if chosen else None

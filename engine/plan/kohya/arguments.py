@@ -19,8 +19,10 @@ from engine.plan.option_values import parse_resolution
 from engine.plan.options import by_name
 
 MOST_UNKNOWN = 100
-UNSAID = "the file does not say: sd-scripts' own"
 """Keys that are listed although nobody knows them; a stranger's file may have a hundred thousand."""
+
+UNSAID = "the file does not say: sd-scripts' own"
+"""The note on an option that is as sd-scripts has it where nobody says otherwise."""
 
 _OFF = ("no", "none", "default", "false")  # words of a choice that chooses nothing
 
