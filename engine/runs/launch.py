@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from engine.plan.errors import UserError
 from engine.runs import on_end as ends
 from engine.runs.detached import PYTHON_MODULE, start, without_terminal
-from engine.runs.events import read_all
 from engine.runs.folder import RunFolder, full_disk
 from engine.runs.lock import look
 from engine.runs.log import last_lines, trim
@@ -36,7 +35,6 @@ def launch(
     if lock.status == "held":
         raise UserError("run-busy", f"Another engine (process {lock.pid}) is at work on the run {run.name}.", "")
     trim(run.log_path)
-    began = time.time()
     said_before = ends.size_of(run.events_path)
     try:
         child = start(
@@ -52,7 +50,7 @@ def launch(
         except (OSError, UserError):
             child.kill()  # a rented machine that nobody switches off is worse than a training that does not start
             raise
-    _wait_for_first_word(run, child, began, wait_seconds)
+    _wait_for_first_word(run, child, lock.acquired, said_before, wait_seconds)
     return child.pid
 
 
@@ -82,17 +80,21 @@ def environment(own: Mapping[str, str], *, online: bool = False) -> dict[str, st
     )
 
 
-def _wait_for_first_word(run: RunFolder, child: subprocess.Popen[bytes], began: float, wait_seconds: float) -> None:
+def _wait_for_first_word(
+    run: RunFolder, child: subprocess.Popen[bytes], acquired_before: float, said_before: int, wait_seconds: float
+) -> None:
+    """`acquired_before`, `said_before`: what the lock file told, and the size of the log, before it was started."""
     deadline = time.monotonic() + wait_seconds
     while True:
         gone = child.poll() is not None  # asked before looking, so that a word it left behind is found
         lock = look(run)
-        if lock.pid == child.pid and lock.acquired >= began - 1:  # it held it, whether or not it still does
+        said_who = lock.host != "" and lock.acquired != acquired_before
+        if said_who and lock.pid == child.pid:  # it held it, whether or not it still does
             return
         if gone:
             if lock.status == "held":
                 raise UserError("run-busy", f"Another engine (process {lock.pid}) has taken the run {run.name}.", "")
-            if any(event["kind"] == "end" and _time(event) >= began - 1 for event in read_all(run.events_path)):
+            if ends.how_it_ended(run, child.pid, said_before)[0] != "died":
                 return
             if run.disk_full:
                 raise full_disk(run)
@@ -105,8 +107,3 @@ def _wait_for_first_word(run: RunFolder, child: subprocess.Popen[bytes], began: 
                 f"See {run.log_path}.",
             )
         time.sleep(POLL_SECONDS)
-
-
-def _time(event: Mapping[str, object]) -> float:
-    when = event.get("time")
-    return float(when) if isinstance(when, int | float) else 0.0

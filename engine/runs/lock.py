@@ -77,6 +77,7 @@ class RunLock:
                     f"The disk of {run.path} has no file locks ({error.strerror}).",
                     "Put the project on a local disk.",
                 ) from error
+            os.ftruncate(fd, 0)  # at once: what is there describes another engine, and names another moment
             lock = cls(path, fd, time.time_ns() if acquired_ns is None else acquired_ns)
             _describe(fd, path, lock.acquired_ns)
         except BaseException:
@@ -126,20 +127,24 @@ def look(run: RunFolder) -> LockInfo:
     try:
         holder = _holder(fd)
         text = os.pread(fd, 4096, 0)
+        emptied = os.fstat(fd).st_mtime
     except OSError:
         return LockInfo("unreadable")
     finally:
         os.close(fd)
-    return _info(holder, text)
+    return _info(holder, text, emptied)
 
 
-def _info(holder: int | None, text: bytes) -> LockInfo:
+def _info(holder: int | None, text: bytes, emptied: float) -> LockInfo:
+    """`emptied`: when the file was last changed, in Unix seconds."""
     said: object = None
     with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(text)
     if not isinstance(said, dict):
         # Held and not yet described: the engine is between the two calls. Free and not described: nobody got that far.
-        return LockInfo("held", holder) if holder is not None else LockInfo("free" if text else "never")
+        if holder is not None:
+            return LockInfo("held", holder, acquired=round(emptied, 3))
+        return LockInfo("free" if text else "never")
     host = str(said.get("host", ""))
     return LockInfo(
         # Through a pid namespace or a network disk the kernel names 0 or a foreign number; the file knows better.
@@ -163,7 +168,6 @@ def _describe(fd: int, path: Path, acquired_ns: int) -> None:
         "acquired": round(acquired_ns / 1e9, 3),  # as the times of events, with which it is compared
     }
     with disk_errors(path):
-        os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps(about).encode() + b"\n", 0)
 
 

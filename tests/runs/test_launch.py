@@ -16,6 +16,7 @@ import pytest
 
 from engine.plan.errors import UserError
 from engine.runs import detached
+from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
 from engine.runs.launch import environment, launch
@@ -104,6 +105,43 @@ def test_an_engine_that_ends_before_anyone_looks(tmp_path: Path) -> None:
         "Enough of this.",
         "Try later.",
     )
+
+
+SLOW_TO_SAY_WHO_IT_IS = """
+import sys, time
+from pathlib import Path
+from engine.runs import lock
+from engine.runs.folder import RunFolder
+describe = lock._describe
+def late(*given):
+    time.sleep(0.5)
+    describe(*given)
+lock._describe = late
+with lock.RunLock.acquire(RunFolder(Path(sys.argv[1]))):
+    sys.stdin.read()
+    time.sleep(2)
+"""
+
+
+def test_what_the_engine_before_left_in_the_lock_is_not_taken_for_the_new_ones_word(tmp_path: Path) -> None:
+    """The old one took it a moment ago, and the new one holds it and has not said yet who it is."""
+    run = made(tmp_path)
+    with RunLock.acquire(run):
+        EventWriter(run.events_path).write("end", status="stopped", message="")
+    before = look(run).acquired
+    pid = launch(run, (sys.executable, "-c", SLOW_TO_SAY_WHO_IT_IS))
+    assert look(run).pid == pid
+    assert look(run).acquired > before
+    assert observe(run).state == "preparing"
+
+
+def test_the_end_of_the_engine_before_is_not_that_of_one_that_ends_at_once(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    with RunLock.acquire(run):
+        EventWriter(run.events_path).write("end", status="stopped", message="")
+    with pytest.raises(UserError) as error:
+        launch(run, ("/bin/sh", "-c", "echo no memory; exit 1"))
+    assert (error.value.code, error.value.message) == ("engine-died", "The engine ended at once: no memory")
 
 
 def test_an_engine_that_never_takes_the_lock(tmp_path: Path) -> None:

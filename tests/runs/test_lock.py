@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,27 @@ def test_the_holder_is_named(run: RunFolder, other: subprocess.Popen[str]) -> No
     assert error.value.code == "run-busy"
     assert str(other.pid) in error.value.message
     assert look(run).status == "held"  # being refused has freed nothing
+
+
+def test_one_that_has_just_been_taken_is_not_described_by_who_held_it_before(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that is looked at between taking the lock and writing down who it is began now, not then."""
+    RunLock.acquire(run, acquired_ns=10**18).release()
+    seen = []
+
+    def describe(fd: int, *_: object) -> None:
+        script = "import sys; from tests.runs.test_lock import look, RunFolder, Path;"
+        script += "info = look(RunFolder(Path(sys.argv[1]))); print(info.status, info.pid, info.acquired)"
+        told = subprocess.run([sys.executable, "-c", script, str(run.path)], capture_output=True, text=True, check=True)
+        seen.append(told.stdout.split())
+
+    monkeypatch.setattr("engine.runs.lock._describe", describe)
+    began = time.time()
+    with RunLock.acquire(run):
+        ((status, pid, acquired),) = seen
+    assert (status, int(pid)) == ("held", os.getpid())
+    assert float(acquired) == pytest.approx(began, abs=5)
 
 
 def test_the_lock_goes_with_its_process_however_it_dies(run: RunFolder, other: subprocess.Popen[str]) -> None:

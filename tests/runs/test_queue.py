@@ -292,7 +292,7 @@ def test_a_queue_that_was_stopped_with_runs_waiting_has_not_ended(tmp_path: Path
     wait_for(lambda: "1 run still waiting" in queue.log_path().read_text())
     assert not said.exists()
     queue_runner.start(f"echo over >> '{said}'")
-    wait_for(lambda: state(second) == "finished" and said.exists())
+    wait_for(lambda: state(second) == "finished" and said.exists() and said.read_text().endswith("\n"))
     assert said.read_text() == "over\n"
 
 
