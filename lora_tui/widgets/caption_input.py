@@ -155,6 +155,7 @@ class CaptionInput(RowInput):
             self.paint()
         else:
             super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+            self._layout_updates += layout  # for the same reason as in `Lines.show`
         return self
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:

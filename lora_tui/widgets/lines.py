@@ -41,6 +41,9 @@ class Lines(Widget):
         if len(before) != len(self._lines) and self.styles.height is not None and self.styles.height.is_auto:
             self._strips.clear()
             self.refresh(layout=True)
+            # Textual counts only the first such request until the widget is idle, and answers the others from a cache,
+            # also where the height was asked for in between: a screen that comes up lays out at once.
+            self._layout_updates += 1
             return
         changed = [
             row

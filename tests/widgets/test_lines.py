@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
 from textual.geometry import Size
 
 from lora_tui.widgets.lines import Lines
@@ -74,5 +75,30 @@ def test_lines_that_find_no_room_leave_a_sign(sign: str) -> None:
                 below.show([Text()] * taken)
                 await pilot.pause()
                 assert screen(app) == shown
+
+    asyncio.run(act())
+
+
+def test_lines_that_are_added_while_others_are_being_laid_out_find_their_room() -> None:
+    """A screen that comes up lays out what it has at once; what a thread has found out by then must not be cut off."""
+
+    class Long(App[None]):
+        CSS = "Lines { height: auto; width: 1fr; }"
+
+        def compose(self) -> ComposeResult:
+            with VerticalScroll():
+                yield Lines()
+
+    async def act() -> None:
+        app = Long()
+        async with app.run_test(size=(20, 3)) as pilot:
+            lines = app.query_one(Lines)
+            for few, many in ((4, 5), (6, 8)):
+                lines.show([Text("a")] * few)
+                app.query_one(VerticalScroll)._clear_arrangement_cache()
+                app.screen._refresh_layout()  # before the widget is idle and asks for it itself
+                lines.show([Text("a")] * many)
+                await pilot.pause()
+                assert lines.size.height == many
 
     asyncio.run(act())
