@@ -20,6 +20,8 @@ from lora_tui.screens.dashboard import Dashboard
 
 NOW = 1795363200.0  # 22 November 2026, 16:00 UTC, half an hour after recorded runs begin
 SIZES = {"small": (80, 24), "wide": (120, 40), "huge": (200, 60), "narrow": (60, 24)}
+SOON_SECONDS = 1.0
+PATIENCE_SECONDS = 60.0  # with what comes for certain, on a machine that has much else to do
 Act = Callable[[Pilot[None]], Awaitable[None]]
 
 
@@ -55,12 +57,13 @@ def drive(
 
 async def settle(pilot: Pilot[None]) -> None:
     """Until the whole log has been read and painted."""
-    await pilot.pause()
-    for _ in range(500):
+
+    def read() -> bool:
         screens = [screen for screen in pilot.app.screen_stack if isinstance(screen, Dashboard)]
-        if all(screen.seen is not None and not screen.seen.more for screen in screens):
-            break
-        await asyncio.sleep(0.01)
+        return all(screen.seen is not None and not screen.seen.more for screen in screens)
+
+    await pilot.pause()
+    await until(pilot, read)
     tick = 1.2 / pilot.app.look.paints_per_second  # type: ignore[attr-defined]
     for _ in range(2):
         await asyncio.sleep(tick)
@@ -69,16 +72,15 @@ async def settle(pilot: Pilot[None]) -> None:
 
 async def answers(pilot: Pilot[None]) -> None:
     """Until what goes on in threads has come back, where it comes soon, and has been painted."""
-    for _ in range(20):
-        if all(thread.name != "aside" for thread in threading.enumerate()):
-            break
+    end = time.monotonic() + SOON_SECONDS
+    while any(thread.name == "aside" for thread in threading.enumerate()) and time.monotonic() < end:
         await asyncio.sleep(0.01)
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], so: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(pilot: Pilot[None], so: Callable[[], bool]) -> None:
     """Wait for what comes by the clock: most screens look again once a second."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE_SECONDS
     while not so():
         assert time.monotonic() < end, text(pilot)
         await asyncio.sleep(0.02)

@@ -24,7 +24,7 @@ from lora_tui.screens.help import Help
 from lora_tui.widgets.listing import Listing
 from lora_tui.widgets.path_input import PathInput
 from lora_tui.widgets.status import Status
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 
 SIZES = [(60, 20), (80, 24), (120, 40)]
 NOTHING = Path("/nothing was taken")
@@ -67,12 +67,13 @@ def walk(screen: Browse, act: Act, size: tuple[int, int] = (80, 24), look: Look 
 
 async def settle(pilot: Pilot[None]) -> None:
     """Until the disk has answered and all in sight has been looked at."""
-    for _ in range(300):
-        await pilot.pause()
+
+    def answered() -> bool:
         screen = pilot.app.screen
-        if not isinstance(screen, Browse) or not (screen._waiting or screen._taking or screen._looking >= 0):
-            break
-        await asyncio.sleep(0.01)
+        return not isinstance(screen, Browse) or not (screen._waiting or screen._taking or screen._looking >= 0)
+
+    await pilot.pause()
+    await until(pilot, answered)
     await pilot.pause()
 
 

@@ -13,7 +13,7 @@ from lora_tui.screens.compare import CompareScreen
 from lora_tui.screens.dashboard import Dashboard
 from lora_tui.screens.runs import RunsScreen
 from lora_tui.widgets.status import Status
-from tests.screens.app_test import drive, press, recorded, settle, text
+from tests.screens.app_test import drive, press, recorded, settle, text, until
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def read(pilot: Pilot[None]) -> None:
-    for _ in range(50):
-        await settle(pilot)
-        if "reading…" not in text(pilot):
-            return
+    await until(pilot, lambda: "reading…" not in text(pilot))
+    await settle(pilot)
 
 
 def test_runs_are_listed_newest_first_with_state_step_and_loss(project):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from lora_tui.app import LoraTui
 from lora_tui.look import Look
 from lora_tui.screens.home import Home
+from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.widgets.status import Status
-from tests.screens.app_test import SIZES, answers
+from tests.screens.app_test import SIZES, answers, text, until
 
+LOOK_SECONDS = 5.0
 Act = Callable[[Pilot[None]], Awaitable[None]]
 
 
@@ -31,14 +35,25 @@ def drive(project: Path | None, act: Act, size: str = "wide", look: Look | None 
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Until the project has been looked at, and what came of it is painted."""
-    for _ in range(500):
+    """Until the project has been looked at, where that comes soon, and what came of it is painted."""
+    end = time.monotonic() + LOOK_SECONDS
+    while time.monotonic() < end:
         await pilot.pause()
         pages = pilot.app.pages  # type: ignore[attr-defined]
         if pages is None or (pages.wizard.survey and not pages.wizard.looking and not pages.wizard.examining):
             break
         await asyncio.sleep(0.01)
     await answers(pilot)
+
+
+async def until_shown(pilot: Pilot[None], words: str) -> None:
+    """Until these words stand on the screen, however they are wrapped."""
+    await until(pilot, lambda: words in " ".join(text(pilot).split()))
+
+
+async def until_said(pilot: Pilot[None], words: str, page: type[Screen[None]] = WizardPage) -> None:
+    """Until the line at the bottom of such a page says these words."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, page) and words in said(pilot)[1])
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

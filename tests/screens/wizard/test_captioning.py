@@ -18,8 +18,8 @@ from engine.runs.lock import look
 from lora_tui import captioning
 from lora_tui.screens.captioning import CaptioningScreen
 from lora_tui.screens.captions import CaptionsPage
-from tests.screens.app_test import SIZES, text
-from tests.screens.wizard.driving import drive, press, said, settle, type_in
+from tests.screens.app_test import SIZES, text, until
+from tests.screens.wizard.driving import drive, press, said, settle, type_in, until_said, until_shown
 
 SLOW = """
 import time
@@ -57,11 +57,7 @@ def bare(folder: Path) -> Path:
 
 
 async def until_it_says(pilot: Pilot[None], words: str) -> None:
-    for _ in range(300):
-        await settle(pilot)
-        if isinstance(pilot.app.screen, CaptioningScreen) and words in said(pilot)[1]:
-            return
-    raise AssertionError(f"{words!r} was never said, but {said(pilot)}")
+    await until_said(pilot, words, CaptioningScreen)
 
 
 def test_captions_are_written_and_the_step_knows_of_them(bare: Path) -> None:
@@ -115,11 +111,7 @@ def test_one_key_takes_back_what_a_job_wrote_while_the_step_was_open(folder: Pat
 
 
 async def until_taken_back(pilot: Pilot[None], what: str, begin: str = "Taken back") -> None:
-    for _ in range(300):
-        await settle(pilot)
-        if said(pilot)[1].startswith(begin) and what in said(pilot)[1]:
-            return
-    raise AssertionError(said(pilot))
+    await until(pilot, lambda: said(pilot)[1].startswith(begin) and what in said(pilot)[1])
 
 
 def test_options_are_kept_in_the_project_checked_and_taken_back(bare: Path) -> None:
@@ -243,10 +235,7 @@ def test_a_captioner_that_is_not_here_is_offered_with_what_it_weighs(
         await press(pilot, "4", "c")
         await until_it_says(pilot, "6 captions will be written")
         await pilot.press("s")
-        for _ in range(100):
-            await settle(pilot)
-            if "Download it" in text(pilot):
-                break
+        await until_shown(pilot, "Download it")
         assert "1.9 GB" in text(pilot)
         assert "Salesforce/blip-image-captioning-large" in text(pilot)
         await press(pilot, "escape")

@@ -14,7 +14,7 @@ from engine.runs.folder import RunFolder, create
 from lora_tui.comparisons import last_comparison
 from lora_tui.follow import project_job
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press
+from tests.screens.wizard.driving import drive, press, until_shown
 
 
 def drawn(folder: Path, prompt: str = "zibo on a horse", now: float = 1795361412.0) -> RunFolder:
@@ -60,10 +60,7 @@ def test_it_is_shown_when_somebody_comes_back_and_says_what_it_is(folder: Path) 
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "9")
-        for _ in range(100):
-            if "Drawn of: zibo on a horse" in " ".join(text(pilot).split()):
-                break
-            await pilot.pause(0.02)
+        await until_shown(pilot, "Drawn of: zibo on a horse")
         assert "Drawn of: zibo on a horse (with z, weight 0.8, seed 7)." in " ".join(text(pilot).split())
         await press(pilot, "z")
         assert "Without and with z, weight 0.8, seed 7" in text(pilot)

@@ -15,13 +15,12 @@ from engine.plan.project import Project
 from engine.runs import launch
 from lora_tui import downloads
 from lora_tui.aside import aside
-from lora_tui.screens.wizard_page import WizardPage
 from lora_tui.widgets.line_input import LineInput
 from tests.download.conftest import SDXL, safetensors
 from tests.download.server import Server, serving
 from tests.download.test_job import ENGINE
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, said, settle
+from tests.screens.wizard.driving import drive, press, said, settle, until_said
 
 OPTION = "pretrained_model_name_or_path"
 MODEL = safetensors(SDXL)
@@ -47,14 +46,6 @@ async def give(pilot: Pilot[None], what: str) -> None:
     await press(pilot, "enter")
 
 
-async def until_it_says(pilot: Pilot[None], words: str) -> None:
-    for _ in range(400):
-        await settle(pilot)
-        if isinstance(pilot.app.screen, WizardPage) and words in said(pilot)[1]:
-            return
-    raise AssertionError(f"{words!r} was never said, but {said(pilot)}")
-
-
 def test_a_url_is_offered_downloaded_and_taken(
     folder: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +62,7 @@ def test_a_url_is_offered_downloaded_and_taken(
             await press(pilot, "enter")
             assert said(pilot)[1].startswith("Beginning to download")
         begun[0]()
-        await until_it_says(pilot, "it fits this model")
+        await until_said(pilot, "it fits this model")
 
     drive(folder, act)
     assert (tmp_path / "models" / "xl.safetensors").read_bytes() == MODEL
@@ -87,18 +78,18 @@ def test_escape_stops_it_and_it_goes_on_later(
     async def act(pilot: Pilot[None]) -> None:
         await give(pilot, server.url("/xl.safetensors"))
         await press(pilot, "enter")
-        await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
+        await until_said(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
         with monkeypatch.context() as unknown:
             unknown.setattr("lora_tui.screens.download.how_far", lambda seen: "")  # as before the first byte
-            await until_it_says(pilot, "Downloading xl.safetensors… Esc stops it.")
+            await until_said(pilot, "Downloading xl.safetensors… Esc stops it.")
         await press(pilot, "escape")
-        await until_it_says(pilot, "what has come is kept")
+        await until_said(pilot, "what has come is kept")
         assert "5 of 9" in text(pilot)
         offer.breaks = []
         await give(pilot, server.url("/xl.safetensors"))
         assert "are here already" in text(pilot)
         await press(pilot, "enter")
-        await until_it_says(pilot, "it fits this model")
+        await until_said(pilot, "it fits this model")
 
     drive(folder, act)
     assert (tmp_path / "models" / "xl.safetensors").read_bytes() == MODEL
@@ -113,13 +104,13 @@ def test_one_that_goes_on_is_shown_again_after_the_app_was_left(folder: Path, se
     async def begin(pilot: Pilot[None]) -> None:
         await give(pilot, server.url("/xl.safetensors"))
         await press(pilot, "enter")
-        await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
+        await until_said(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
 
     async def come_back(pilot: Pilot[None]) -> None:
         await press(pilot, "5")
-        await until_it_says(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
+        await until_said(pilot, "Downloading xl.safetensors: 1.4 MB of 3.0 MB")
         offer.breaks = []
-        await until_it_says(pilot, "Downloaded.")
+        await until_said(pilot, "Downloaded.")
         await settle(pilot)
         assert "xl.safetensors" in text(pilot)  # among the models on this machine, to be chosen
 
@@ -135,7 +126,7 @@ def test_what_goes_wrong_is_said_and_nothing_is_noted_down(folder: Path, server:
     async def act(pilot: Pilot[None]) -> None:
         await give(pilot, server.url("/nothing.safetensors"))
         await press(pilot, "enter")
-        await until_it_says(pilot, "There is no")
+        await until_said(pilot, "There is no")
         assert said(pilot)[0] == "x"
         await give(pilot, "https://civitai.com/api/download/models/1?token=abc")
         assert "CIVITAI_TOKEN" in said(pilot)[1]

@@ -15,7 +15,7 @@ from lora_tui.screens.exporting import ExportedScreen
 from lora_tui.screens.imported import ImportedScreen
 from lora_tui.screens.settings import SettingsPage
 from tests.plan.kohya.asked import AI_NOW
-from tests.screens.app_test import text
+from tests.screens.app_test import text, until
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
 
 
@@ -28,10 +28,8 @@ async def choose(pilot: Pilot[None], name: str) -> None:
     editor.value += name  # type: ignore[attr-defined]
     await press(pilot, "enter")
     await press(pilot, "enter")
-    for _ in range(100):
-        await settle(pilot)
-        if isinstance(pilot.app.screen, ImportedScreen | SettingsPage) and said_or_shown(pilot):
-            return
+    await until(pilot, lambda: isinstance(pilot.app.screen, ImportedScreen | SettingsPage) and said_or_shown(pilot))
+    await settle(pilot)
 
 
 def said_or_shown(pilot: Pilot[None]) -> bool:

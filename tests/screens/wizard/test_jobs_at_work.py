@@ -21,7 +21,7 @@ from lora_tui.screens.regularisation import RegularisationPage
 from lora_tui.screens.runs import RunsScreen
 from tests.screens.app_test import drive as drive_screen
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, settle
+from tests.screens.wizard.driving import drive, press, until_shown
 
 OF_A_TRAINING = ("the training begins", "Loss", "pause", "save now", "sample now", "preparing")
 
@@ -32,14 +32,6 @@ def at_work(folder: Path, kind: str) -> RunFolder:
     with EventWriter(run.events_path) as events:
         events.write("phase", name="working", state="start", done=3, total=24, unit="pictures")
     return run
-
-
-async def until(pilot: Pilot[None], words: str) -> None:
-    for _ in range(300):
-        await settle(pilot)
-        if words in text(pilot):
-            return
-    raise AssertionError(f"{words!r} was never shown, but\n{text(pilot)}")
 
 
 def is_of_no_training(shown: str) -> bool:
@@ -58,11 +50,11 @@ def is_of_no_training(shown: str) -> bool:
 def test_enter_on_a_job_that_is_running_shows_that_job(folder: Path, kind: str, screen: type) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "escape")
-        await until(pilot, "Running now")
+        await until_shown(pilot, "Running now")
         assert "● at work" in text(pilot)
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, screen)
-        await until(pilot, "3 of 24 pictures")
+        await until_shown(pilot, "3 of 24 pictures")
         assert is_of_no_training(text(pilot))
 
     with hold(at_work(folder, kind)):
@@ -77,7 +69,7 @@ def test_the_captions_of_a_run_are_seen_as_they_come(folder: Path, size: str) ->
     log.add(Done("img/1_x/b.png", "skipped", "It is broken.", "broken-picture"))
 
     async def act(pilot: Pilot[None]) -> None:
-        await until(pilot, "working, 3 of 24 pictures")
+        await until_shown(pilot, "working, 3 of 24 pictures")
         shown = text(pilot)
         assert "● at work" in shown
         assert "captions" in shown.splitlines()[0]
@@ -103,7 +95,7 @@ def test_a_job_that_is_over_says_what_came_of_it(folder: Path) -> None:
         events.write("end", status="finished", message="24 captions written with micro.", output=None)
 
     async def act(pilot: Pilot[None]) -> None:
-        await until(pilot, "24 captions written with micro.")
+        await until_shown(pilot, "24 captions written with micro.")
         assert "✓ finished" in text(pilot)
         await pilot.press("s")
         assert "No engine is at work on this run." in text(pilot)
@@ -115,7 +107,7 @@ def test_the_list_of_runs_opens_it_as_well(folder: Path) -> None:
     run = at_work(folder, "caption")
 
     async def act(pilot: Pilot[None]) -> None:
-        await until(pilot, "● at work")
+        await until_shown(pilot, "● at work")
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(pilot.app.screen, JobScreen)

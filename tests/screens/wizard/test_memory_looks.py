@@ -20,13 +20,12 @@ from tests.cli.conftest import safetensors
 from tests.cli.test_hardware import FULL_SIZE
 from tests.plan.kohya.asked import AI_NOW
 from tests.screens.app_test import text, until
-from tests.screens.wizard.driving import drive, press
+from tests.screens.wizard.driving import drive, press, settle
 from tests.screens.wizard.test_import import choose
 from tests.screens.wizard.test_looks import compare
 
 PLACE = Path("/tmp/lora-tui-memory-looks")  # always the same: paths are wrapped and cut
 GIB = 2**30
-SETTLE_SECONDS = 0.3
 RTX_2060 = Gpu("NVIDIA GeForce RTX 2060", "cuda", 6 * GIB, int(5.4 * GIB), (7, 5), bf16=False)
 
 
@@ -76,7 +75,6 @@ def test_it_looks_as_it_did(project: Path, size: str, letters: str) -> None:
             await press(pilot, *keys)
             if name == "review-of-full-size":  # how long it takes is found out in a thread
                 await until(pilot, lambda: "data sheet" in text(pilot))
-                await pilot.pause(SETTLE_SECONDS)  # the scrollbar is the last to know
             shown[name] = text(pilot)
             while len(pilot.app.screen_stack) > steps:
                 await press(pilot, "escape")

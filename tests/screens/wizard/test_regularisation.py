@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,7 @@ from lora_tui.screens.regularisation_pictures import RegularisationPictures
 from lora_tui.widgets.form import Form
 from tests import regularising_engine
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, said, settle, type_in
-
-
-async def until(pilot: Pilot[None], words: str) -> None:
-    for _ in range(400):
-        if words in " ".join(text(pilot).split()):
-            return
-        await asyncio.sleep(0.02)
-        await pilot.pause()
-    raise AssertionError(f"{words!r} never came:\n{text(pilot)}")
+from tests.screens.wizard.driving import drive, press, said, settle, type_in, until_shown
 
 
 async def choose(pilot: Pilot[None], row: str) -> None:
@@ -65,15 +55,15 @@ def test_they_are_made_by_an_engine_that_goes_on_and_is_found_again(
 
     async def begin(pilot: Pilot[None]) -> None:
         await press(pilot, "3", "enter")
-        await until(pilot, "50 of 200 pictures, step 3 of 20")
+        await until_shown(pilot, "50 of 200 pictures, step 3 of 20")
         await press(pilot, "n", "b")
-        await until(pilot, "50 of 200 pictures")
+        await until_shown(pilot, "50 of 200 pictures")
 
     async def come_back(pilot: Pilot[None]) -> None:
         assert isinstance(pilot.app.screen, RegularisationPage)  # the app opens where it was left
-        await until(pilot, "50 of 200 pictures")
+        await until_shown(pilot, "50 of 200 pictures")
         await press(pilot, "s")
-        await until(pilot, "50 pictures made")
+        await until_shown(pilot, "50 pictures made")
         assert "Make them here" in text(pilot)
 
     drive(folder, begin)
@@ -144,16 +134,12 @@ def test_pictures_are_looked_through_left_out_and_thrown_away(folder: Path) -> N
         assert Project.open(folder).left_out == ["reg/1_man/1.png"]
         await press(pilot, "home", "delete", "down", "enter")
         assert not (here / "0.png").exists()
-        for _ in range(300):
-            if "2 regularisation pictures" in text(pilot):
-                break
-            await asyncio.sleep(0.01)
-            await pilot.pause()
+        await until_shown(pilot, "2 regularisation pictures")
         await press(pilot, "escape")
         assert isinstance(pilot.app.screen, RegularisationPage)
         await choose(pilot, "remove")
         await press(pilot, "enter", "down", "enter")
-        await until(pilot, "2 moved to .lora-tui/trash")
+        await until_shown(pilot, "2 moved to .lora-tui/trash")
 
     drive(folder, act)
     assert list(here.iterdir()) == []

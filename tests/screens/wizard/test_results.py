@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from lora_tui.fetch_home import FetchLine
 from lora_tui.widgets.form import Form, RowInput, RowPath
 from lora_tui.words import fetch_lines
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, said, settle, type_in
+from tests.screens.wizard.driving import drive, press, said, settle, type_in, until_shown
 
 
 @pytest.fixture
@@ -32,15 +31,6 @@ def trained(folder: Path) -> Path:
 async def choose(pilot: Pilot[None], row: str) -> None:
     pilot.app.screen.query_one(Form).choose(row)
     await settle(pilot)
-
-
-async def until(pilot: Pilot[None], words: str) -> None:
-    for _ in range(200):
-        if words in " ".join(text(pilot).split()):
-            return
-        await asyncio.sleep(0.02)
-        await pilot.pause()
-    raise AssertionError(f"{words!r} never came:\n{text(pilot)}")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +68,7 @@ def test_a_folder_that_is_not_there_is_made_after_a_question_or_typed_again(trai
         await press(pilot, "9", "x")
         await type_in(pilot, str(where))
         await press(pilot, "enter")
-        await until(pilot, "There is no folder")
+        await until_shown(pilot, "There is no folder")
         shown = "".join(part.strip(" ▌│") for part in text(pilot).splitlines())
         assert "question/loras" in shown  # its end is not cut
         await press(pilot, "enter")  # No
@@ -87,14 +77,14 @@ def test_a_folder_that_is_not_there_is_made_after_a_question_or_typed_again(trai
         assert editor.value == str(where)
         assert not where.exists()
         await press(pilot, "enter")
-        await until(pilot, "Make it")
+        await until_shown(pilot, "Make it")
         await press(pilot, "down", "enter")
-        await until(pilot, "Copied")
+        await until_shown(pilot, "Copied")
         assert (where / "zibo.safetensors").read_bytes() == (trained / "model" / "zibo.safetensors").read_bytes()
 
     async def once_more(pilot: Pilot[None]) -> None:
         await press(pilot, "x", "enter")  # the folder is remembered
-        await until(pilot, "Copied")
+        await until_shown(pilot, "Copied")
 
     drive(trained, act, "small")
     drive(trained, once_more, "small")
@@ -117,22 +107,22 @@ def test_diffusers_format_is_chosen_for_a_folder_and_never_for_a_program(
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "9")
-        await until(pilot, "Copy to ComfyUI")
+        await until_shown(pilot, "Copy to ComfyUI")
         await choose(pilot, "format")
         assert "kohya" in text(pilot)
         await press(pilot, "enter")
-        await until(pilot, "for diffusers alone")
+        await until_shown(pilot, "for diffusers alone")
         await press(pilot, "x")
         await type_in(pilot, str(tmp_path))
         await press(pilot, "enter")
-        await until(pilot, "Copied for diffusers")
+        await until_shown(pilot, "Copied for diffusers")
         await choose(pilot, "to 0")
         await press(pilot, "enter")
-        await until(pilot, "<lora:zibo:1>")
+        await until_shown(pilot, "<lora:zibo:1>")
 
     async def remembered(pilot: Pilot[None]) -> None:
         await press(pilot, "9")
-        await until(pilot, "for diffusers alone")
+        await until_shown(pilot, "for diffusers alone")
 
     drive(trained, act)
     assert asked == [("diffusers", tmp_path, "zibo"), ("kohya", program.folder, "zibo")]
@@ -146,7 +136,7 @@ def test_the_command_that_fetches_it_home(trained: Path, monkeypatch: pytest.Mon
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "9")
-        await until(pilot, "Fetch it to your computer")
+        await until_shown(pilot, "Fetch it to your computer")
         await choose(pilot, "home")
         shown = " ".join(part.strip(" │") for part in text(pilot).splitlines())
         assert "scp -P 2222" in shown
@@ -176,7 +166,7 @@ def test_whoever_points_at_a_lora_means_that_one(trained: Path, monkeypatch: pyt
         await press(pilot, "enter", "0", "full_stop", "7", "enter")  # in place of the 1 that stands there
         await choose(pilot, "lora older.safetensors")
         await press(pilot, "c")
-        await until(pilot, "Not drawn here.")
+        await until_shown(pilot, "Not drawn here.")
         assert "<lora:older:0.7> ohwx" in text(pilot)
 
     drive(trained, act)

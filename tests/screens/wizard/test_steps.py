@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -250,10 +249,7 @@ def test_a_new_project_from_a_folder_of_pictures(folder: Path, tmp_path: Path) -
         await type_in(pilot, f"'{pictures}'")
         await press(pilot, "enter")
         await press(pilot, "m")
-        for _ in range(200):
-            if pilot.app.pages is not None:  # type: ignore[attr-defined]
-                break
-            await asyncio.sleep(0.02)
+        await until(pilot, lambda: pilot.app.pages is not None)  # type: ignore[attr-defined]
         await settle(pilot)
         assert "2 of 9" in text(pilot)
 

@@ -18,7 +18,7 @@ from lora_tui.screens import questions
 from lora_tui.tried import last_try
 from lora_tui.widgets.form import Form
 from tests.screens.app_test import text
-from tests.screens.wizard.driving import drive, press, said, settle
+from tests.screens.wizard.driving import drive, press, said, settle, until_shown
 
 LONG = "Five steps went well: 0.065 s each, so the 480 steps take about 32 s with the samples."
 
@@ -46,10 +46,7 @@ def test_what_was_tried_says_how_long_it_takes(folder: Path) -> None:
         await settle(pilot)
         assert LONG in said(pilot)[1]
         await press(pilot, "escape", "7")
-        for _ in range(100):
-            if "Tried" in text(pilot):
-                break
-            await settle(pilot)
+        await until_shown(pilot, "Tried")
         shown = " ".join(text(pilot).split())
         assert "Tried" in shown
         assert "take about 32 s" in shown
