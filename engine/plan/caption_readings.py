@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from engine.plan.caption_edits import Change
+from engine.plan.caption_files import caption_path, contents, digest_of
 from engine.plan.captions import lines_of
+from engine.plan.errors import UserError
 
 _MARKED = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _NAMES = {"utf-16": "UTF-16", "cp1252": "Windows-1252", "latin-1": "Latin-1"}
@@ -33,3 +38,25 @@ def readings(data: bytes) -> list[Reading]:
         found.append(Reading(_NAMES[encoding], written[0] if written else "", len(written) > 1))
         break
     return found
+
+
+def to_utf8(pictures: Iterable[Path], extension: str) -> dict[Change, Reading]:
+    """For each picture's caption that is not UTF-8 and can be read in another way: the change that writes it so."""
+    found: dict[Change, Reading] = {}
+    for picture in pictures:
+        try:
+            data = contents(caption_path(picture, extension))
+        except UserError:  # it cannot be read at all
+            continue
+        if data is not None and not _is_utf8(data):
+            for one in readings(data):
+                found[Change(picture, None, one.text, seen=digest_of(data))] = one
+    return found
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -37,7 +37,9 @@ _MEND_SEVERAL = {
     "caption-empty": "Describe each picture in one line.",
     "caption-blank": "Remove the blank lines.",
     "caption-lines": "Put everything on one line in each.",
-    "caption-not-utf8": 'Save them again with the encoding "UTF-8".',
+    "caption-not-utf8": (
+        'Save them again with the encoding "UTF-8", or open one at step 4, Captions, which can read all in another way.'
+    ),
 }
 
 

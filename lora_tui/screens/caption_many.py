@@ -175,7 +175,7 @@ class ManyCaptions(CaptionEditor):
             return or_error(lambda: caption_edits.changes(captions, operation), "The changes could not be worked out")
 
         if len(captions) <= AT_ONCE:
-            self._preview(work(), meant)
+            self._preview(work(), meant.told)
         elif sure:
             self._preview_soon(lambda pane: pane.fill_soon(captions, operation), work, meant)
         else:
@@ -184,7 +184,7 @@ class ManyCaptions(CaptionEditor):
             def shown(found: list[Change] | UserError) -> None:
                 nonlocal there
                 there = True
-                self._preview(found, meant)
+                self._preview(found, meant.told)
 
             self.set_timer(SAID_SECONDS, lambda: None if there else self.say("ok", "The changes are being worked out…"))
             aside(work, shown)
@@ -203,15 +203,19 @@ class ManyCaptions(CaptionEditor):
             if isinstance(found, list) and len(found) == len(soon):
                 pane.settle(found)
             else:
-                self._preview(found, scope)
+                self._preview(found, scope.told)
 
         self.call_after_refresh(aside, work, known)  # what is in sight is painted first
 
-    def _preview(self, found: list[Change] | UserError, scope: Scope) -> None:
+    def offer_changes(self, what: str, changes: list[Change], of: str) -> None:
+        if self.is_current and self.pane is None and self._open is None:  # else something else was begun meanwhile
+            self._what, self._from = what, None
+            self._preview(changes, of)
+
+    def _preview(self, found: list[Change] | UserError, told: str) -> None:
         if isinstance(found, UserError) or not found:
             self.show_pane(self._from)
-            told = ("x", str(found)) if isinstance(found, UserError) else ("ok", f"Nothing to change in {scope.told}.")
-            self.say(*told)
+            self.say(*(("x", str(found)) if isinstance(found, UserError) else ("ok", f"Nothing to change in {told}.")))
             return
         self._news = None
         self._show_changes(lambda pane: pane.fill(found))
@@ -234,7 +238,8 @@ class ManyCaptions(CaptionEditor):
         if not isinstance(pane, ChangesPane) or pane.chosen is None:
             return super().about()
         place = inert(self.draft.project.relative(pane.chosen.picture), 200)
-        further = " Its file has more lines; the change drops them." if self.desk.further(pane.chosen.picture) else ""
+        several = self.desk.further(pane.chosen.picture) or pane.chosen.picture in self._several
+        further = " Its file has more lines; the change drops them." if several else ""
         return [line((f" {place}", DIM)), line((further, WARN))]
 
     def _show_change(self, pane: ChangesPane) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from engine.plan.caption_edits import Change
 from engine.plan.caption_files import caption_path, contents, digest_of
-from engine.plan.caption_readings import readings
+from engine.plan.caption_readings import Reading, readings, to_utf8
 from engine.plan.dataset import Picture as Entry
-from engine.plan.errors import UserError, few, inert
+from engine.plan.errors import UserError, few, inert, plural
+from lora_tui.aside import aside, or_error
 from lora_tui.screens.caption_open import CaptionOpen
 from lora_tui.screens.dialogs import Choice, Question
 
+ALL, EMPTY = "all", "empty"
 MOST_READ = 50  # captions in a row that may have been mended meanwhile; of more is believed what is known of them
-EMPTY = "empty"
 
 
 class CaptionMending(CaptionOpen):
     """Nothing is written over such a file unless that is chosen; its bytes are kept, and undo brings them back."""
+
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)
+        self._several: set[Path] = set()  # of those that are read in another way: where it has more lines than one
 
     def next_to_open(self, by: int) -> tuple[int | None, list[Entry]]:
         """The place of the next caption that can be edited, below or above, and those that are passed over."""
@@ -59,14 +65,39 @@ class CaptionMending(CaptionOpen):
             detail = "Only this line: a caption has one." if one.more else ""
             choices.append(Choice(str(number), f'Read it as {one.encoding}: "{inert(one.text, 80)}"', detail))
         choices.append(Choice(EMPTY, "Begin with an empty caption"))
+        odd = [entry.path for entry in self.desk.entries if self.desk.problem(entry.path) == "not-utf8"]
+        if len(odd) > 1:
+            choices.append(
+                Choice(ALL, f"Read all {len(odd):,} that are not UTF-8", "Each is shown before it is written.")
+            )
 
         def answered(value: str | None) -> None:
-            if value:
+            if value == ALL:
+                self._read_all(odd)
+            elif value:
                 text = "" if value == EMPTY else found[int(value)].text
                 self._mend(entry, Change(entry.path, None, text, seen=digest_of(data)), then)
 
         title = f"{inert(path.name, 40)} is not UTF-8. What is done here can be taken back with {self.key('undo')}."
         self.app.push_screen(Question(title, choices), answered)
+
+    def _read_all(self, pictures: Sequence[Path]) -> None:
+        """Offer the likeliest reading of each of these captions as one change, to be looked through first."""
+
+        def known(found: dict[Change, Reading] | UserError) -> None:
+            if isinstance(found, UserError):
+                self.say("x", str(found))
+                return
+            self._several = {change.picture for change, reading in found.items() if reading.more}
+            self.offer_changes("Read captions in another way", list(found), "all of them")
+
+        self.say("ok", f"Reading {plural(len(pictures), 'caption')}…")
+        extension = self.extension
+        aside(lambda: or_error(lambda: to_utf8(pictures, extension), "The captions could not be read"), known)
+
+    def offer_changes(self, what: str, changes: list[Change], of: str) -> None:
+        """Show these changes, to be made or left. of: what they were sought in."""
+        raise NotImplementedError
 
     def _mend(self, entry: Entry, change: Change, then: Callable[[], None]) -> None:
         try:

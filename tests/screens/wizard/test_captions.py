@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import subprocess
 import sys
@@ -22,9 +21,8 @@ from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.picture import Picture
 from tests.screens.app_test import text
+from tests.screens.app_test import until as until_so
 from tests.screens.wizard.driving import drive, press, said, settle, type_in
-
-WAITED_SECONDS = 10.0
 
 
 def page(pilot: Pilot[None]) -> CaptionsPage:
@@ -34,11 +32,7 @@ def page(pilot: Pilot[None]) -> CaptionsPage:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    for _ in range(int(WAITED_SECONDS / 0.02)):
-        if condition():
-            break
-        await asyncio.sleep(0.02)
-    assert condition()
+    await until_so(pilot, condition)
     await settle(pilot)
 
 
@@ -592,6 +586,38 @@ def test_a_caption_that_is_not_utf8_is_read_in_another_way_or_begun_anew(
         await press(pilot, "u")
         await until(pilot, lambda: caption(folder, "00").read_bytes() == LATIN)
         await until(pilot, lambda: "not UTF-8" in page(pilot).row_of(page(pilot).desk.shown[0]).plain)
+
+    drive(folder, act)
+
+
+def test_all_captions_that_are_not_utf8_are_read_in_another_way_at_once(folder: Path) -> None:
+    """Each is shown first; what is left out, and what cannot be read at all, stays; one undo brings all bytes back."""
+    odd = {"00": LATIN, "01": b"ohwx, \xe9t\xe9\nand more\n", "02": b"ohwx, \xfc", "03": b"\xff\xfea"}
+    for name, data in odd.items():
+        caption(folder, name).write_bytes(data)
+    before = {name: caption(folder, name).read_bytes() for name in ("00", "01", "02", "03", "04", "05")}
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4")
+        await until(pilot, lambda: "not UTF-8" in text(pilot))
+        await press(pilot, "enter")
+        assert "Read all 4 that are not UTF-8" in text(pilot)
+        await press(pilot, "down", "down", "down", "enter")
+        await until(pilot, lambda: "Read captions in another way: 3 changes" in said(pilot)[1])
+        assert "ohwx, caf\xe9 in the rain" in text(pilot)
+        assert {name: caption(folder, name).read_bytes() for name in before} == before
+        await press(pilot, "down")
+        assert "Its file has more lines; the change drops them." in text(pilot)
+        await press(pilot, "down", "space")
+        assert "2 changes" in said(pilot)[1]
+        await press(pilot, "enter")
+        await until(pilot, lambda: caption(folder, "01").read_bytes() == "ohwx, \xe9t\xe9\n".encode())
+        assert caption(folder, "00").read_text() == "ohwx, caf\xe9 in the rain\n"
+        assert {name: caption(folder, name).read_bytes() for name in ("02", "03")} == {"02": odd["02"], "03": odd["03"]}
+        await until(pilot, lambda: "(2 captions)" in said(pilot)[1])
+        await press(pilot, "u")
+        await until(pilot, lambda: caption(folder, "00").read_bytes() == LATIN)
+        assert {name: caption(folder, name).read_bytes() for name in before} == before
 
     drive(folder, act)
 
