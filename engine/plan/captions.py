@@ -45,7 +45,7 @@ class NotUTF8Error(UserError):
         super().__init__(
             "caption-not-utf8",
             f"The caption {path} is not UTF-8 at byte {byte}.",
-            'Save it again with the encoding "UTF-8", or open it at step 4, Captions, which offers other ways to read it.',
+            'Save it again with the encoding "UTF-8", or open it at step 4, which offers other ways to read it.',
         )
         self.path = path
         self.byte = byte

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
-from engine.plan.errors import UserError
+from engine.plan.errors import UserError, plural
 from engine.plan.folders import Kind
 from engine.plan.job_options import JobTable, job_options
 from engine.plan.preservation_checks import OPTION as PRESERVES
@@ -21,6 +21,7 @@ from lora_tui.job_edits import change_of, value_of
 from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value
 from lora_tui.progress import at_work
+from lora_tui.project_edits import left_out_too
 from lora_tui.prompts.pictures import PicturesStep
 from lora_tui.regularising import (
     Outlook,
@@ -47,6 +48,7 @@ class RegularisationStep(PicturesStep):
         "add": "take pictures over from a folder",
         "fetch": "fetch pictures of a public data set on Hugging Face",
         "without": "hold the class without pictures, or not; each step takes 2.3 to 2.6 times as long",
+        "none": "leave all pictures that are there out of the training; the files stay",
         "stop": "stop making or fetching them; what is there stays",
         **{word: PicturesStep.WORDS[word] for word in ("copies", "wait", "all")},
     }
@@ -132,6 +134,15 @@ class RegularisationStep(PicturesStep):
             self.draft.set_value(PRESERVES, 1.0 if on else 0.0),
             "The class is held without pictures. u takes it back." if on else "The class is not held any more.",
         )
+
+    def do_none(self, rest: str) -> None:
+        dataset = self.survey.dataset
+        used = dataset.used_of("reg") if dataset is not None else ()
+        if not used:
+            self.talk.say("There are none that would be trained.")
+        elif self.talk.sure(f"Leave {plural(len(used), 'regularisation picture')} out of the training?"):
+            trouble = self.draft.edit(left_out_too(picture.path for picture in used))
+            self.edited(trouble, "Left out; the files stay. u takes it back.")
 
     def do_options(self, rest: str) -> None:
         known = self._outlook()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from engine.plan.project import Project
 from engine.runs import control
@@ -27,6 +28,18 @@ def test_how_many_and_why_and_options_and_without(folder: Path) -> None:
     assert "Nothing is being made or fetched." in said
     assert "is not the name of a data set" in said
     assert list_runs(folder) == []
+
+
+def test_all_that_are_there_are_left_out_and_taken_back(folder: Path) -> None:
+    place = folder / "reg" / "1_man"
+    place.mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (96, 96), (number * 60, 90, 120)).save(place / f"{number}.png")
+    said = converse(folder, "g 3", "none", "y", "none", "u", "none", "y", "q")
+    assert said.count("Leave 3 regularisation pictures out of the training?") == 2  # also after it was taken back
+    assert "There are none that would be trained." in said
+    assert sorted(Project.open(folder).left_out) == [f"reg/1_man/{number}.png" for number in range(3)]
+    assert len(list(place.iterdir())) == 3
 
 
 def test_pictures_are_made_and_it_is_told_how_it_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
