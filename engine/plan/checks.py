@@ -55,7 +55,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += check_preservation(settings, project.trigger, project.class_name)
     findings += check_validation(settings, dataset)
     findings += _sizes(settings, base)
-    findings += _saving_and_samples(settings, project)
+    findings += _saving_and_samples(settings, project, dataset)
     if dataset is not None:
         findings += check_dataset(settings, dataset, project)
         if base is not None:
@@ -186,7 +186,7 @@ def _resolution_for(settings: Settings, base: BaseModel) -> Iterator[Finding]:
         )
 
 
-def _saving_and_samples(settings: Settings, project: Project) -> Iterator[Finding]:
+def _saving_and_samples(settings: Settings, project: Project, dataset: Dataset | None) -> Iterator[Finding]:
     yield from check_saving(settings)
     if not project.trigger:
         yield Finding(
@@ -194,4 +194,6 @@ def _saving_and_samples(settings: Settings, project: Project) -> Iterator[Findin
             "The project has no trigger word, so there is no word to call the LoRA by.",
             'Write trigger = "…" under [project] in project.toml and put the word into every caption.',
         )
-    yield from check_samples(settings, project)
+    own = (project.trigger,) if project.trigger else ()
+    known = dataset.subjects(project.trigger, project.class_name).every_trigger if dataset is not None else own
+    yield from check_samples(settings, project, known)

@@ -136,15 +136,15 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
             f"Begin {'it' if len(without) == 1 else 'them'} with {begin}: what is learnt is tied to the words of the "
             "captions.",
         )
-    with_trigger = [p for p in dataset.used_of("reg") if has_word(p.caption, project.trigger)]
-    if with_trigger:
+    said = {p.path: t for p in dataset.used_of("reg") for t in subjects.every_trigger if has_word(p.caption, t)}
+    if said:
+        word, *others = (f'"{trigger}"' for trigger in dict.fromkeys(said.values()))
+        one = len(said) == 1
         yield Finding(
             "reg-caption-with-trigger",
-            f"{plural(len(with_trigger), 'regularisation picture')} "
-            f"{'has' if len(with_trigger) == 1 else 'have'} the trigger word in the caption: "
-            f"{few(p.path.name for p in with_trigger)}.",
-            f'{"It shows" if len(with_trigger) == 1 else "They show"} what is not "{project.trigger}": take the word '
-            "out.",
+            f"{plural(len(said), 'regularisation picture')} {'has' if one else 'have'} "
+            f"{'a' if others else 'the'} trigger word in the caption: {few(path.name for path in said)}.",
+            f"{'It shows' if one else 'They show'} what is not {' or '.join((word, *others))}: take the word out.",
         )
 
 

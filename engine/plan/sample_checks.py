@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.plan import prompt_files, sample_prompts
 from engine.plan.captions import has_word
@@ -13,19 +13,21 @@ from engine.plan.samplers import DEFAULT, find, require
 from engine.plan.settings import Settings
 
 
-def check_samples(settings: Settings, project: Project) -> Iterator[Finding]:
-    """What is worth saying about the prompts and samplers of the samples."""
+def check_samples(settings: Settings, project: Project, triggers: Sequence[str]) -> Iterator[Finding]:
+    """What is worth saying about the prompts and samplers of the samples. triggers: those of the subjects."""
     try:
         lines = prompt_files.expanded(settings.sample_prompts, project.path)
     except UserError as error:
         yield Finding(error.code, error.message, error.hint, level="error", option="sample_prompts", overridable=False)
         return
     yield from _samplers(settings, lines)
-    if project.trigger and lines and not any(has_word(line, project.trigger) for line in lines):
+    if triggers and lines and not any(has_word(line, trigger) for line in lines for trigger in triggers):
+        word, *others = (f'"{trigger}"' for trigger in triggers)
+        named = f"a trigger word, {' or '.join((word, *others))}" if others else f"the trigger word {word}"
         yield Finding(
             "sample-without-trigger",
-            f'No sample prompt contains the trigger word "{project.trigger}", so samples will not show what is learnt.',
-            f'Begin one with "{project.trigger}, ".',
+            f"No sample prompt contains {named}, so samples will not show what is learnt.",
+            f'Begin one with "{triggers[0]}, ".',
         )
 
 

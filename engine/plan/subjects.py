@@ -72,6 +72,11 @@ class Subjects:
         """The trigger words of the folders that show another subject."""
         return {folder: subject.trigger for folder, subject in self.others.items()}
 
+    @property
+    def every_trigger(self) -> tuple[str, ...]:
+        """The trigger words of all subjects, the project's first; none where that has none."""
+        return tuple(dict.fromkeys(subject.trigger for subject in self.all)) if self.own.trigger else ()
+
     def triggers_of(self, pictures: Iterable[Path]) -> tuple[str, ...]:
         """The trigger words of some training pictures, each once, in their order."""
         if not self.others:

@@ -134,6 +134,17 @@ def test_regularisation_pictures_are_judged_by_number_class_and_caption(project,
     assert {"reg-often", "reg-other-class", "reg-caption-with-trigger"} <= set(found)
 
 
+def test_the_trigger_of_each_subject_counts_in_samples_and_in_regularisation(project, pictures_in):
+    pictures_in(project.image_dir / "5_rexo dog", [(64, 64)], caption="rexo, a dog")
+    assert "sample-without-trigger" not in findings(project, sample_prompts=["rexo, a dog on a sofa"])
+    told = findings(project, sample_prompts=["a dog"])["sample-without-trigger"].message
+    assert 'a trigger word, "ohwx" or "rexo", so samples' in told
+    pictures_in(project.path / "reg" / "1_dog", [(64, 64)] * 2, caption="rexo, a dog")
+    told = findings(project)["reg-caption-with-trigger"]
+    assert "2 regularisation pictures have the trigger word in the caption" in told.message
+    assert 'what is not "rexo"' in told.hint
+
+
 def test_many_sizes_with_few_pictures_each_are_named(tmp_path, pictures_in):
     pictures_in(tmp_path / "img" / "1_x cat", [(64, 64 + 32 * n) for n in range(6)], caption="x, a cat")
     assert "short-batches" in findings(Project.open(tmp_path), train_batch_size=4)

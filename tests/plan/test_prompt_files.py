@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_one_sentence_that_names_the_file(
 
 def test_the_checks_tell_of_a_file_and_look_into_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(**values: object) -> dict[str, str]:
-        return {finding.code: finding.level for finding in check_samples(resolve(values), project)}
+        return {finding.code: finding.level for finding in check_samples(resolve(values), project, [project.trigger])}
 
     project.trigger = "ohwx"
     assert found() == {}
