@@ -20,8 +20,9 @@ ROUNDS = 3
 """How often all queues from the focused widget up to the app have to be passed until a key has had all its effects: the
 key goes up, the action's message comes from below again, and what the form says of it once more."""
 
-LONGEST_SECONDS = 0.5
-"""A key that comes later than this is not held up any more: whatever was waited for may be gone."""
+LONGEST_SECONDS = 5.0
+"""A key that comes later than this is not held up any more: whatever was waited for may be gone. Long, as a processor
+that a training has for itself leaves a key waiting for seconds."""
 
 
 class KeysInOrder(App[None]):
