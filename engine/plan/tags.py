@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
+import sys
 import unicodedata
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
@@ -64,7 +65,7 @@ class Frequencies:
     def update(self, key: Hashable, caption: str | None) -> None:
         """This is the caption now; None takes it out."""
         before = self._tags.get(key, ())
-        after = tuple(dict.fromkeys(split(caption or "", self._separator)))
+        after = self._split(caption)
         if after:
             self._tags[key] = after  # at its old place
         else:
@@ -102,9 +103,14 @@ class Frequencies:
         frequent = self._frequent[begin[:2]]
         return list(islice((t for _, t in frequent if t not in out and folded(t).startswith(begin)), limit))
 
+    def _split(self, caption: str | None) -> tuple[str, ...]:
+        """Each tag once; the same tag of another caption is the same object, which of many captions saves most of the
+        memory."""
+        return tuple(dict.fromkeys(map(sys.intern, split(caption or "", self._separator))))
+
     def _fill(self, captions: Mapping[Hashable, str | None]) -> None:
         for key, caption in captions.items():
-            if tags := tuple(dict.fromkeys(split(caption or "", self._separator))):
+            if tags := self._split(caption):
                 self._tags[key] = tags
                 self._counts.update(tags)
         self._sorted = sorted((folded(tag), tag) for tag in self._counts)
