@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -35,6 +35,7 @@ _SMALL = frozenset(
         "there this to top two up with",
     )
 )
+_NAMED = 3  # pictures that have the same caption
 _DOUBLED = re.compile(r"\s\s|,\s?,|\s,|^,|,\s?$")
 _READ = 5_000
 """Characters of a caption that are looked at for repeats; CLIP reads some 1,000 of them."""
@@ -49,11 +50,10 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a caption needs attention. words: a sentence; others: the pictures that have the same caption."""
+    """Why a caption needs attention. words: a sentence."""
 
     code: Code
     words: str
-    others: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -195,9 +195,11 @@ class Attention:
 
     def _same(self, picture: Path, known: _Known) -> Iterator[Reason]:
         same = self._alike.get(known.name, {})
-        if len(same) > 1:
-            others = tuple(one for one in same if one != picture)
-            yield Reason("same", f"It is the same as that of {few(inert(one.name) for one in others)}.", others)
+        if (
+            len(same) > 1
+        ):  # maybe by thousands, and each row in sight asks: no more of them are looked at than are named
+            first = list(islice((inert(one.name) for one in same if one is not picture and one != picture), _NAMED))
+            yield Reason("same", f"It is the same as that of {few(first, _NAMED, len(same) - 1)}.")
 
     def _long(self, picture: Path, known: _Known, count: bool) -> Iterator[Reason]:
         if count:

@@ -108,12 +108,11 @@ def inert(text: object, limit: int = MAX_INERT_CHARACTERS) -> str:
     return "".join(_escaped(c) if unicodedata.category(c) in _UNSAFE_CATEGORIES else c for c in shown)
 
 
-def few(items: Iterable[str], show: int = 3) -> str:
-    """Some names for a sentence: `a, b, c and 4 more`."""
+def few(items: Iterable[str], show: int = 3, of: int = 0) -> str:
+    """Some names for a sentence: `a, b, c and 4 more`. of: how many there are, where not all of them are given."""
     names = list(items)
-    if len(names) <= show:
-        return ", ".join(names)
-    return f"{', '.join(names[:show])} and {len(names) - show:,} more"
+    more = max(of, len(names)) - min(show, len(names))
+    return f"{', '.join(names[:show])} and {more:,} more" if more else ", ".join(names)
 
 
 def are(count: int) -> str:
