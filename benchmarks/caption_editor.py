@@ -30,16 +30,23 @@ TAB, ENTER, ESC, DOWN = b"\t", b"\r", b"\x1b", b"\x1b[B"
 LIMIT_MS, LIMIT_BYTES = 50, 2048
 PLACES = ("on a stage", "in a park", "at night", "by the sea", "in a kitchen", "on a bridge", "in the snow", "at home")
 WORDS = ("red", "blue", "green", "old", "new", "long", "short", "dark", "bright", "plain")
+_ENDS = ("ay", "eed", "ight", "own", "ash", "ill", "ove", "ump", "ark", "ine", "ood", "ame", "ote", "ess")
 THINGS = ("coat", "hat", "scarf", "shirt", "jacket", "dress", "sweater", "jeans", "boots", "glasses")
 
 
-def write_captions(project: Path) -> None:
-    """Captions as people have them: a sentence and some tags; every tenth has something to mend."""
+def write_captions(project: Path, long: bool = False) -> None:
+    """Captions as people have them: a sentence and some tags; every tenth has something to mend.
+
+    long: of some 330 letters and not of 100: with seven tags more and a sentence that no other has.
+    """
     dice = random.Random(6)
+    looks = [f"{how} {what} {place}" for how in WORDS for what in THINGS for place in ("in sight", "worn", "aside")]
+    words = [f"{begin}{end}" for begin in ("str", "pl", "gr", "cl", "br", "m", "t") for end in _ENDS]
     for number, path in enumerate(sorted((project / "img").rglob("*.txt"))):
         clothes = ", ".join(f"{dice.choice(WORDS)} {dice.choice(THINGS)}" for _ in range(5))
         trigger = "" if number % 10 == 9 else "ohwx, "
-        path.write_text(f"{trigger}a man {dice.choice(PLACES)}, {clothes}, number {number}\n", encoding="utf-8")
+        more = f", {', '.join(dice.sample(looks, 7))}, {' '.join(dice.choices(words, k=18))}" if long else ""
+        path.write_text(f"{trigger}a man {dice.choice(PLACES)}, {clothes}, number {number}{more}\n", encoding="utf-8")
 
 
 def wait_until_idle(session: Session) -> None:
@@ -144,13 +151,14 @@ def thirty(project: Path, home: Path) -> tuple[int, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.caption_editor", description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("build/caption_editor.json"))
+    parser.add_argument("--long", action="store_true", help="with captions of 330 letters, not of 100")
     parser.add_argument("--project", type=Path, help="a project of 10,000 pictures, made before")
     args = parser.parse_args()
     told: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
         project = args.project or make_project(home)
-        write_captions(project)
+        write_captions(project, args.long)
         for size in SIZES:
             seconds, session = opened(project, home, size)
             found: dict[str, list[Answer]] = {}

@@ -52,9 +52,9 @@ class Scope:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What is known of captions as they were: `texts`, None for those that have no file."""
+    """What is known of captions as they were: `texts`, None for those that have no file, until it is adopted."""
 
-    texts: Mapping[Path, str | None]
+    texts: dict[Path, str | None]
     attention: Attention
     frequencies: Frequencies
     words: Frequencies
@@ -78,7 +78,7 @@ def learn(
     for path, text in texts.items():
         attention.update(path, text)
     words = Frequencies({path: listed_words(text) for path, text in texts.items()})
-    return Learnt(texts, attention, Frequencies(_keyed(texts)), words)
+    return Learnt(dict(texts), attention, Frequencies(_keyed(texts)), words)
 
 
 def _keyed(texts: Mapping[Path, str | None]) -> dict[Hashable, str | None]:
@@ -113,7 +113,6 @@ class Desk:
         self._texts: dict[Path, str | None] = {}  # None: there is no caption file
         self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
         self._further: set[Path] = set()  # captions whose files have more lines than the one that is shown
-        self._sought: dict[Path, str] = {}  # what words are looked for in, made when they first are
         self._counted = False  # whether the tokens of all captions are known
 
     # ---------------------------------------------------------------------------------------------------- the captions
@@ -188,7 +187,6 @@ class Desk:
             self._count(path)
 
     def _changed(self, path: Path) -> None:
-        self._sought.pop(path, None)
         if self.learnt is not None:
             self.learnt.update(path, self._texts[path], self._problems.get(path, ""))
             self._count(path)
@@ -209,6 +207,7 @@ class Desk:
         for path, text in self._texts.items():
             if path not in learnt.texts or learnt.texts[path] != text or path in self._problems:
                 self._changed(path)
+        learnt.texts.clear()  # those of thousands weigh
 
     def reasons(self, path: Path) -> tuple[Reason, ...]:
         """Why a caption needs attention, the gravest first; none where it needs none, or while that is not known."""
@@ -294,14 +293,8 @@ class Desk:
         if filter.equal:
             found = tuple(entry for entry in found if self.equal(entry.path))
         for word in filter.words.casefold().split():
-            found = tuple(entry for entry in found if word in self._looked_in(entry))
+            found = tuple(e for e in found if word in self[e.path].casefold() or word in e.path.name.casefold())
         self.shown = found
-
-    def _looked_in(self, entry: Picture) -> str:
-        path = entry.path
-        if path not in self._sought:
-            self._sought[path] = f"{path.name}\n{self[path]}".casefold()
-        return self._sought[path]
 
     # ------------------------------------------------------------------------------------------------- marks and scope
     def mark(self, path: Path) -> bool:

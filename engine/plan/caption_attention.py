@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal, Protocol
@@ -58,8 +59,8 @@ class Reason:
 
 @dataclass
 class _Known:
-    text: str
-    name: str  # the same for captions that CLIP reads alike
+    text: str  # until its tokens were counted
+    name: bytes  # the same for captions that CLIP reads alike
     problem: Reason | None
     reasons: tuple[Reason, ...]
     tokens: int | None = None
@@ -81,7 +82,7 @@ class Attention:
     others: Mapping[Path, str] = field(default_factory=dict)
     number_equal: int = field(default=0, init=False)  # captions that are equal to another
     _captions: dict[Path, _Known] = field(default_factory=dict)
-    _alike: dict[str, dict[Path, None]] = field(default_factory=dict)
+    _alike: dict[bytes, dict[Path, None]] = field(default_factory=dict)
     _needing: set[Path] = field(default_factory=set)
     _patterns: dict[str, re.Pattern[str]] = field(default_factory=dict)
 
@@ -96,7 +97,7 @@ class Attention:
         text = caption or ""
         odd = _PROBLEMS[problem] if problem else None
         reasons = () if odd is not None else tuple(self._alone(picture, text))
-        name = "" if odd is not None else tags.folded(text)
+        name = b"" if odd is not None else _name(text)
         self._captions[picture] = _Known(text, name, odd, reasons)
         if name:
             same = self._alike.setdefault(name, {})
@@ -161,8 +162,10 @@ class Attention:
         return known.tokens
 
     def _count(self, picture: Path, known: _Known) -> None:
+        text = known.text  # before the question: another thread that has counted it empties it after its answer
         if known.tokens is None and self.counter is not None:
-            known.tokens = self.counter.count(known.text)
+            known.tokens = self.counter.count(text)
+            known.text = ""
             if known.tokens > self.max_tokens and self._captions.get(picture) is known:
                 self._needing.add(picture)
 
@@ -206,6 +209,12 @@ class Attention:
             self._count(picture, known)
         if known.tokens is not None and known.tokens > self.max_tokens:
             yield Reason("too-long", f"It has {known.tokens:,} tokens; what comes after {self.max_tokens} is not read.")
+
+
+def _name(text: str) -> bytes:
+    """Of captions there may be thousands, and whole ones would be kept twice for this. b"" for an empty one."""
+    alike = tags.folded(text)
+    return blake2b(alike.encode("utf-8", "surrogatepass"), digest_size=16).digest() if alike else b""
 
 
 def _more_equal(alike: int) -> int:

@@ -113,7 +113,7 @@ class Frequencies:
             if tags := self._split(caption):
                 self._tags[key] = tags
                 self._counts.update(tags)
-        self._sorted = sorted((folded(tag), tag) for tag in self._counts)
+        self._sorted = sorted((tag if (name := folded(tag)) == tag else name, tag) for tag in self._counts)
         lists: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         for name, tag in self._sorted:
             entry = (-self._counts[tag], tag)
