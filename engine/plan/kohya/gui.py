@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from engine.plan.kohya.arguments import interpret
 from engine.plan.kohya.defaults import OF_ZERO
 from engine.plan.kohya.gui_network import network
+from engine.plan.kohya.gui_rates import rates
 from engine.plan.kohya.keys import OLD_NAMES
 from engine.plan.kohya.learning import DEFAULT_STEPS
 from engine.plan.kohya.outcome import Outcome
@@ -18,8 +19,6 @@ from engine.plan.kohya.plain import is_empty, is_unset, number_of, switch_of, wh
 from engine.plan.kohya.said import Arguments, Said
 
 KIND = "a save of kohya_ss' window"
-DEFAULT_RATE = 1e-4
-"""What stands in the window for the rates of the parts unless somebody changes it."""
 
 _OTHER_MODELS = {
     "flux1_checkbox": "Flux", "sd3_checkbox": "Stable Diffusion 3", "hunyuan_image_checkbox": "HunyuanImage",
@@ -35,7 +34,7 @@ def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Out
         outcome.leave(key, None, "unset", "it is empty")
     arguments = Arguments({}, from_gui=True, steps_per_epoch=steps_per_epoch)
     _what_it_is_for(left, outcome)
-    for part in (_noise, _length, _warm_up, _attention, _rates):
+    for part in (_noise, _length, _warm_up, _attention, rates):
         part(left, arguments, outcome)
     network(left, arguments, outcome)
     extra = left.pop("additional_parameters", "")
@@ -174,38 +173,6 @@ def _attention(left: dict[str, object], arguments: Arguments, outcome: Outcome) 
     """Which one changes nothing that is learnt, and the window's usual xformers is a package of its own."""
     if "xformers" in left:
         outcome.leave("xformers", left.pop("xformers"), "always", "PyTorch's own attention does the same here")
-
-
-def _rates(left: dict[str, object], arguments: Arguments, outcome: Outcome) -> None:
-    """The rates of the parts decide there what is trained: 0 leaves a part alone only where the other has one."""
-    if "unet_lr" not in left and "text_encoder_lr" not in left:
-        return
-    main = number_of(left.get("learning_rate"))
-    found = {name: left.pop(name, DEFAULT_RATE) for name in ("unet_lr", "text_encoder_lr")}
-    rates = {name: number_of(value) or 0 for name, value in found.items()}
-    neither = not any(rates.values())
-    for name, rate in rates.items():
-        on = neither or rate != 0
-        parts = ("train_unet",) if name == "unet_lr" else ("train_text_encoder_1", "train_text_encoder_2")
-        note = "both are 0, which means 'not set' there: all is trained" if neither else ""
-        for part in parts:
-            arguments.said[part] = Said(on, name, found[name], note)
-        if rate == 0 and (is_empty(found[name]) or number_of(found[name]) == 0):
-            same = "the learning rate holds for all parts" if neither else "the part is not trained"
-            arguments.said[name] = Said("", name, found[name], same)
-        elif rate == main:
-            arguments.said[name] = Said("", name, found[name], "the same as the learning rate")
-        else:
-            arguments.said[name] = Said(found[name], name, found[name])
-    if neither:
-        outcome.find(
-            "kohya-zero-rates",
-            "The rates of U-Net and text encoders are both 0, which kohya_ss reads as 'not set': it trains the U-Net "
-            "and both text encoders at the learning rate. So it is carried over.",
-            "If only the U-Net was meant: train_text_encoder_1 and train_text_encoder_2 = false.",
-            option="train_text_encoder_1",
-            value=False,
-        )
 
 
 def _additional(extra: object, arguments: Arguments, outcome: Outcome) -> None:

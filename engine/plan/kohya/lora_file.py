@@ -17,7 +17,8 @@ from engine.plan.kohya.arguments import interpret
 from engine.plan.kohya.defaults import DATASET_DEFAULTS, DEFAULTS
 from engine.plan.kohya.keys import LEFT_OUT, SAME
 from engine.plan.kohya.outcome import Outcome
-from engine.plan.kohya.plain import names, whole_of
+from engine.plan.kohya.parts import PARTS_OF, RATES, WORDS
+from engine.plan.kohya.plain import is_empty, names, number_of, whole_of
 from engine.plan.kohya.said import Arguments, Said
 
 OWN_KEY = "lora_tui.settings"
@@ -39,6 +40,7 @@ _SET = SAME | names(
     """
 )
 _LAYERS = {"train_unet": "lora_unet_", "train_text_encoder_1": "lora_te1_", "train_text_encoder_2": "lora_te2_"}
+_THEIR = {"unet_lr": "its", "text_encoder_lr": "their"}
 _CALL = re.compile(r"\s*([\w.]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
@@ -71,7 +73,7 @@ def read(metadata: Mapping[str, str], tensors: Iterable[str], name: str) -> Outc
     _optimizer(metadata, arguments)
     _network_args(metadata, arguments, outcome)
     _datasets(metadata, arguments, outcome)
-    _parts(list(tensors), arguments)
+    _parts(list(tensors), arguments, outcome)
     steps, epochs = whole_of(metadata.get("ss_steps")), whole_of(metadata.get("ss_max_train_steps"))
     if steps and epochs and steps < epochs:
         outcome.note("kohya-midway", f"It was saved at step {steps:,} of {epochs:,}: the training went on.")
@@ -97,6 +99,8 @@ def _one(key: str, text: str, arguments: Arguments, outcome: Outcome) -> None:
 
 
 def _value(name: str, text: str) -> object:
+    if name == "text_encoder_lr" and isinstance(several := _json(text), list):
+        return several  # newer versions of sd-scripts keep a list
     if text != "None":
         return text.strip("() ") if name == "resolution" else text
     every = DEFAULTS | DATASET_DEFAULTS
@@ -166,7 +170,7 @@ def _without(dataset: dict[str, object], facts: Iterable[str]) -> dict[str, obje
     return kept
 
 
-def _parts(tensors: list[str], arguments: Arguments) -> None:
+def _parts(tensors: list[str], arguments: Arguments, outcome: Outcome) -> None:
     """Which parts it changes: no key says so, but the names of the tensors do."""
     if not any(name.startswith(tuple(_LAYERS.values())) for name in tensors):
         return
@@ -174,13 +178,18 @@ def _parts(tensors: list[str], arguments: Arguments) -> None:
         found = any(name.startswith(layers) for name in tensors)
         note = "it has layers of it" if found else "it has no layers of it"
         arguments.said[part] = Said(found, "names of its tensors", "", note)
-    for rate, part in (("unet_lr", "train_unet"), ("text_encoder_lr", "train_text_encoder_1")):
-        said, main = arguments.said.get(rate), arguments.value("learning_rate")
-        if said is None:
+    main = number_of(arguments.value("learning_rate"))
+    for rate in RATES:
+        said = arguments.said.get(rate)
+        if said is None or is_empty(said.value):
             continue
-        if not arguments.value(part) or said.value in (None, "") or said.value == main:
-            note = "the same as the learning rate" if said.value and said.value == main else said.note
-            arguments.said[rate] = Said("", said.key, said.given, note)
+        if not any(arguments.value(part) for part in PARTS_OF[rate]):
+            nothing = f"this LoRA has no layers of {WORDS[rate]}, so {_THEIR[rate]} rate did nothing"
+            outcome.leave(said.key, said.given, "inert", nothing)
+            outcome.carry("", "", rate, "", "that part is not trained")
+            del arguments.said[rate]
+        elif main is not None and number_of(said.value) == main:
+            arguments.said[rate] = Said("", said.key, said.given, "the same as the learning rate")
 
 
 def _json(text: str) -> object:
