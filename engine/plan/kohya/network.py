@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.plan.errors import inert
+from engine.plan.kohya import lycoris
 from engine.plan.kohya.keys import OF_BLOCKS, OF_OTHER_LORAS
 from engine.plan.kohya.outcome import Outcome
 from engine.plan.kohya.plain import is_empty, is_unset, number_of, whole_of, words_of
@@ -52,6 +53,7 @@ def carry(arguments: Arguments, outcome: Outcome) -> None:
     inner, unread = _network_args(arguments.take("network_args"))
     module = arguments.take("network_module")
     kind = _kind(module, inner)
+    locon = None
     if kind is None and module is not None:
         outcome.leave(module.key, module.given, "unsupported", "only networks.lora is there", _RANKS)
         outcome.find(
@@ -60,6 +62,10 @@ def carry(arguments: Arguments, outcome: Outcome) -> None:
             "trained.",
             "Its rank may mean something else there.",
         )
+    elif kind == lycoris.KIND and module is not None:
+        dropout = number_of(arguments.value("network_dropout"))
+        locon = lycoris.LoCon(inner, dropout=bool(dropout))
+        lycoris.tell(locon, module, outcome)
     elif kind and module is not None:
         _other_type(kind, module, outcome)
     elif module is not None and not is_empty(module.value):
@@ -69,12 +75,18 @@ def carry(arguments: Arguments, outcome: Outcome) -> None:
     foreign = kind != "" and kind not in _SAME_RANK
     for name in _RANKS[:3]:
         said = arguments.take(name)
-        if said is not None:
+        if said is None:
+            continue
+        if name == "network_alpha" and locon is not None and locon.is_on("rs_lora"):
+            outcome.leave(said.key, said.given, "unsupported", "means something else with rs_lora", [name])
+        else:
             _rank(name, said, kind or "" if foreign else "", outcome)
     for name, said in inner.items():
-        if said.key == "LoRA_type":
+        if said.key == "LoRA_type" or (locon is not None and lycoris.argument(name, said, locon, outcome)):
             continue  # told already
-        _argument(name, said, kind if foreign else "", outcome)
+        _argument(name, said, kind if foreign else "", outcome, is_named=module is not None)
+    if locon is not None and not arguments.from_gui:  # the window always passes it on
+        lycoris.convolutions(locon, arguments.whole, outcome)
     for text in unread:
         outcome.leave(f"network_args: {text}", text, "bad-value", "must read name=value")
 
@@ -106,14 +118,6 @@ def _kind(module: Said | None, inner: dict[str, Said]) -> str | None:
 
 
 def _other_type(kind: str, module: Said, outcome: Outcome) -> None:
-    if kind == "LyCORIS/LoCon":
-        outcome.leave(module.key, module.given, "differs", "kohya's own LoCon is trained, without the package LyCORIS")
-        outcome.note(
-            "kohya-lycoris-locon",
-            "LyCORIS/LoCon becomes kohya's own LoCon: the same mathematics with the same ranks, but LyCORIS' preset "
-            "full also trains a few small layers outside the blocks.",
-        )
-        return
     keeps = kind in _SAME_RANK
     rest = "its ranks mean the same" if keeps else "its ranks mean something else, and are left out with it"
     outcome.leave(
@@ -138,7 +142,7 @@ def _rank(name: str, said: Said, kind: str, outcome: Outcome) -> None:
         outcome.carry(said.key, said.given, name, said.value if number is None else number, said.note)
 
 
-def _argument(name: str, said: Said, kind: str | None, outcome: Outcome) -> None:
+def _argument(name: str, said: Said, kind: str | None, outcome: Outcome, *, is_named: bool) -> None:
     if kind:  # of the option that it would be it is not true that the file says nothing
         means = [_OF_ARGS[name]] if name in _OF_ARGS else []
         outcome.leave(said.key, said.given, "unsupported", f"is meant for {kind}", means)
@@ -152,10 +156,10 @@ def _argument(name: str, said: Said, kind: str | None, outcome: Outcome) -> None
             outcome.leave(said.key, said.given, "unset", "0 means not set", ["conv_alpha"])
         else:
             outcome.carry(said.key, said.given, option, said.value if number is None else number)
-    elif name == "algo":
-        outcome.leave(said.key, said.given, "differs", "kohya's own LoCon is trained")
     elif (name in OF_OTHER_LORAS and is_unset(said.value)) or str(said.value).strip().lower() in ("false", "none"):
         outcome.leave(said.key, said.given, "unset", "it is off")
+    elif name in OF_OTHER_LORAS and is_named:
+        outcome.leave(said.key, said.given, "inert", "only LyCORIS uses it, and that file trains without")
     elif name in OF_OTHER_LORAS:
         outcome.leave(said.key, said.given, "unsupported", "only LyCORIS has it")
     elif name in OF_BLOCKS:
