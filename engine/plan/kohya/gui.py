@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.plan.errors import plural
 from engine.plan.kohya.arguments import interpret
 from engine.plan.kohya.defaults import OF_ZERO
 from engine.plan.kohya.gui_network import network
+from engine.plan.kohya.gui_parameters import additional
 from engine.plan.kohya.gui_rates import rates
 from engine.plan.kohya.keys import OLD_NAMES
 from engine.plan.kohya.learning import DEFAULT_STEPS
 from engine.plan.kohya.outcome import Outcome
-from engine.plan.kohya.plain import is_empty, is_unset, number_of, switch_of, whole_of
+from engine.plan.kohya.plain import is_unset, number_of, switch_of, whole_of
 from engine.plan.kohya.said import Arguments, Said
 
 KIND = "a save of kohya_ss' window"
@@ -37,7 +39,7 @@ def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Out
     for part in (_noise, _length, _warm_up, _attention, rates):
         part(left, arguments, outcome)
     network(left, arguments, outcome)
-    extra = left.pop("additional_parameters", "")
+    extra = left.pop("additional_parameters", None)
     for key, value in left.items():
         name = OLD_NAMES.get(key, key)
         if name in OF_ZERO and is_unset(value):
@@ -47,7 +49,8 @@ def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Out
             lost = arguments.add(name, Said(value, key, value))
             if lost is not None and lost.key:
                 outcome.leave(lost.key, lost.given, "inert", f"{name} stands there twice, in an old and a new spelling")
-    _additional(extra, arguments, outcome)
+    if extra is not None:
+        additional(extra, arguments, outcome)
     interpret(arguments, outcome)
     _text_cache(outcome)
     return outcome
@@ -128,13 +131,25 @@ def _length(left: dict[str, object], arguments: Arguments, outcome: Outcome) -> 
                 value=wanted,
             )
         return
-    if there and not is_unset(steps):
+    unread = there and not is_unset(steps)
+    if unread:
         outcome.leave("max_train_steps", steps, "bad-value", "must be a whole number above 0")
     elif there:
-        outcome.leave("max_train_steps", steps, "unset", "the epochs count")
+        what = "no length is set" if is_unset(epoch) else "the epochs count"
+        outcome.leave("max_train_steps", steps, "unset", what)
     if epoch is None:
         return
+    if is_unset(epoch):
+        outcome.leave("epoch", epoch, "unset", "no length is set")
+        return
     arguments.said["max_train_epochs"] = Said(epoch, "epoch", epoch)
+    if unread and wanted:
+        outcome.find(
+            "kohya-length-unread",
+            "Its field Max train steps holds no number of steps, though there it counts before the epochs unless it "
+            f"is 0. Here the {plural(wanted, 'epoch')} count.",
+            "check shows how many steps they make.",
+        )
     if not there and wanted:
         outcome.find(
             "kohya-1600-steps",
@@ -151,6 +166,8 @@ def _warm_up(left: dict[str, object], arguments: Arguments, outcome: Outcome) ->
     over = count is not None and count > 0
     if steps is not None and over:
         arguments.said["lr_warmup_steps"] = Said(int(count or 0), "lr_warmup_steps", steps)
+    elif steps is not None and count is None and not is_unset(steps):
+        outcome.leave("lr_warmup_steps", steps, "bad-value", "must be a whole number")
     elif steps is not None:
         outcome.leave("lr_warmup_steps", steps, "unset", "the percentage counts")
     if percent is None:
@@ -173,29 +190,6 @@ def _attention(left: dict[str, object], arguments: Arguments, outcome: Outcome) 
     """Which one changes nothing that is learnt, and the window's usual xformers is a package of its own."""
     if "xformers" in left:
         outcome.leave("xformers", left.pop("xformers"), "always", "PyTorch's own attention does the same here")
-
-
-def _additional(extra: object, arguments: Arguments, outcome: Outcome) -> None:
-    """sd-scripts' own command line, which goes over what stands in the window."""
-    if is_empty(extra):
-        if extra is not None:
-            outcome.leave("additional_parameters", extra, "unset", "it is empty")
-        return
-    name, given = "", dict[str, list[str]]()
-    for word in str(extra).replace('"', "").split():
-        if word.startswith("--"):
-            name, _, after = word[2:].partition("=")
-            given[name] = [after] if after else []
-        elif name:
-            given[name].append(word)
-    if not given:
-        outcome.leave("additional_parameters", extra, "bad-value", "must be arguments as --name value")
-    for argument, values in given.items():
-        worth: object = True if not values else values[0] if len(values) == 1 else values
-        key = f"additional_parameters: --{argument}"
-        lost = arguments.add(OLD_NAMES.get(argument, argument), Said(worth, key, " ".join(values) or "true"))
-        if lost is not None and lost.key:
-            outcome.leave(lost.key, lost.given, "inert", "additional_parameters says another value, which counts")
 
 
 def _text_cache(outcome: Outcome) -> None:

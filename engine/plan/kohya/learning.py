@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.plan.errors import UserError, inert, plural
 from engine.plan.kohya import parts
-from engine.plan.kohya.outcome import Outcome
+from engine.plan.kohya.outcome import NO_SWITCH, Outcome
 from engine.plan.kohya.plain import is_empty, number_of, switch_of, whole_of, words_of
 from engine.plan.kohya.said import Arguments, Said
 from engine.plan.learning_checks import PRODIGY_LOWEST
@@ -14,6 +14,8 @@ from engine.plan.options import by_name
 
 DEFAULT_STEPS = 1600
 """sd-scripts' own max_train_steps, and what stands in the field of kohya_ss' window unless somebody changes it."""
+
+_NO_ARGUMENTS = "must be a list of name=value"
 
 _CLASSES = {
     "pagedadamw": "bitsandbytes.optim.PagedAdamW",
@@ -79,7 +81,9 @@ def _optimizer_said(arguments: Arguments, outcome: Outcome) -> Said | None:
         old = arguments.take(switch)
         if old is None:
             continue
-        if switch_of(old.value) and found is None:
+        if switch_of(old.value) is None:
+            outcome.leave(old.key, old.given, "bad-value", NO_SWITCH)
+        elif switch_of(old.value) and found is None:
             found = Said(name, old.key, old.given)
         else:
             outcome.leave(old.key, old.given, "unset", "the optimizer is named, or it is off")
@@ -95,6 +99,9 @@ def _optimizer_args(arguments: Arguments, outcome: Outcome) -> None:
             outcome.carry("", "", "optimizer_args", [], "the file gives none")
         return
     words = words_of(said.value)
+    if not words and not is_empty(said.value):
+        outcome.leave(said.key, said.given, "bad-value", _NO_ARGUMENTS, ["optimizer_args"])
+        return
     try:
         parse_arguments("optimizer_args", tuple(words))
     except UserError as error:
@@ -110,7 +117,9 @@ def _rate(arguments: Arguments, outcome: Outcome) -> None:
         return
     rate = number_of(said.value)
     if is_empty(said.value) or (arguments.from_gui and rate == 0):
-        outcome.leave(said.key, said.given, "unset", "each part has a rate of its own", ["learning_rate"])
+        own = all(not is_empty(arguments.value(name)) for name in parts.RATES)
+        why = "each part has a rate of its own" if own else "no learning rate is set"
+        outcome.leave(said.key, said.given, "unset", why, ["learning_rate"])
         return
     outcome.carry(said.key, said.given, "learning_rate", said.value if rate is None else rate)
 
@@ -155,7 +164,11 @@ def schedule(arguments: Arguments, outcome: Outcome) -> None:
         else:
             outcome.carry(said.key, said.given, name, said.value if number is None else number, said.note)
     if (said := arguments.take("lr_scheduler_args")) is not None:
-        outcome.carry(said.key, said.given, "lr_scheduler_args", words_of(said.value))
+        words = words_of(said.value)
+        if words or is_empty(said.value):
+            outcome.carry(said.key, said.given, "lr_scheduler_args", words)
+        else:
+            outcome.leave(said.key, said.given, "bad-value", _NO_ARGUMENTS, ["lr_scheduler_args"])
     if outcome.settings.get("lr_scheduler") == "constant" and outcome.settings.get("lr_warmup_steps"):
         outcome.find(
             "kohya-constant-warmup",

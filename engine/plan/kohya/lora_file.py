@@ -70,7 +70,7 @@ def read(metadata: Mapping[str, str], tensors: Iterable[str], name: str) -> Outc
             "The LoRA was made for another model than SDXL: its rates, ranks and sizes may not suit.",
             "Look at the resolution and the learning rate first.",
         )
-    _optimizer(metadata, arguments)
+    _optimizer(metadata, arguments, outcome)
     _network_args(metadata, arguments, outcome)
     _datasets(metadata, arguments, outcome)
     _parts(list(tensors), arguments, outcome)
@@ -107,11 +107,14 @@ def _value(name: str, text: str) -> object:
     return every[name] if name in every and name not in ("learning_rate",) else None
 
 
-def _optimizer(metadata: Mapping[str, str], arguments: Arguments) -> None:
+def _optimizer(metadata: Mapping[str, str], arguments: Arguments, outcome: Outcome) -> None:
     """`prodigyopt.prodigy.Prodigy(decouple=True,weight_decay=0.01)`: the class and what it was given."""
-    text = metadata.get("ss_optimizer", "")
+    text = metadata.get("ss_optimizer")
+    if text is None:
+        return
     found = _CALL.fullmatch(text[:MAX_VALUE_BYTES])
-    if not text or found is None:
+    if not text.strip() or found is None:
+        _leave_unread("ss_optimizer", text, outcome)
         return
     arguments.said["optimizer_type"] = Said(found[1], "ss_optimizer", text)
     given = [part.replace(" ", "") for part in _split(found[2] or "")]
@@ -130,12 +133,12 @@ def _split(text: str) -> list[str]:
 
 
 def _network_args(metadata: Mapping[str, str], arguments: Arguments, outcome: Outcome) -> None:
-    text = metadata.get("ss_network_args", "")
-    if not text or text in ("None", "null"):
+    text = metadata.get("ss_network_args")
+    if text is None:
         return
     found = _json(text)
-    if not isinstance(found, dict):
-        outcome.leave("ss_network_args", text, "bad-value", "cannot be read")
+    if not isinstance(found, dict) or not found:
+        _leave_unread("ss_network_args", text, outcome)
         return
     inner = {str(key): Said(value, f"ss_network_args: {inert(key, 40)}", value) for key, value in found.items()}
     if "dropout" in inner and "network_dropout" in arguments.said:
@@ -145,12 +148,12 @@ def _network_args(metadata: Mapping[str, str], arguments: Arguments, outcome: Ou
 
 def _datasets(metadata: Mapping[str, str], arguments: Arguments, outcome: Outcome) -> None:
     """What stands in place of the flat keys where a dataset file was used."""
-    text = metadata.get("ss_datasets", "")
-    if not text:
+    text = metadata.get("ss_datasets")
+    if text is None:
         return
     found = _json(text)
-    if not isinstance(found, list):
-        outcome.leave("ss_datasets", text, "bad-value", "cannot be read")
+    if not isinstance(found, list) or not found:
+        _leave_unread("ss_datasets", text, outcome)
         return
     facts = ("is_dreambooth", "tag_frequency", "bucket_info", "num_train_images", "num_reg_images", "img_count")
     plain = [_without(dataset, facts) for dataset in found[:1000] if isinstance(dataset, dict)]
@@ -190,6 +193,13 @@ def _parts(tensors: list[str], arguments: Arguments, outcome: Outcome) -> None:
             del arguments.said[rate]
         elif main is not None and number_of(said.value) == main:
             arguments.said[rate] = Said("", said.key, said.given, "the same as the learning rate")
+
+
+def _leave_unread(key: str, text: str, outcome: Outcome) -> None:
+    if text.strip() in ("", "None", "null", "[]", "{}"):
+        outcome.leave(key, text, "unset", "it is empty")
+    else:
+        outcome.leave(key, text, "bad-value", "cannot be read")
 
 
 def _json(text: str) -> object:

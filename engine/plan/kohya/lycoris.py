@@ -29,6 +29,7 @@ _PRESETS = ("preset", "LyCORIS_preset")
 _WITHOUT_CONV = ("full-lin", "attn-mlp", "attn-only", "unet-transformer-only", "ia3")
 """Presets that train no convolutions."""
 
+_NOTHING = ("", "none", "null")
 _DROPOUTS = ("dropout", "rank_dropout", "module_dropout")
 _PASSED_OVER = "LyCORIS/LoCon does not use it"
 
@@ -59,7 +60,8 @@ class LoCon:
     def preset(self) -> str:
         """Which layers are trained."""
         for name in _PRESETS:
-            if name in self.inner and (text := str(self.inner[name].value).strip()):
+            text = str(self.inner[name].value or "").strip() if name in self.inner else ""
+            if text.lower() not in _NOTHING:
                 return text
         return "full"
 
@@ -76,7 +78,7 @@ class LoCon:
             return False
         value = self.inner[name].value
         if isinstance(value, str):
-            return value.strip().lower() not in ("", "false", "none", "null")
+            return value.strip().lower() not in ("false", *_NOTHING)
         return not is_unset(value)
 
     def drops(self) -> bool:
@@ -158,7 +160,7 @@ def convolutions(locon: LoCon, whole: bool, outcome: Outcome) -> None:
 
 
 def _preset(said: Said, locon: LoCon, outcome: Outcome) -> None:
-    if not str(said.value).strip():
+    if str(said.value or "").strip().lower() in _NOTHING:
         outcome.leave(said.key, said.given, "unset", "it is empty")
     elif locon.preset == "full":
         outcome.leave(said.key, said.given, "differs", "a few small layers outside the blocks are not trained here")

@@ -50,7 +50,7 @@ _OF_ARGS = {
 
 def carry(arguments: Arguments, outcome: Outcome) -> None:
     """The network's arguments. What another type than LoRA and LoCon has is left out by name."""
-    inner, unread = _network_args(arguments.take("network_args"))
+    inner = _network_args(arguments.take("network_args"), outcome)
     module = arguments.take("network_module")
     kind = _kind(module, inner)
     locon = None
@@ -87,23 +87,32 @@ def carry(arguments: Arguments, outcome: Outcome) -> None:
         _argument(name, said, kind if foreign else "", outcome, is_named=module is not None)
     if locon is not None and not arguments.from_gui:  # the window always passes it on
         lycoris.convolutions(locon, arguments.whole, outcome)
-    for text in unread:
-        outcome.leave(f"network_args: {text}", text, "bad-value", "must read name=value")
 
 
-def _network_args(said: Said | None) -> tuple[dict[str, Said], list[str]]:
-    """The single arguments, and words that are none."""
+def _network_args(said: Said | None, outcome: Outcome) -> dict[str, Said]:
+    """The single arguments; what is none, or stands there twice, is listed."""
     found: dict[str, Said] = {}
-    unread: list[str] = []
-    if said is not None and isinstance(said.value, dict):  # the window's own fields, or metadata
-        return {name: inner for name, inner in said.value.items() if isinstance(inner, Said)}, unread
-    for word in words_of(said.value)[:_MOST_ARGUMENTS] if said is not None else []:
-        name, equals, value = word.partition("=")
-        if equals and name:
-            found[name.strip()] = Said(value, f"network_args: {name.strip()}", value)
-        else:
-            unread.append(inert(word, 60))
-    return found, unread
+    if said is None:
+        return found
+    if isinstance(said.value, dict) and not said.key:  # the window's own fields, or metadata
+        return {name: inner for name, inner in said.value.items() if isinstance(inner, Said)}
+    words = words_of(said.value)
+    if is_empty(said.value):
+        outcome.leave(said.key, said.given, "unset", "it is empty")
+    elif not words:
+        outcome.leave(said.key, said.given, "bad-value", "must be a list of name=value")
+    for word in words[:_MOST_ARGUMENTS]:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        key = f"network_args: {name}"
+        if not (equals and name):
+            outcome.leave(f"network_args: {inert(word, 60)}", word, "bad-value", "must read name=value")
+            continue
+        if name in found:
+            outcome.leave(key, found[name].given, "inert", "stands there twice, and the last one counts")
+        found[name] = Said(value, key, value)
+    if more := len(words[_MOST_ARGUMENTS:]):
+        outcome.leave(f"network_args: {more:,} more", "", "unknown", "too many to be listed")
+    return found
 
 
 def _kind(module: Said | None, inner: dict[str, Said]) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.plan.kohya.outcome import Outcome
+from engine.plan.kohya.outcome import NO_SWITCH, Outcome
 from engine.plan.kohya.plain import is_empty, number_of, switch_of
 from engine.plan.kohya.said import Arguments, Said
 
@@ -94,7 +94,7 @@ def _flag(said: Said | None, outcome: Outcome) -> Said | None:
     if said is None or switch_of(said.value):
         return said
     if switch_of(said.value) is None:
-        outcome.leave(said.key, said.given, "bad-value", "must be true or false")
+        outcome.leave(said.key, said.given, "bad-value", NO_SWITCH)
         return None
     outcome.leave(said.key, said.given, "unset", "it is off")
     return said
