@@ -12,7 +12,7 @@ from engine.plan.errors import plural
 from engine.plan.kohya.arguments import interpret
 from engine.plan.kohya.defaults import OF_ZERO
 from engine.plan.kohya.gui_network import network
-from engine.plan.kohya.gui_parameters import additional
+from engine.plan.kohya.gui_parameters import additional, leave_lost
 from engine.plan.kohya.gui_rates import rates
 from engine.plan.kohya.keys import OLD_NAMES
 from engine.plan.kohya.learning import DEFAULT_STEPS
@@ -47,8 +47,8 @@ def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Out
             arguments.said[name] = Said(OF_ZERO[name], key, value, note)
         else:
             lost = arguments.add(name, Said(value, key, value))
-            if lost is not None and lost.key:
-                outcome.leave(lost.key, lost.given, "inert", f"{name} stands there twice, in an old and a new spelling")
+            if lost is not None:
+                leave_lost(lost, outcome, f"{name} stands there twice, in an old and a new spelling")
     if extra is not None:
         additional(extra, arguments, outcome)
     interpret(arguments, outcome)

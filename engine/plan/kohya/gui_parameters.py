@@ -24,7 +24,7 @@ def additional(extra: object, arguments: Arguments, outcome: Outcome) -> None:
             _drop_epochs(arguments, outcome)
         lost = arguments.add(OLD_NAMES.get(argument, argument), Said(worth, _named(argument), _shown(values)))
         if lost is not None:
-            _leave_lost(lost, outcome)
+            leave_lost(lost, outcome, _OVER)
 
 
 def _words(extra: object, outcome: Outcome) -> dict[str, list[str]]:
@@ -45,13 +45,14 @@ def _words(extra: object, outcome: Outcome) -> dict[str, list[str]]:
     return given
 
 
-def _leave_lost(lost: Said, outcome: Outcome) -> None:
+def leave_lost(lost: Said, outcome: Outcome, reason: str) -> None:
+    """List what another value of the same argument goes over."""
     if lost.key:
-        outcome.leave(lost.key, lost.given, "inert", _OVER)
+        outcome.leave(lost.key, lost.given, "inert", reason)
     elif isinstance(lost.value, dict):  # the fields of the network
         for inner in lost.value.values():
             if inner.key and inner.key != "LoRA_type":
-                outcome.leave(inner.key, inner.given, "inert", "additional_parameters has network_args, which count")
+                outcome.leave(inner.key, inner.given, "inert", "network_args are given as a whole, and count")
 
 
 def _drop_epochs(arguments: Arguments, outcome: Outcome) -> None:

@@ -116,9 +116,16 @@ def _optimizer(metadata: Mapping[str, str], arguments: Arguments, outcome: Outco
     if not text.strip() or found is None:
         _leave_unread("ss_optimizer", text, outcome)
         return
-    arguments.said["optimizer_type"] = Said(found[1], "ss_optimizer", text)
     given = [part.replace(" ", "") for part in _split(found[2] or "")]
-    arguments.said["optimizer_args"] = Said(given, "ss_optimizer", text)
+    _say("optimizer_type", Said(found[1], "ss_optimizer", text), arguments, outcome)
+    _say("optimizer_args", Said(given, "ss_optimizer", text), arguments, outcome)
+
+
+def _say(name: str, said: Said, arguments: Arguments, outcome: Outcome) -> None:
+    """Say an argument that a key of its own may have said before."""
+    if (lost := arguments.said.get(name)) is not None:
+        outcome.leave(lost.key, lost.given, "inert", f"{said.key.partition(':')[0]} says it as well, and counts")
+    arguments.said[name] = said
 
 
 def _split(text: str) -> list[str]:
@@ -158,7 +165,7 @@ def _datasets(metadata: Mapping[str, str], arguments: Arguments, outcome: Outcom
     facts = ("is_dreambooth", "tag_frequency", "bucket_info", "num_train_images", "num_reg_images", "img_count")
     plain = [_without(dataset, facts) for dataset in found[:1000] if isinstance(dataset, dict)]
     for name, said in dataset_file.said({"datasets": plain}, outcome).items():
-        arguments.said[name] = Said(said.value, f"ss_datasets: {said.key}", said.given)
+        _say(name, Said(said.value, f"ss_datasets: {said.key}", said.given), arguments, outcome)
 
 
 def _without(dataset: dict[str, object], facts: Iterable[str]) -> dict[str, object]:

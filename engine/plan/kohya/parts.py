@@ -42,6 +42,8 @@ def carry(arguments: Arguments, outcome: Outcome, *, with_rates: bool) -> None:
             own = arguments.take(option)  # a project of ours, or what a rate means in kohya_ss' window
             if off is not None:
                 outcome.carry(off.key, off.given, option, False)
+                if own is not None and own.key == option:
+                    outcome.leave(own.key, own.given, "inert", f"{off.key} leaves that part as it is")
             elif own is not None:
                 outcome.carry(own.key, own.given, option, own.value, own.note)
             elif name in unread:

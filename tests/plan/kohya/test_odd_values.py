@@ -61,6 +61,12 @@ def test_network_args_among_the_additional_parameters_go_over_all_of_the_window(
     assert {found.why(key) for key in ("conv_dim", "conv_alpha", "rank_dropout")} == {"inert"}
 
 
+def test_network_args_beside_the_fields_of_the_window_go_over_them(window):
+    found = window(network_args=["rank_dropout=0.2"], rank_dropout=0.1)
+    assert found.settings["rank_dropout"] == 0.2
+    assert found.why("rank_dropout") == "inert"
+
+
 def test_words_and_repetitions_among_the_additional_parameters_are_listed(window):
     found = window(additional_parameters="oops --seed 1 --seed 2")
     assert found.settings["seed"] == 2
@@ -120,6 +126,7 @@ def test_arguments_that_are_a_table_are_a_bad_value(read, key):
         ("ss_network_args", "[]", "unset"),
         ("ss_datasets", "", "unset"),
         ("ss_resolution", "None", "unset"),
+        ("ss_optimizer_type", "AdamW", "inert"),
     ],
 )
 def test_every_key_of_a_lora_is_told(tmp_path, key, value, why):
