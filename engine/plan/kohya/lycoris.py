@@ -129,10 +129,10 @@ def argument(name: str, said: Said, locon: LoCon, outcome: Outcome) -> bool:
     elif not locon.is_on(name):
         outcome.leave(said.key, said.given, "unset", "it is off")
     elif name in _CHANGES:
-        outcome.leave(said.key, said.given, "unsupported", f"{_CHANGES[name]}: only LyCORIS has it")
+        outcome.leave(said.key, said.given, "unsupported", f"only LyCORIS has {_CHANGES[name]}")
     elif name in _TUCKER:
         if locon.has_convolutions:
-            outcome.leave(said.key, said.given, "unsupported", "Tucker decomposition: only LyCORIS has it")
+            outcome.leave(said.key, said.given, "unsupported", "only LyCORIS has Tucker decomposition")
         else:
             outcome.leave(said.key, said.given, "inert", "is for convolutions, which that file does not train")
     elif name == "bypass_mode":
