@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from engine.plan.kohya import learning, network, words
 from engine.plan.kohya.defaults import DATASET_DEFAULTS, DEFAULTS
 from engine.plan.kohya.keys import OF_BLOCKS, OF_OTHER_LORAS, SAME, left_out
-from engine.plan.kohya.outcome import OF_THE_PROJECT, Outcome
+from engine.plan.kohya.outcome import NO_SWITCH, OF_THE_PROJECT, Outcome
 from engine.plan.kohya.plain import is_empty, is_unset, number_of, switch_of, whole_of
 from engine.plan.kohya.said import Arguments, Said
 from engine.plan.nearest import nearest
@@ -70,7 +70,7 @@ def _by_table(name: str, said: Said, outcome: Outcome) -> None:
 
 def same(name: str, said: Said, outcome: Outcome) -> None:
     """Carry over an argument whose option has its name."""
-    if is_empty(said.value) and (by_name()[name].kind != "text" or name in OF_THE_PROJECT):
+    if is_empty(said.value) and (by_name()[name].kind != "text" or by_name()[name].default or name in OF_THE_PROJECT):
         outcome.leave(said.key, said.given, "unset", "it is empty", [name])
         return
     if said.value is False and by_name()[name].kind in ("integer", "number"):
@@ -92,7 +92,9 @@ def _attention(arguments: Arguments, outcome: Outcome) -> None:
         if said is None:
             continue
         on = switch_of(said.value)
-        if name == "mem_eff_attn" and on:
+        if on is None:
+            outcome.leave(said.key, said.given, "bad-value", NO_SWITCH)
+        elif name == "mem_eff_attn" and on:
             outcome.leave(said.key, said.given, "always", "sdpa does the same, and is quicker")
         elif not on:
             outcome.leave(said.key, said.given, "unset", "it is off")
@@ -105,7 +107,9 @@ def _quantised(arguments: Arguments, outcome: Outcome) -> None:
         said = arguments.take(name)
         if said is None:
             continue
-        if switch_of(said.value):
+        if switch_of(said.value) is None:
+            outcome.leave(said.key, said.given, "bad-value", NO_SWITCH, ["base_weights"])
+        elif switch_of(said.value):
             note = "only the U-Net is kept in 8 bits here" if name == "fp8_base" else ""
             outcome.carry(said.key, said.given, "base_weights", "fp8", note)
         elif "base_weights" not in outcome.settings:
@@ -144,6 +148,9 @@ def _seed(arguments: Arguments, outcome: Outcome) -> None:
 def _resolution(arguments: Arguments, outcome: Outcome) -> None:
     said = arguments.take("resolution")
     if said is None:
+        return
+    if is_empty(said.value):
+        outcome.leave(said.key, said.given, "unset", "it is empty")
         return
     if not outcome.carry(said.key, said.given, "resolution", said.value):
         return

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def flattened(table: Mapping[str, object]) -> dict[str, object]:
     for name, value in table.items():
         flat.update(value if isinstance(value, dict) else {name: value})
     return flat
+
+
+def stand_twice(table: Mapping[str, object]) -> list[str]:
+    """Keys that several sections have."""
+    every = [name for section in table.values() if isinstance(section, dict) for name in section]
+    every += [name for name, value in table.items() if not isinstance(value, dict)]
+    return [name for name, count in Counter(every).items() if count > 1]
 
 
 def read(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from engine.plan.kohya.arguments import interpret
 from engine.plan.kohya.outcome import Outcome
-from engine.plan.kohya.plain import switch_of
+from engine.plan.kohya.plain import number_of, switch_of
 from engine.plan.kohya.said import Arguments, Said
 
 KIND = "a dataset file of sd-scripts"
@@ -43,7 +43,7 @@ def said(table: Mapping[str, object], outcome: Outcome) -> dict[str, Said]:
     for name in names[:_MOST_KEYS]:
         given = [row[name] for row, _ in rows if name in row]
         training = [row.get(name) for row, is_reg in rows if not is_reg] or [row.get(name) for row, _ in rows]
-        different = list({repr(value): value for value in training}.values())
+        different = list({_compared(value): value for value in training}.values())
         if name in _OF_FOLDERS:
             what = "one" if len(given) == 1 else f"{len(given)} values"
             outcome.leave(name, given[0] if len(given) == 1 else what, "project", "folders are the project's own")
@@ -54,11 +54,19 @@ def said(table: Mapping[str, object], outcome: Outcome) -> dict[str, Said]:
             value = different[0]
             plain = ",".join(map(str, value)) if name == "resolution" and isinstance(value, list) else value
             found[_NAMES.get(name, name)] = Said(plain, name, value)
-            if any(repr(other) != repr(value) for other in given):
+            if any(_compared(other) != _compared(value) for other in given):
                 outcome.note("kohya-reg-differs", f"{name} is another one there for regularisation pictures.")
         else:
             outcome.leave(name, given[0], "differs", "stands there for regularisation pictures only")
     return found
+
+
+def _compared(value: object) -> str:
+    """The same for one value in several spellings: 1 and "1", true and "True"."""
+    if (number := number_of(value)) is not None:
+        return repr(float(number))
+    text = str(value).strip().lower() if isinstance(value, str | bool) else ""
+    return text if text in ("true", "false") else repr(value)
 
 
 def _rows(table: Mapping[str, object], general: dict[str, object]) -> Iterator[tuple[ChainMap[str, object], bool]]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.plan.errors import plural
 from engine.plan.kohya.arguments import interpret
 from engine.plan.kohya.defaults import OF_ZERO
 from engine.plan.kohya.gui_network import network
+from engine.plan.kohya.gui_parameters import additional, leave_lost
+from engine.plan.kohya.gui_rates import rates
 from engine.plan.kohya.keys import OLD_NAMES
 from engine.plan.kohya.learning import DEFAULT_STEPS
 from engine.plan.kohya.outcome import Outcome
-from engine.plan.kohya.plain import is_empty, is_unset, number_of, switch_of, whole_of
+from engine.plan.kohya.plain import is_unset, number_of, switch_of, whole_of
 from engine.plan.kohya.said import Arguments, Said
 
 KIND = "a save of kohya_ss' window"
-DEFAULT_RATE = 1e-4
-"""What stands in the window for the rates of the parts unless somebody changes it."""
 
 _OTHER_MODELS = {
     "flux1_checkbox": "Flux", "sd3_checkbox": "Stable Diffusion 3", "hunyuan_image_checkbox": "HunyuanImage",
@@ -35,10 +36,10 @@ def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Out
         outcome.leave(key, None, "unset", "it is empty")
     arguments = Arguments({}, from_gui=True, steps_per_epoch=steps_per_epoch)
     _what_it_is_for(left, outcome)
-    for part in (_noise, _length, _warm_up, _attention, _rates):
+    for part in (_noise, _length, _warm_up, _attention, rates):
         part(left, arguments, outcome)
     network(left, arguments, outcome)
-    extra = left.pop("additional_parameters", "")
+    extra = left.pop("additional_parameters", None)
     for key, value in left.items():
         name = OLD_NAMES.get(key, key)
         if name in OF_ZERO and is_unset(value):
@@ -46,9 +47,10 @@ def read(table: Mapping[str, object], steps_per_epoch: int | None = None) -> Out
             arguments.said[name] = Said(OF_ZERO[name], key, value, note)
         else:
             lost = arguments.add(name, Said(value, key, value))
-            if lost is not None and lost.key:
-                outcome.leave(lost.key, lost.given, "inert", f"{name} stands there twice, in an old and a new spelling")
-    _additional(extra, arguments, outcome)
+            if lost is not None:
+                leave_lost(lost, outcome, f"{name} stands there twice, in an old and a new spelling")
+    if extra is not None:
+        additional(extra, arguments, outcome)
     interpret(arguments, outcome)
     _text_cache(outcome)
     return outcome
@@ -129,13 +131,25 @@ def _length(left: dict[str, object], arguments: Arguments, outcome: Outcome) -> 
                 value=wanted,
             )
         return
-    if there and not is_unset(steps):
+    unread = there and not is_unset(steps)
+    if unread:
         outcome.leave("max_train_steps", steps, "bad-value", "must be a whole number above 0")
     elif there:
-        outcome.leave("max_train_steps", steps, "unset", "the epochs count")
+        what = "no length is set" if is_unset(epoch) else "the epochs count"
+        outcome.leave("max_train_steps", steps, "unset", what)
     if epoch is None:
         return
+    if is_unset(epoch):
+        outcome.leave("epoch", epoch, "unset", "no length is set")
+        return
     arguments.said["max_train_epochs"] = Said(epoch, "epoch", epoch)
+    if unread and wanted:
+        outcome.find(
+            "kohya-length-unread",
+            "Its field Max train steps holds no number of steps, though there it counts before the epochs unless it "
+            f"is 0. Here the {plural(wanted, 'epoch')} count.",
+            "check shows how many steps they make.",
+        )
     if not there and wanted:
         outcome.find(
             "kohya-1600-steps",
@@ -152,6 +166,8 @@ def _warm_up(left: dict[str, object], arguments: Arguments, outcome: Outcome) ->
     over = count is not None and count > 0
     if steps is not None and over:
         arguments.said["lr_warmup_steps"] = Said(int(count or 0), "lr_warmup_steps", steps)
+    elif steps is not None and count is None and not is_unset(steps):
+        outcome.leave("lr_warmup_steps", steps, "bad-value", "must be a whole number")
     elif steps is not None:
         outcome.leave("lr_warmup_steps", steps, "unset", "the percentage counts")
     if percent is None:
@@ -174,61 +190,6 @@ def _attention(left: dict[str, object], arguments: Arguments, outcome: Outcome) 
     """Which one changes nothing that is learnt, and the window's usual xformers is a package of its own."""
     if "xformers" in left:
         outcome.leave("xformers", left.pop("xformers"), "always", "PyTorch's own attention does the same here")
-
-
-def _rates(left: dict[str, object], arguments: Arguments, outcome: Outcome) -> None:
-    """The rates of the parts decide there what is trained: 0 leaves a part alone only where the other has one."""
-    if "unet_lr" not in left and "text_encoder_lr" not in left:
-        return
-    main = number_of(left.get("learning_rate"))
-    found = {name: left.pop(name, DEFAULT_RATE) for name in ("unet_lr", "text_encoder_lr")}
-    rates = {name: number_of(value) or 0 for name, value in found.items()}
-    neither = not any(rates.values())
-    for name, rate in rates.items():
-        on = neither or rate != 0
-        parts = ("train_unet",) if name == "unet_lr" else ("train_text_encoder_1", "train_text_encoder_2")
-        note = "both are 0, which means 'not set' there: all is trained" if neither else ""
-        for part in parts:
-            arguments.said[part] = Said(on, name, found[name], note)
-        if rate == 0 and (is_empty(found[name]) or number_of(found[name]) == 0):
-            same = "the learning rate holds for all parts" if neither else "the part is not trained"
-            arguments.said[name] = Said("", name, found[name], same)
-        elif rate == main:
-            arguments.said[name] = Said("", name, found[name], "the same as the learning rate")
-        else:
-            arguments.said[name] = Said(found[name], name, found[name])
-    if neither:
-        outcome.find(
-            "kohya-zero-rates",
-            "The rates of U-Net and text encoders are both 0, which kohya_ss reads as 'not set': it trains the U-Net "
-            "and both text encoders at the learning rate. So it is carried over.",
-            "If only the U-Net was meant: train_text_encoder_1 and train_text_encoder_2 = false.",
-            option="train_text_encoder_1",
-            value=False,
-        )
-
-
-def _additional(extra: object, arguments: Arguments, outcome: Outcome) -> None:
-    """sd-scripts' own command line, which goes over what stands in the window."""
-    if is_empty(extra):
-        if extra is not None:
-            outcome.leave("additional_parameters", extra, "unset", "it is empty")
-        return
-    name, given = "", dict[str, list[str]]()
-    for word in str(extra).replace('"', "").split():
-        if word.startswith("--"):
-            name, _, after = word[2:].partition("=")
-            given[name] = [after] if after else []
-        elif name:
-            given[name].append(word)
-    if not given:
-        outcome.leave("additional_parameters", extra, "bad-value", "must be arguments as --name value")
-    for argument, values in given.items():
-        worth: object = True if not values else values[0] if len(values) == 1 else values
-        key = f"additional_parameters: --{argument}"
-        lost = arguments.add(OLD_NAMES.get(argument, argument), Said(worth, key, " ".join(values) or "true"))
-        if lost is not None and lost.key:
-            outcome.leave(lost.key, lost.given, "inert", "additional_parameters says another value, which counts")
 
 
 def _text_cache(outcome: Outcome) -> None:

@@ -119,7 +119,7 @@ OF_OTHER_LORAS = names(
     """
     factor bypass_mode dora_wd use_cp use_tucker use_scalar rank_dropout_scale constrain constraint rescaled
     train_norm decompose_both train_on_input unit LyCORIS_preset algo preset block_size full_matrix weight_decompose
-    wd_on_output
+    wd_on_output rs_lora unbalanced_factorization use_conv_cp
     """
 )
 """Keys that only LyCORIS and DyLoRA have."""

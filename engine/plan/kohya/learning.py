@@ -1,9 +1,10 @@
-"""The optimizer with its rates and parts, the schedule, and the length of a training, out of sd-scripts' arguments."""
+"""The optimizer with its rates, the schedule, and the length of a training, out of sd-scripts' arguments."""
 
 from __future__ import annotations
 
 from engine.plan.errors import UserError, inert, plural
-from engine.plan.kohya.outcome import Outcome
+from engine.plan.kohya import parts
+from engine.plan.kohya.outcome import NO_SWITCH, Outcome
 from engine.plan.kohya.plain import is_empty, number_of, switch_of, whole_of, words_of
 from engine.plan.kohya.said import Arguments, Said
 from engine.plan.learning_checks import PRODIGY_LOWEST
@@ -14,8 +15,7 @@ from engine.plan.options import by_name
 DEFAULT_STEPS = 1600
 """sd-scripts' own max_train_steps, and what stands in the field of kohya_ss' window unless somebody changes it."""
 
-_PARTS = ("train_unet", "train_text_encoder_1", "train_text_encoder_2")
-_RATES = ("unet_lr", "text_encoder_lr")
+_NO_ARGUMENTS = "must be a list of name=value"
 
 _CLASSES = {
     "pagedadamw": "bitsandbytes.optim.PagedAdamW",
@@ -39,7 +39,7 @@ _CLASSES = {
 def optimizer_and_rates(arguments: Arguments, outcome: Outcome) -> None:
     """Rates and arguments fit one optimizer: where that is not there here, they are left out as well."""
     said = _optimizer_said(arguments, outcome)
-    rates = ("learning_rate", *_RATES)
+    rates = ("learning_rate", *parts.RATES)
     if said is not None:
         name = optimizer_named(str(said.value))
         if not name:
@@ -50,12 +50,12 @@ def optimizer_and_rates(arguments: Arguments, outcome: Outcome) -> None:
                 if (left := arguments.take(other)) is not None:
                     outcome.leave(left.key, left.given, "unsupported", f"is meant for {named}")
             outcome.find("kohya-optimizer", f"The optimizer {named} of that file is not there here.", "Choose one.")
-            _parts(arguments, outcome, with_rates=False)
+            parts.carry(arguments, outcome, with_rates=False)
             return
         outcome.carry(said.key, said.given, "optimizer_type", name)
     _optimizer_args(arguments, outcome)
     _rate(arguments, outcome)
-    _parts(arguments, outcome, with_rates=True)
+    parts.carry(arguments, outcome, with_rates=True)
     _one_rate(outcome)
 
 
@@ -81,7 +81,9 @@ def _optimizer_said(arguments: Arguments, outcome: Outcome) -> Said | None:
         old = arguments.take(switch)
         if old is None:
             continue
-        if switch_of(old.value) and found is None:
+        if switch_of(old.value) is None:
+            outcome.leave(old.key, old.given, "bad-value", NO_SWITCH)
+        elif switch_of(old.value) and found is None:
             found = Said(name, old.key, old.given)
         else:
             outcome.leave(old.key, old.given, "unset", "the optimizer is named, or it is off")
@@ -97,6 +99,9 @@ def _optimizer_args(arguments: Arguments, outcome: Outcome) -> None:
             outcome.carry("", "", "optimizer_args", [], "the file gives none")
         return
     words = words_of(said.value)
+    if not words and not is_empty(said.value):
+        outcome.leave(said.key, said.given, "bad-value", _NO_ARGUMENTS, ["optimizer_args"])
+        return
     try:
         parse_arguments("optimizer_args", tuple(words))
     except UserError as error:
@@ -112,14 +117,16 @@ def _rate(arguments: Arguments, outcome: Outcome) -> None:
         return
     rate = number_of(said.value)
     if is_empty(said.value) or (arguments.from_gui and rate == 0):
-        outcome.leave(said.key, said.given, "unset", "each part has a rate of its own", ["learning_rate"])
+        own = all(not is_empty(arguments.value(name)) for name in parts.RATES)
+        why = "each part has a rate of its own" if own else "no learning rate is set"
+        outcome.leave(said.key, said.given, "unset", why, ["learning_rate"])
         return
     outcome.carry(said.key, said.given, "learning_rate", said.value if rate is None else rate)
 
 
 def _one_rate(outcome: Outcome) -> None:
     """What Prodigy makes of a rate that was meant for another optimizer."""
-    rates = [outcome.settings.get(name) for name in ("learning_rate", *_RATES)]
+    rates = [outcome.settings.get(name) for name in ("learning_rate", *parts.RATES)]
     numbers = [number for rate in rates for number in [number_of(rate)] if number is not None]
     if outcome.settings.get("optimizer_type") != "Prodigy" or not numbers or max(numbers) >= PRODIGY_LOWEST:
         return
@@ -131,65 +138,6 @@ def _one_rate(outcome: Outcome) -> None:
         option="learning_rate",
         value=1.0,
     )
-
-
-# -------------------------------------------------------------------------------------------- what is trained
-def _parts(arguments: Arguments, outcome: Outcome, *, with_rates: bool) -> None:
-    """sd-scripts trains everything unless told otherwise, and leaves out a part whose own rate is 0."""
-    unet_only, text_only = arguments.take("network_train_unet_only"), arguments.take("network_train_text_encoder_only")
-    own = {part: arguments.take(f"{part}") for part in _PARTS}
-    rates = {name: arguments.take(name) for name in _RATES} if with_rates else {}
-    unet, text = rates.get("unet_lr"), rates.get("text_encoder_lr")
-    if not (unet_only or text_only or unet or text or arguments.whole):
-        trained = None
-    else:
-        trained = (
-            not (text_only is not None and switch_of(text_only.value)) and not _is_zero(unet),
-            not (unet_only is not None and switch_of(unet_only.value)) and not _is_zero(text),
-        )
-    for part, said in own.items():  # a project of ours
-        if said is not None:
-            outcome.carry(said.key, said.given, part, said.value, said.note)
-    for name, said in rates.items():
-        if said is not None:
-            _own_rate(name, said, outcome)
-    if trained is None:
-        return
-    sources = {
-        "train_unet": text_only or (unet if _is_zero(unet) else None),
-        "train_text_encoder_1": unet_only or (text if _is_zero(text) else None),
-    }
-    sources["train_text_encoder_2"] = sources["train_text_encoder_1"]
-    for part, on in zip(_PARTS, (trained[0], trained[1], trained[1]), strict=True):
-        if own[part] is None:
-            source = sources[part]
-            key, given = (source.key, source.given) if source is not None else ("", "")
-            outcome.carry(key, given, part, on, "" if key else "sd-scripts trains what it is not told to leave alone")
-    for said in (unet_only, text_only):
-        if said is not None and not switch_of(said.value):
-            outcome.leave(said.key, said.given, "unset", "it is off")
-
-
-def _is_zero(said: Said | None) -> bool:
-    if said is None or is_empty(said.value):
-        return False
-    numbers = [number_of(word) for word in words_of(said.value)]
-    return bool(numbers) and numbers[0] == 0
-
-
-def _own_rate(name: str, said: Said, outcome: Outcome) -> None:
-    words = words_of(said.value)
-    if not words:
-        outcome.carry(said.key, said.given, name, "", said.note)
-        return
-    if _is_zero(said):
-        outcome.leave(said.key, said.given, "unset", "0 leaves that part as it is: here a switch says so", [name])
-        return
-    if name == "text_encoder_lr" and len(set(words)) > 1:
-        outcome.carry(said.key, said.given, name, words[0], "sd-scripts gives the first to both text encoders of SDXL")
-        return
-    number = number_of(words[0])
-    outcome.carry(said.key, said.given, name, words[0] if number is None else number)
 
 
 # ---------------------------------------------------------------------------------------------------- the schedule
@@ -216,7 +164,11 @@ def schedule(arguments: Arguments, outcome: Outcome) -> None:
         else:
             outcome.carry(said.key, said.given, name, said.value if number is None else number, said.note)
     if (said := arguments.take("lr_scheduler_args")) is not None:
-        outcome.carry(said.key, said.given, "lr_scheduler_args", words_of(said.value))
+        words = words_of(said.value)
+        if words or is_empty(said.value):
+            outcome.carry(said.key, said.given, "lr_scheduler_args", words)
+        else:
+            outcome.leave(said.key, said.given, "bad-value", _NO_ARGUMENTS, ["lr_scheduler_args"])
     if outcome.settings.get("lr_scheduler") == "constant" and outcome.settings.get("lr_warmup_steps"):
         outcome.find(
             "kohya-constant-warmup",

@@ -17,7 +17,8 @@ from engine.plan.kohya.arguments import interpret
 from engine.plan.kohya.defaults import DATASET_DEFAULTS, DEFAULTS
 from engine.plan.kohya.keys import LEFT_OUT, SAME
 from engine.plan.kohya.outcome import Outcome
-from engine.plan.kohya.plain import names, whole_of
+from engine.plan.kohya.parts import PARTS_OF, RATES, WORDS
+from engine.plan.kohya.plain import is_empty, names, number_of, whole_of
 from engine.plan.kohya.said import Arguments, Said
 
 OWN_KEY = "lora_tui.settings"
@@ -39,6 +40,7 @@ _SET = SAME | names(
     """
 )
 _LAYERS = {"train_unet": "lora_unet_", "train_text_encoder_1": "lora_te1_", "train_text_encoder_2": "lora_te2_"}
+_THEIR = {"unet_lr": "its", "text_encoder_lr": "their"}
 _CALL = re.compile(r"\s*([\w.]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
@@ -68,10 +70,10 @@ def read(metadata: Mapping[str, str], tensors: Iterable[str], name: str) -> Outc
             "The LoRA was made for another model than SDXL: its rates, ranks and sizes may not suit.",
             "Look at the resolution and the learning rate first.",
         )
-    _optimizer(metadata, arguments)
+    _optimizer(metadata, arguments, outcome)
     _network_args(metadata, arguments, outcome)
     _datasets(metadata, arguments, outcome)
-    _parts(list(tensors), arguments)
+    _parts(list(tensors), arguments, outcome)
     steps, epochs = whole_of(metadata.get("ss_steps")), whole_of(metadata.get("ss_max_train_steps"))
     if steps and epochs and steps < epochs:
         outcome.note("kohya-midway", f"It was saved at step {steps:,} of {epochs:,}: the training went on.")
@@ -97,21 +99,33 @@ def _one(key: str, text: str, arguments: Arguments, outcome: Outcome) -> None:
 
 
 def _value(name: str, text: str) -> object:
+    if name == "text_encoder_lr" and isinstance(several := _json(text), list):
+        return several  # newer versions of sd-scripts keep a list
     if text != "None":
         return text.strip("() ") if name == "resolution" else text
     every = DEFAULTS | DATASET_DEFAULTS
     return every[name] if name in every and name not in ("learning_rate",) else None
 
 
-def _optimizer(metadata: Mapping[str, str], arguments: Arguments) -> None:
+def _optimizer(metadata: Mapping[str, str], arguments: Arguments, outcome: Outcome) -> None:
     """`prodigyopt.prodigy.Prodigy(decouple=True,weight_decay=0.01)`: the class and what it was given."""
-    text = metadata.get("ss_optimizer", "")
-    found = _CALL.fullmatch(text[:MAX_VALUE_BYTES])
-    if not text or found is None:
+    text = metadata.get("ss_optimizer")
+    if text is None:
         return
-    arguments.said["optimizer_type"] = Said(found[1], "ss_optimizer", text)
+    found = _CALL.fullmatch(text[:MAX_VALUE_BYTES])
+    if not text.strip() or found is None:
+        _leave_unread("ss_optimizer", text, outcome)
+        return
     given = [part.replace(" ", "") for part in _split(found[2] or "")]
-    arguments.said["optimizer_args"] = Said(given, "ss_optimizer", text)
+    _say("optimizer_type", Said(found[1], "ss_optimizer", text), arguments, outcome)
+    _say("optimizer_args", Said(given, "ss_optimizer", text), arguments, outcome)
+
+
+def _say(name: str, said: Said, arguments: Arguments, outcome: Outcome) -> None:
+    """Say an argument that a key of its own may have said before."""
+    if (lost := arguments.said.get(name)) is not None:
+        outcome.leave(lost.key, lost.given, "inert", f"{said.key.partition(':')[0]} says it as well, and counts")
+    arguments.said[name] = said
 
 
 def _split(text: str) -> list[str]:
@@ -126,12 +140,12 @@ def _split(text: str) -> list[str]:
 
 
 def _network_args(metadata: Mapping[str, str], arguments: Arguments, outcome: Outcome) -> None:
-    text = metadata.get("ss_network_args", "")
-    if not text or text in ("None", "null"):
+    text = metadata.get("ss_network_args")
+    if text is None:
         return
     found = _json(text)
-    if not isinstance(found, dict):
-        outcome.leave("ss_network_args", text, "bad-value", "cannot be read")
+    if not isinstance(found, dict) or not found:
+        _leave_unread("ss_network_args", text, outcome)
         return
     inner = {str(key): Said(value, f"ss_network_args: {inert(key, 40)}", value) for key, value in found.items()}
     if "dropout" in inner and "network_dropout" in arguments.said:
@@ -141,17 +155,17 @@ def _network_args(metadata: Mapping[str, str], arguments: Arguments, outcome: Ou
 
 def _datasets(metadata: Mapping[str, str], arguments: Arguments, outcome: Outcome) -> None:
     """What stands in place of the flat keys where a dataset file was used."""
-    text = metadata.get("ss_datasets", "")
-    if not text:
+    text = metadata.get("ss_datasets")
+    if text is None:
         return
     found = _json(text)
-    if not isinstance(found, list):
-        outcome.leave("ss_datasets", text, "bad-value", "cannot be read")
+    if not isinstance(found, list) or not found:
+        _leave_unread("ss_datasets", text, outcome)
         return
     facts = ("is_dreambooth", "tag_frequency", "bucket_info", "num_train_images", "num_reg_images", "img_count")
     plain = [_without(dataset, facts) for dataset in found[:1000] if isinstance(dataset, dict)]
     for name, said in dataset_file.said({"datasets": plain}, outcome).items():
-        arguments.said[name] = Said(said.value, f"ss_datasets: {said.key}", said.given)
+        _say(name, Said(said.value, f"ss_datasets: {said.key}", said.given), arguments, outcome)
 
 
 def _without(dataset: dict[str, object], facts: Iterable[str]) -> dict[str, object]:
@@ -166,7 +180,7 @@ def _without(dataset: dict[str, object], facts: Iterable[str]) -> dict[str, obje
     return kept
 
 
-def _parts(tensors: list[str], arguments: Arguments) -> None:
+def _parts(tensors: list[str], arguments: Arguments, outcome: Outcome) -> None:
     """Which parts it changes: no key says so, but the names of the tensors do."""
     if not any(name.startswith(tuple(_LAYERS.values())) for name in tensors):
         return
@@ -174,13 +188,25 @@ def _parts(tensors: list[str], arguments: Arguments) -> None:
         found = any(name.startswith(layers) for name in tensors)
         note = "it has layers of it" if found else "it has no layers of it"
         arguments.said[part] = Said(found, "names of its tensors", "", note)
-    for rate, part in (("unet_lr", "train_unet"), ("text_encoder_lr", "train_text_encoder_1")):
-        said, main = arguments.said.get(rate), arguments.value("learning_rate")
-        if said is None:
+    main = number_of(arguments.value("learning_rate"))
+    for rate in RATES:
+        said = arguments.said.get(rate)
+        if said is None or is_empty(said.value):
             continue
-        if not arguments.value(part) or said.value in (None, "") or said.value == main:
-            note = "the same as the learning rate" if said.value and said.value == main else said.note
-            arguments.said[rate] = Said("", said.key, said.given, note)
+        if not any(arguments.value(part) for part in PARTS_OF[rate]):
+            nothing = f"this LoRA has no layers of {WORDS[rate]}, so {_THEIR[rate]} rate did nothing"
+            outcome.leave(said.key, said.given, "inert", nothing)
+            outcome.carry("", "", rate, "", "that part is not trained")
+            del arguments.said[rate]
+        elif main is not None and number_of(said.value) == main:
+            arguments.said[rate] = Said("", said.key, said.given, "the same as the learning rate")
+
+
+def _leave_unread(key: str, text: str, outcome: Outcome) -> None:
+    if text.strip() in ("", "None", "null", "[]", "{}"):
+        outcome.leave(key, text, "unset", "it is empty")
+    else:
+        outcome.leave(key, text, "bad-value", "cannot be read")
 
 
 def _json(text: str) -> object:

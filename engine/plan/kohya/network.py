@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.plan.errors import inert
+from engine.plan.kohya import lycoris
 from engine.plan.kohya.keys import OF_BLOCKS, OF_OTHER_LORAS
 from engine.plan.kohya.outcome import Outcome
 from engine.plan.kohya.plain import is_empty, is_unset, number_of, whole_of, words_of
@@ -49,9 +50,10 @@ _OF_ARGS = {
 
 def carry(arguments: Arguments, outcome: Outcome) -> None:
     """The network's arguments. What another type than LoRA and LoCon has is left out by name."""
-    inner, unread = _network_args(arguments.take("network_args"))
+    inner = _network_args(arguments.take("network_args"), outcome)
     module = arguments.take("network_module")
     kind = _kind(module, inner)
+    locon = None
     if kind is None and module is not None:
         outcome.leave(module.key, module.given, "unsupported", "only networks.lora is there", _RANKS)
         outcome.find(
@@ -60,6 +62,10 @@ def carry(arguments: Arguments, outcome: Outcome) -> None:
             "trained.",
             "Its rank may mean something else there.",
         )
+    elif kind == lycoris.KIND and module is not None:
+        dropout = number_of(arguments.value("network_dropout"))
+        locon = lycoris.LoCon(inner, dropout=bool(dropout))
+        lycoris.tell(locon, module, outcome)
     elif kind and module is not None:
         _other_type(kind, module, outcome)
     elif module is not None and not is_empty(module.value):
@@ -69,29 +75,44 @@ def carry(arguments: Arguments, outcome: Outcome) -> None:
     foreign = kind != "" and kind not in _SAME_RANK
     for name in _RANKS[:3]:
         said = arguments.take(name)
-        if said is not None:
+        if said is None:
+            continue
+        if name == "network_alpha" and locon is not None and locon.is_on("rs_lora"):
+            outcome.leave(said.key, said.given, "unsupported", "means something else with rs_lora", [name])
+        else:
             _rank(name, said, kind or "" if foreign else "", outcome)
     for name, said in inner.items():
-        if said.key == "LoRA_type":
+        if said.key == "LoRA_type" or (locon is not None and lycoris.argument(name, said, locon, outcome)):
             continue  # told already
-        _argument(name, said, kind if foreign else "", outcome)
-    for text in unread:
-        outcome.leave(f"network_args: {text}", text, "bad-value", "must read name=value")
+        _argument(name, said, kind if foreign else "", outcome, is_named=module is not None)
+    if locon is not None and not arguments.from_gui:  # the window always passes it on
+        lycoris.convolutions(locon, arguments.whole, outcome)
 
 
-def _network_args(said: Said | None) -> tuple[dict[str, Said], list[str]]:
-    """The single arguments, and words that are none."""
+def _network_args(said: Said | None, outcome: Outcome) -> dict[str, Said]:
+    """The single arguments; what is none, or stands there twice, is listed."""
     found: dict[str, Said] = {}
-    unread: list[str] = []
-    if said is not None and isinstance(said.value, dict):  # the window's own fields, or metadata
-        return {name: inner for name, inner in said.value.items() if isinstance(inner, Said)}, unread
-    for word in words_of(said.value)[:_MOST_ARGUMENTS] if said is not None else []:
-        name, equals, value = word.partition("=")
-        if equals and name:
-            found[name.strip()] = Said(value, f"network_args: {name.strip()}", value)
-        else:
-            unread.append(inert(word, 60))
-    return found, unread
+    if said is None:
+        return found
+    if isinstance(said.value, dict) and not said.key:  # the window's own fields, or metadata
+        return {name: inner for name, inner in said.value.items() if isinstance(inner, Said)}
+    words = words_of(said.value)
+    if is_empty(said.value):
+        outcome.leave(said.key, said.given, "unset", "it is empty")
+    elif not words:
+        outcome.leave(said.key, said.given, "bad-value", "must be a list of name=value")
+    for word in words[:_MOST_ARGUMENTS]:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        key = f"network_args: {name}"
+        if not (equals and name):
+            outcome.leave(f"network_args: {inert(word, 60)}", word, "bad-value", "must read name=value")
+            continue
+        if name in found:
+            outcome.leave(key, found[name].given, "inert", "stands there twice, and the last one counts")
+        found[name] = Said(value, key, value)
+    if more := len(words[_MOST_ARGUMENTS:]):
+        outcome.leave(f"network_args: {more:,} more", "", "unknown", "too many to be listed")
+    return found
 
 
 def _kind(module: Said | None, inner: dict[str, Said]) -> str | None:
@@ -106,14 +127,6 @@ def _kind(module: Said | None, inner: dict[str, Said]) -> str | None:
 
 
 def _other_type(kind: str, module: Said, outcome: Outcome) -> None:
-    if kind == "LyCORIS/LoCon":
-        outcome.leave(module.key, module.given, "differs", "kohya's own LoCon is trained, without the package LyCORIS")
-        outcome.note(
-            "kohya-lycoris-locon",
-            "LyCORIS/LoCon becomes kohya's own LoCon: the same mathematics with the same ranks, but LyCORIS' preset "
-            "full also trains a few small layers outside the blocks.",
-        )
-        return
     keeps = kind in _SAME_RANK
     rest = "its ranks mean the same" if keeps else "its ranks mean something else, and are left out with it"
     outcome.leave(
@@ -138,7 +151,7 @@ def _rank(name: str, said: Said, kind: str, outcome: Outcome) -> None:
         outcome.carry(said.key, said.given, name, said.value if number is None else number, said.note)
 
 
-def _argument(name: str, said: Said, kind: str | None, outcome: Outcome) -> None:
+def _argument(name: str, said: Said, kind: str | None, outcome: Outcome, *, is_named: bool) -> None:
     if kind:  # of the option that it would be it is not true that the file says nothing
         means = [_OF_ARGS[name]] if name in _OF_ARGS else []
         outcome.leave(said.key, said.given, "unsupported", f"is meant for {kind}", means)
@@ -152,10 +165,10 @@ def _argument(name: str, said: Said, kind: str | None, outcome: Outcome) -> None
             outcome.leave(said.key, said.given, "unset", "0 means not set", ["conv_alpha"])
         else:
             outcome.carry(said.key, said.given, option, said.value if number is None else number)
-    elif name == "algo":
-        outcome.leave(said.key, said.given, "differs", "kohya's own LoCon is trained")
     elif (name in OF_OTHER_LORAS and is_unset(said.value)) or str(said.value).strip().lower() in ("false", "none"):
         outcome.leave(said.key, said.given, "unset", "it is off")
+    elif name in OF_OTHER_LORAS and is_named:
+        outcome.leave(said.key, said.given, "inert", "only LyCORIS uses it, and that file trains without")
     elif name in OF_OTHER_LORAS:
         outcome.leave(said.key, said.given, "unsupported", "only LyCORIS has it")
     elif name in OF_BLOCKS:

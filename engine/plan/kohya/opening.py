@@ -27,7 +27,7 @@ _FEWEST_KEYS = 3  # that a save of the window must have to be taken for one
 _GUI_KEYS = names(
     """
     LoRA_type epoch lr_warmup learning_rate unet_lr text_encoder_lr optimizer_args lr_scheduler max_train_epochs
-    max_train_steps xformers noise_offset_type conv_dim conv_alpha
+    max_train_steps xformers noise_offset_type conv_dim conv_alpha rank_dropout module_dropout additional_parameters
     """
 )
 _ONLY_KOHYAS = names(
@@ -113,13 +113,17 @@ def _json(text: str, file: Path, steps_per_epoch: int | None) -> Outcome:
     else:
         _require_kohya(found, file)
         outcome = gui.read(found, steps_per_epoch)
-    if twice:
+    _find_twice(twice, "kohya_ss", outcome)
+    return outcome
+
+
+def _find_twice(keys: list[str], program: str, outcome: Outcome) -> None:
+    if keys:
         outcome.find(
             "kohya-twice",
-            f"Stands in the file twice: {few(dict.fromkeys(inert(key, 40) for key in twice))}.",
-            "The last one counts, as in kohya_ss.",
+            f"Stands in the file twice: {few(dict.fromkeys(inert(key, 40) for key in keys))}.",
+            f"The last one counts, as in {program}.",
         )
-    return outcome
 
 
 # ------------------------------------------------------------------------------------------------------------ TOML
@@ -143,7 +147,9 @@ def _toml(text: str, file: Path, steps_per_epoch: int | None) -> Outcome:
         return own_file.read(settings, "settings of this program")
     flat = config_file.flattened(table)
     _require_arguments(flat, file)
-    return config_file.read(flat, file, _dataset_beside(flat, file), steps_per_epoch)
+    outcome = config_file.read(flat, file, _dataset_beside(flat, file), steps_per_epoch)
+    _find_twice(config_file.stand_twice(table), "sd-scripts", outcome)
+    return outcome
 
 
 def _dataset_beside(flat: Mapping[str, object], file: Path) -> dict[str, object] | None:

@@ -39,6 +39,9 @@ OF_THE_PROJECT = frozenset(
 GRAVEST = ("kohya-lora-type", "kohya-other-model", "kohya-optimizer", "kohya-blocks")
 """Findings of what is not there here, which are told before all others."""
 
+NO_SWITCH = "must be true or false"
+"""The reason of a switch that cannot be read, which is none that is off."""
+
 SHOWN_CHARACTERS = 60
 MAX_REASON, MAX_MESSAGE = 500, 600
 """Characters of a reason and of a finding, in which words of the file may stand."""

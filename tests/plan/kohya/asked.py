@@ -9,6 +9,8 @@ from engine.plan.kohya.outcome import Outcome
 AI_NOW = Path(__file__).with_name("ai_now.json")
 """kohya_ss' presets/lora/SDXL - LoRA AI_Now prodigy v1.0.json, every key and value of it."""
 
+PARTS = ("train_unet", "train_text_encoder_1", "train_text_encoder_2")
+
 
 class Read:
     """An outcome, with its parts by key."""
