@@ -88,9 +88,17 @@ def _ask_nvidia() -> Found:
 
 
 def hardware_findings(
-    settings: Settings, base: BaseModel | None, device: str = "auto", predict: Predict | None = None
+    settings: Settings,
+    base: BaseModel | None,
+    device: str = "auto",
+    predict: Predict | None = None,
+    *,
+    later: bool = False,
 ) -> list[Finding]:
-    """What is worth saying of this training here, and on the GPU that is planned for. Never raises."""
+    """What is worth saying of this training here, and on the GPU that is planned for. Never raises.
+
+    later: it does not begin now, so that it counts what a GPU has when nothing else takes its memory.
+    """
     from engine.plan.hardware_checks import check_hardware
 
     if (base is not None and base.size != "sdxl") or device == "cpu":
@@ -101,6 +109,8 @@ def hardware_findings(
         if number.isdecimal() and int(number) < len(found.gpus):  # that one is the first, then
             first = found.gpus[int(number)]
             found = replace(found, gpus=(first, *(gpu for gpu in found.gpus if gpu is not first)))
+        if later:
+            found = replace(found, gpus=tuple(replace(gpu, free_bytes=None, users=()) for gpu in found.gpus))
         card = planned() if device == "auto" else None
         return check_hardware(settings, base, found, memory(), card.as_gpu() if card is not None else None, predict)
     except Exception:  # whatever a system does not tell: no training is kept from starting by that

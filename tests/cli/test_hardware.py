@@ -102,6 +102,21 @@ def test_another_device_is_judged_by_itself(lora_tui, full_size, monkeypatch, fa
     assert lora_tui("train", full_size, "--device", "cpu").code == 0
 
 
+def test_the_queue_judges_by_what_a_card_has_when_nothing_else_runs(lora_tui, full_size, monkeypatch):
+    """What a training at work has taken is free again when the next one has its turn."""
+    busy = replace(RTX_3090, free_bytes=2 * GIB)
+    machine(monkeypatch, busy)
+    assert "2.0 GiB of its 24.0 GiB free" in lora_tui("train", full_size).err
+    added = lora_tui("queue", "add", full_size)
+    assert added.code == 0
+    assert "GiB" not in added.err
+    machine(monkeypatch, replace(busy, total_bytes=6 * GIB))
+    refused = lora_tui("queue", "add", full_size)
+    assert refused.code == 1
+    assert "RTX 3090 has 6.0 GiB." in refused.err
+    assert "--accept-warnings" in refused.err
+
+
 def test_the_practice_model_runs_anywhere(lora_tui, project, monkeypatch):
     machine(monkeypatch, T4)
     assert not codes(lora_tui("check", project, "--json")) & {"no-bf16", "no-gpu", "old-gpu"}
