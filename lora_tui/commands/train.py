@@ -212,14 +212,14 @@ def refuse_or_tell(
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from lora_tui.estimating import predictor_of
-    from lora_tui.hardware import hardware_findings
+    from lora_tui.hardware import gpus_for, hardware_findings
     from lora_tui.resuming import in_one, refusal
 
     base = None
     if settings.pretrained_model_name_or_path:
         base = recognise(settings.pretrained_model_name_or_path, project.path)  # before hundreds of pictures are read
     dataset = scan(project, settings)
-    found = [*dataset.findings, *check_settings(settings, dataset, project)]
+    found = [*dataset.findings, *check_settings(settings, dataset, project, gpus_for(settings, device))]
     found += hardware_findings(settings, base, device, predictor_of(settings, dataset), later=later)
     stops = in_one([finding for finding in found if finding.stops_training(accept_warnings=accept_warnings)])
     if stops is not None:
