@@ -79,6 +79,11 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
+def total_bytes(device: torch.device) -> int | None:
+    """The memory of an NVIDIA or AMD GPU; None for what has none of its own."""
+    return torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else None
+
+
 def half(device: torch.device) -> torch.dtype:
     """The 16 bits that a device calculates in by itself: bf16, or fp16 on a CUDA GPU that only imitates bf16 (before
     compute capability 8.0), several times as slow."""

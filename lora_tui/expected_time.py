@@ -24,7 +24,7 @@ def expected_pace(project: Path, settings: Settings, base: BaseModel | None) -> 
     if card is not None:
         return rough(settings, card.as_gpu()) if base is not None and base.size == "sdxl" else None
     gpus = gpus_here().gpus
-    found = measured(_runs(project), settings, gpus[0].name if gpus else "")
+    found = measured(_runs(project), settings, gpus[0] if gpus else None)
     if found is None and gpus and base is not None and base.size == "sdxl":
         return rough(settings, gpus[0])
     return found

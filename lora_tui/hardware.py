@@ -15,7 +15,7 @@ from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, UserError, inert
 from engine.plan.files import atomic_write
 from engine.plan.gpu_catalogue import Card, named
-from engine.plan.gpus import Found, from_json
+from engine.plan.gpus import Found, Gpu, from_json
 from engine.plan.machine import memory
 from engine.plan.memory_fixes import Predict
 from engine.plan.settings import Settings
@@ -88,23 +88,46 @@ def _ask_nvidia() -> Found:
 
 
 def hardware_findings(
-    settings: Settings, base: BaseModel | None, device: str = "auto", predict: Predict | None = None
+    settings: Settings,
+    base: BaseModel | None,
+    device: str = "auto",
+    predict: Predict | None = None,
+    *,
+    later: bool = False,
 ) -> list[Finding]:
-    """What is worth saying of this training here, and on the GPU that is planned for. Never raises."""
+    """What is worth saying of this training here, and on the GPU that is planned for. Never raises.
+
+    later: it does not begin now, so that it counts what a GPU has when nothing else takes its memory.
+    """
     from engine.plan.hardware_checks import check_hardware
 
     if (base is not None and base.size != "sdxl") or device == "cpu":
         return []
     try:
-        found = gpus_here()
-        number = device.partition(":")[2]
-        if number.isdecimal() and int(number) < len(found.gpus):  # that one is the first, then
-            first = found.gpus[int(number)]
-            found = replace(found, gpus=(first, *(gpu for gpu in found.gpus if gpu is not first)))
+        found = _from(device)
+        if later:
+            found = replace(found, gpus=tuple(replace(gpu, free_bytes=None, users=()) for gpu in found.gpus))
         card = planned() if device == "auto" else None
         return check_hardware(settings, base, found, memory(), card.as_gpu() if card is not None else None, predict)
     except Exception:  # whatever a system does not tell: no training is kept from starting by that
         return []
+
+
+def gpus_for(settings: Settings, device: str = "auto") -> tuple[Gpu, ...] | None:
+    """Those of this machine that a training takes, none for the processor; None where nobody knows. Never raises."""
+    if device == "cpu":
+        return ()
+    found = _from(device)
+    return None if found.unsure else found.gpus[: max(1, settings.num_processes)]
+
+
+def _from(device: str) -> Found:
+    """What is here, with the GPU that is asked for as the first."""
+    found, number = gpus_here(), device.partition(":")[2]
+    if not number.isdecimal() or int(number) >= len(found.gpus):
+        return found
+    first = found.gpus[int(number)]
+    return replace(found, gpus=(first, *(gpu for gpu in found.gpus if gpu is not first)))
 
 
 # ------------------------------------------------------------------------------------------ another GPU to plan for

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from engine.runs.job import Job
 
 FAILS_HERE = "This is known to fail on this machine."
+SLOW_HERE = "This is known to be slow on this machine."
+ONLY_SLOW = frozenset({"no-bf16"})
+"""Findings on what runs all the same, many times slower."""
 _TAKEN = "Close what takes the GPU's memory, and go on then."
 _FIXED = "Its settings cannot change when it goes on: go on with another GPU, or start a new run with other settings."
 
@@ -45,15 +48,21 @@ def hindrance(run: RunFolder, job: Job) -> Finding | None:
     return in_one([_without_option(finding) for finding in found if finding.stops_training()])
 
 
+def heading(finding: Finding) -> str:
+    """Under which it is asked about."""
+    return SLOW_HERE if finding.code in ONLY_SLOW else FAILS_HERE
+
+
 def in_one(stops: Sequence[Finding]) -> Finding | None:
     """All that keeps a training from starting, as one finding: else the next comes when the first is mended or
-    accepted. What nobody can overrule comes alone."""
+    accepted. What nobody can overrule comes alone. It is of the kind of the first that fails, if one does."""
     stops = [finding for finding in stops if not finding.overridable] or stops
     if not stops:
         return None
     # Sentences first: a hint may end in a command, to which nothing must stick.
     hints = sorted(dict.fromkeys(finding.hint for finding in stops), key=lambda hint: not hint.endswith("."))
-    return replace(stops[0], message=" ".join(finding.message for finding in stops), hint=" ".join(hints).strip())
+    gravest = next((finding for finding in stops if finding.code not in ONLY_SLOW), stops[0])
+    return replace(gravest, message=" ".join(finding.message for finding in stops), hint=" ".join(hints).strip())
 
 
 def _without_option(finding: Finding) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from engine.plan.disk import DiskUse, free_bytes
@@ -14,7 +15,7 @@ from lora_tui import estimate_texts
 from lora_tui.draft import Draft
 from lora_tui.option_texts import typed_findings
 from lora_tui.own_command import own_command
-from lora_tui.resuming import FAILS_HERE
+from lora_tui.resuming import FAILS_HERE, ONLY_SLOW, SLOW_HERE
 from lora_tui.steps import StepName
 from lora_tui.survey import Survey
 from lora_tui.wizard import Wizard
@@ -81,12 +82,18 @@ def hindrance(draft: Draft, survey: Survey) -> Hindrance | None:
     if hard:
         return Hindrance("", str(hard[0]), final=True)
     if survey.blocking:
-        fails = survey.blocking[0].code in HARDWARE
-        title = FAILS_HERE if fails else "This will not come out well."
-        return Hindrance(title, " ".join(map(str, survey.blocking)))  # all: else the next one comes after the first
+        why = " ".join(map(str, survey.blocking))  # all: else the next one comes after the first
+        return Hindrance(_heading({finding.code for finding in survey.blocking}), why)
     if typed := typed_findings(draft.typed):
         return Hindrance("What you typed is not used.", str(typed[0]))
     return None
+
+
+def _heading(codes: Set[str]) -> str:
+    """The gravest of those that these findings have."""
+    if codes & HARDWARE - ONLY_SLOW:
+        return FAILS_HERE
+    return SLOW_HERE if codes <= ONLY_SLOW else "This will not come out well."
 
 
 def launch(draft: Draft, **arguments: object) -> RunFolder:

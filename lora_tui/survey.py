@@ -85,7 +85,7 @@ def survey(
     from engine.plan.dataset import scan
     from engine.plan.disk import disk_use
     from lora_tui.estimating import estimate_of, predictor_of
-    from lora_tui.hardware import hardware_findings
+    from lora_tui.hardware import gpus_for, hardware_findings
     from lora_tui.in_rows import error_in_rows, finding_in_rows
 
     try:
@@ -102,7 +102,7 @@ def survey(
     except UserError as error:
         pictures_error = error_in_rows(error)
     estimate = estimate_of(project, settings, dataset, base)
-    findings = check_settings(settings, dataset, project)
+    findings = check_settings(settings, dataset, project, gpus_for(settings))
     findings += hardware_findings(settings, base, predict=predictor_of(settings, dataset))
     use = report = None
     if dataset is not None:

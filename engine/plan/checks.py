@@ -5,7 +5,7 @@ Each check is a small function that yields findings; `dataset.scan` finds what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.caption_checks import check_captions
@@ -13,6 +13,7 @@ from engine.plan.dataset import Dataset
 from engine.plan.dataset_checks import check_bucket_shapes, check_dataset
 from engine.plan.disk import check_disk
 from engine.plan.errors import Finding, UserError
+from engine.plan.gpus import Gpu
 from engine.plan.learning_checks import check_learning
 from engine.plan.memory_note import check_memory_note
 from engine.plan.model_checks import check_model_options
@@ -31,8 +32,11 @@ from engine.plan.vae import check_vae
 from engine.plan.validation_checks import check_validation
 
 
-def check_settings(settings: Settings, dataset: Dataset | None, project: Project) -> list[Finding]:
+def check_settings(
+    settings: Settings, dataset: Dataset | None, project: Project, gpus: Sequence[Gpu] | None = None
+) -> list[Finding]:
     """What is worth saying about these settings for this project; dataset: None where its pictures were not read.
+    gpus: those that it would be trained on, none for the processor; None where nobody knows.
 
     A base model that is missing or wrong is an error among the findings, not an exception.
     """
@@ -48,7 +52,7 @@ def check_settings(settings: Settings, dataset: Dataset | None, project: Project
     findings += check_vae(settings.vae, project.path)
     findings += check_network(settings, project.path)
     findings += check_model_options(settings)
-    findings += check_memory_note(settings, project)
+    findings += check_memory_note(settings, project, gpus)
     findings += _noise_and_loss(settings)
     findings += check_objective(settings, base)
     findings += check_captions(settings)

@@ -4,6 +4,7 @@ look for them, `gpu_catalogue` knows those of others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -19,6 +20,7 @@ MAKERS: Mapping[Kind, str] = {
 }
 BF16_CAPABILITY = (8, 0)
 """From this compute capability on (Ampere, 2020) NVIDIA's GPUs calculate in bf16 themselves; older ones imitate it."""
+_ONE_OF_THEM = re.compile(r" \(cuda(:\d+)?\)$|(?<=^CPU), .*$")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Gpu:
             return self.name
         return f"{self.name} ({gib(self.total_bytes)})"
 
+    def is_device(self, told: str) -> bool:
+        """Whether it is of the kind that an engine tells as its device."""
+        return device_name(told) == ("mps" if self.kind == "mps" else self.name)
+
     @property
     def capability_in_words(self) -> str:
         return f"{self.capability[0]}.{self.capability[1]}" if self.capability else ""
@@ -98,6 +104,11 @@ class Found:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def device_name(told: str) -> str:
+    """What kind of device an engine means by `NVIDIA GeForce RTX 4090 (cuda:0)`, `mps` or `CPU, 2 threads`."""
+    return _ONE_OF_THEM.sub("", told)
 
 
 def from_json(found: Mapping[str, Any]) -> Found:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.plan.errors import UserError
+from engine.plan.gpus import Gpu
 from engine.plan.pace import Pace
 from engine.plan.settings import Settings, to_dict
 from engine.runs.events import Event, parse
@@ -29,10 +30,10 @@ DECIDING = (
 """Options that change what a step takes. Others, rates or seeds or names, do not."""
 
 
-def measured(runs: Iterable[RunFolder], settings: Settings, device: str = "") -> Pace | None:
+def measured(runs: Iterable[RunFolder], settings: Settings, gpu: Gpu | None = None) -> Pace | None:
     """The pace of the first of `runs` (put the newest first) that tells one for such settings; None where none does.
 
-    `device`: the name of the GPU that it has to have run on; "" for any.
+    `gpu`: of the kind that it has to have run on; None for any.
     """
     wanted = to_dict(settings)
     for number_of_runs, run in enumerate(runs):
@@ -40,7 +41,7 @@ def measured(runs: Iterable[RunFolder], settings: Settings, device: str = "") ->
             return None
         if not _alike(run, wanted):
             continue
-        if (pace := _tried(run, device) if run.is_dry_run else _measured(run, device)) is not None:
+        if (pace := _tried(run, gpu) if run.is_dry_run else _measured(run, gpu)) is not None:
             return pace
     return None
 
@@ -61,9 +62,9 @@ def _model(wanted: Mapping[str, object]) -> object:
     return wanted.get("pretrained_model_name_or_path")
 
 
-def _tried(run: RunFolder, device: str) -> Pace | None:
+def _tried(run: RunFolder, gpu: Gpu | None) -> Pace | None:
     """A dry run's own figure: the median of its steps, each waited for."""
-    if not _ran_on(_events(run), device):
+    if not _ran_on(_events(run), gpu):
         return None
     if not run.result_path.is_file():
         return None
@@ -76,18 +77,18 @@ def _tried(run: RunFolder, device: str) -> Pace | None:
     return Pace(seconds, "tried", run.name) if seconds else None
 
 
-def _measured(run: RunFolder, device: str) -> Pace | None:
+def _measured(run: RunFolder, gpu: Gpu | None) -> Pace | None:
     events = _events(run)
-    if not _ran_on(events, device):
+    if not _ran_on(events, gpu):
         return None
     steps = [event for event in events if event.get("kind") == "step"][WARMING_UP : WARMING_UP + MOST]
     seconds = [taken for event in steps if (taken := number(event.get("seconds"))) and taken > 0]
     return Pace(statistics.median(seconds), "measured", run.name) if len(seconds) >= FEWEST else None
 
 
-def _ran_on(events: list[Event], device: str) -> bool:
+def _ran_on(events: list[Event], gpu: Gpu | None) -> bool:
     job: dict[str, Any] = next((event for event in events if event.get("kind") == "job"), {})
-    return not device or str(job.get("device", "")).startswith(device)
+    return gpu is None or gpu.is_device(str(job.get("device", "")))
 
 
 def _events(run: RunFolder) -> list[Event]:

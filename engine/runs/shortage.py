@@ -16,17 +16,18 @@ from engine.plan.files import mount_point
 
 LOW_SHARE, LOW_BYTES = 0.05, 2**30
 """Of the memory that is there, and never more than this much: what a large machine has left then still is a lot."""
-USUAL_ROOM_BYTES = 256 * 1000**2
+LITTLE_ROOM_BYTES = 256 * 1000**2
 """On the disk, where nobody has said what will be written: events, a log and some pictures."""
 
 
 @dataclass
 class Shortage:
-    """For one engine, with its run's `folder`: each kind is told once. `disk_bytes`: what will be written next, as the
-    job knows it. `memory`: what there is, in a container of what it may have."""
+    """For one engine, with its run's `folder`: each kind is told once. `disk_bytes`: what will be written next, once
+    the job knows it; too little room for that is told also where it was little before. `memory`: what there is, in a
+    container of what it may have."""
 
     folder: Path
-    disk_bytes: int = USUAL_ROOM_BYTES
+    disk_bytes: int | None = None
     memory: Callable[[], machine.Memory] = machine.memory
     _told: set[str] = field(default_factory=set)
 
@@ -41,13 +42,15 @@ class Shortage:
                 "be resumed."
             )
             yield "memory-low", message
-        free = facts.get("disk_free_bytes")
-        if free is not None and free < self.disk_bytes and self._first("disk-low"):
-            message = (
-                f"Only {size(free)} are left on the disk at {mount_point(self.folder)}, and the next save needs "
-                f"{size(self.disk_bytes)}. Make some room there, or it will fail."
-            )
-            yield "disk-low", message
+        free, needed = facts.get("disk_free_bytes"), self.disk_bytes
+        if free is None:
+            return
+        left = f"Only {size(free)} are left on the disk at {mount_point(self.folder)}"
+        if needed is None:
+            if free < LITTLE_ROOM_BYTES and self._first("disk-little"):
+                yield "disk-low", f"{left}. Make some room there, or what this run writes may not fit."
+        elif free < needed and self._first("disk-low"):
+            yield "disk-low", f"{left}, and the next save needs {size(needed)}. Make some room there, or it will fail."
 
     def _memory(self) -> machine.Memory | None:
         """None where the system does not tell: psutil has errors of its own for that."""

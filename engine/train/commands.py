@@ -10,6 +10,7 @@ import torch
 from engine.context import Stopped
 from engine.plan.errors import UserError
 from engine.runs.control import Command
+from engine.train.keeping import keep_state
 from engine.train.meter import Meter
 from engine.train.parking import Parking
 from engine.train.sampling import why
@@ -80,7 +81,7 @@ class Commands:
         """The checkpoint of `step`, except in a dry run and before the first step."""
         self._meter.flush()
         if step and self._t.dry_run is None:
-            self._t.checkpoint(step, self._meter)
+            keep_state(self._t, self._meter, step)
 
     def _stop_after_epoch(self, command: Command, step: int) -> None:
         per_epoch = self._t.steps.steps_per_epoch

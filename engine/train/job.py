@@ -157,7 +157,9 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
         ways_out(settings, model, samples, kept_out, again),
         batch_size=settings.train_batch_size,
         reached=reached_by(read_all(context.run.events_path)) if context.continues else None,
-        noted=lambda taken: memory_note.keep(project, settings, taken, devices.describe(device)),
+        noted=lambda taken: memory_note.keep(
+            project, settings, taken, devices.describe(device), devices.total_bytes(device)
+        ),
     )
     if context.continues:
         context.emit("resumed", from_step=start.step)
@@ -215,7 +217,7 @@ def train_lora(context: JobContext, plan: Plan, processes: Processes) -> dict[st
     if not ladder.taken:  # else it was not trained as the settings say
         watch.remember(dataset.used, outcome.step, processes.count)
     if processes.first and outcome.complete and not ladder.taken:
-        memory_note.forget(project, settings)
+        memory_note.forget(project, settings, devices.describe(device))
     if dry_run is not None:
         return with_memory(dry_run.result(outcome), ladder)
     total = dataset.steps.total

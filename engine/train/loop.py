@@ -30,6 +30,7 @@ from engine.plan.settings import Settings
 from engine.plan.steps import Steps
 from engine.train.commands import Commands
 from engine.train.dry_run import DryRun
+from engine.train.keeping import keep_state
 from engine.train.loss import denoising_loss
 from engine.train.meter import Meter, StepFacts
 from engine.train.noise import Randomness, micro_batch
@@ -231,6 +232,7 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
     """What is due after `step`: the checkpoint, the validation, the sample pictures, the LoRA of a step or an epoch.
 
     The checkpoint comes first: an engine that goes on from it does the rest again, as far as it is not there (`again`).
+    Where the disk has no room for it, the LoRA does.
     Of several processes the first does it, while the others wait for its word before the next step.
     """
     if not t.processes.first:
@@ -246,7 +248,7 @@ def after_step(t: Training, meter: Meter, step: int, again: bool = False) -> Non
     if t.accelerator.device.type == "cpu":
         give_back(t.accelerator.device)  # saving and sampling need other pieces of memory than the steps
     if due.checkpoint:
-        t.checkpoint(step, meter)
+        keep_state(t, meter, step)
     if due.validation and t.validation is not None:
         t.validation.measure(step, t.predict, again)
     if due.sample:
@@ -267,5 +269,5 @@ def saved_if_ended(t: Training, meter: Meter, step: int) -> Iterator[None]:
     except (ProcessLost, DoesNotFit):
         if t.processes.first and t.dry_run is None:
             meter.flush()
-            t.checkpoint(step, meter)
+            keep_state(t, meter, step)
         raise

@@ -2,8 +2,8 @@
 and where that does not help, it needs less from then on.
 
 What a step learns from stays as it was: its pictures, their order, noise, words and weights, and the number of steps.
-A batch is computed one picture at a time and its gradients are added up, so only the last digits change. The last way,
-which has to be allowed, shows the same pictures smaller.
+A batch is computed one picture at a time and its gradients are added up, so a step is the same within rounding (which
+grows over a long training, as on another card). The last way, which has to be allowed, shows the same pictures smaller.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Ladder:
         def split() -> None:
             self._one_by_one = True
 
-        words = "the pictures of a batch are computed one at a time; the result is the same, and a step takes longer"
+        words = "the pictures of a batch are computed one at a time; each step is the same within rounding, and slower"
         return Way(BATCH_SIZE, 1, words, split)
 
     def pieces(self, begin: int, own: Batch, share: float) -> Sequence[Piece]:

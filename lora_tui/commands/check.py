@@ -58,7 +58,7 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     from engine.plan.repeats import advise
     from lora_tui.beside import Beside
     from lora_tui.estimating import predictor_of
-    from lora_tui.hardware import hardware_findings
+    from lora_tui.hardware import gpus_for, hardware_findings
     from lora_tui.look_through import look_through
     from lora_tui.regularising import options_of
     from lora_tui.wished_steps import wished_steps
@@ -78,7 +78,8 @@ def command(directory: str, sets: tuple[tuple[str, str], ...], steps: int | None
     advice = advise(settings, dataset, steps or wished_steps(Beside(project.path)))
     use = disk_use(settings, dataset, base) if base is not None else None
     needed = _needed(project, dataset)
-    found = [*dataset.findings, *report.findings, *check_settings(settings, dataset, project)]
+    found = [*dataset.findings, *report.findings]
+    found += check_settings(settings, dataset, project, gpus_for(settings))
     found += hardware_findings(settings, base, predict=predictor_of(settings, dataset))
     counter = Counter.for_base(base, settings.weighted_captions)
     found += check_words(settings, dataset, project.trigger, counter, project.class_name)

@@ -51,7 +51,7 @@ def add_command(
     try:
         opened = [open_project(directory, sets) for directory in directories]
         for project, settings in opened:  # all are checked before any is added
-            refuse_or_tell(project, settings, accept_warnings, device)
+            refuse_or_tell(project, settings, accept_warnings, device, later=True)
     except UserError as error:
         nothing = " Nothing was added." if len(directories) > 1 else ""
         raise UserError(error.code, f"{error.message}{nothing}", error.hint) from None

@@ -200,8 +200,10 @@ def _tell_of_the_queue(project: Path) -> None:
         output.tell(f"The queue is at work as well; two trainings may need more memory than there is. In turn: {how}")
 
 
-def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, device: str = "auto") -> int:
-    """Check before anything is started on `device`; the number of steps to come.
+def refuse_or_tell(
+    project: Project, settings: Settings, accept_warnings: bool, device: str = "auto", *, later: bool = False
+) -> int:
+    """Check before anything is started on `device`; the number of steps to come. later: it waits for its turn.
 
     Says on stderr what is worth saying. Raises UserError where training would be in vain, with every reason and the
     lines that mend them.
@@ -210,15 +212,15 @@ def refuse_or_tell(project: Project, settings: Settings, accept_warnings: bool, 
     from engine.plan.checks import check_settings
     from engine.plan.dataset import scan
     from lora_tui.estimating import predictor_of
-    from lora_tui.hardware import hardware_findings
+    from lora_tui.hardware import gpus_for, hardware_findings
     from lora_tui.resuming import in_one, refusal
 
     base = None
     if settings.pretrained_model_name_or_path:
         base = recognise(settings.pretrained_model_name_or_path, project.path)  # before hundreds of pictures are read
     dataset = scan(project, settings)
-    found = [*dataset.findings, *check_settings(settings, dataset, project)]
-    found += hardware_findings(settings, base, device, predictor_of(settings, dataset))
+    found = [*dataset.findings, *check_settings(settings, dataset, project, gpus_for(settings, device))]
+    found += hardware_findings(settings, base, device, predictor_of(settings, dataset), later=later)
     stops = in_one([finding for finding in found if finding.stops_training(accept_warnings=accept_warnings)])
     if stops is not None:
         raise refusal(stops)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.plan.errors import Finding, inert
-from lora_tui.resuming import FAILS_HERE
+from lora_tui.resuming import heading
 from lora_tui.screens.dialogs import Ask, Choice, Question
 
 MORE_EPOCHS = 2  # proposed for a run that is finished
@@ -35,9 +35,9 @@ def stop(dry_run: bool = False) -> Question:
 
 
 def all_the_same(finding: Finding) -> Question:
-    """Answers "yes" to go on where that is known to fail on this machine, or ""."""
+    """Answers "yes" to go on where that is known to fail on this machine, or to be slow there, or ""."""
     choices = [Choice("", "No, I mend it first", str(finding)), Choice("yes", "Go on all the same")]
-    return Question(FAILS_HERE, choices)
+    return Question(heading(finding), choices)
 
 
 def make_folder(folder: Path) -> Question:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.plan import memory_note
 from engine.plan.gpu_catalogue import named
 from engine.plan.gpus import Found, Gpu
+from engine.plan.project import Project
 from engine.runs.folder import RunFolder, find
 from engine.runs.state import observe
 from lora_tui import hardware
@@ -100,6 +102,31 @@ def test_another_device_is_judged_by_itself(lora_tui, full_size, monkeypatch, fa
     assert "needs a GPU" in lora_tui("train", full_size).err
     assert "needs a GPU" in lora_tui("queue", "add", full_size).err
     assert lora_tui("train", full_size, "--device", "cpu").code == 0
+
+
+def test_the_queue_judges_by_what_a_card_has_when_nothing_else_runs(lora_tui, full_size, monkeypatch):
+    """What a training at work has taken is free again when the next one has its turn."""
+    busy = replace(RTX_3090, free_bytes=2 * GIB)
+    machine(monkeypatch, busy)
+    assert "2.0 GiB of its 24.0 GiB free" in lora_tui("train", full_size).err
+    added = lora_tui("queue", "add", full_size)
+    assert added.code == 0
+    assert "GiB" not in added.err
+    machine(monkeypatch, replace(busy, total_bytes=6 * GIB))
+    refused = lora_tui("queue", "add", full_size)
+    assert refused.code == 1
+    assert "RTX 3090 has 6.0 GiB." in refused.err
+    assert "--accept-warnings" in refused.err
+
+
+def test_a_note_of_another_card_keeps_nobody_from_training(lora_tui, full_size, monkeypatch):
+    project = Project.open(full_size)
+    memory_note.keep(project, project.resolved(), {"did_not_fit": True}, "NVIDIA GeForce RTX 3090 (cuda:1)", 24 * GIB)
+    machine(monkeypatch, RTX_3090)
+    assert "ran out of memory on NVIDIA GeForce RTX 3090" in lora_tui("queue", "add", full_size).err
+    machine(monkeypatch, replace(RTX_3090, name="NVIDIA H100 80GB HBM3", total_bytes=80 * GIB))
+    assert "ran out of memory" not in lora_tui("check", full_size).out
+    assert lora_tui("queue", "add", full_size).code == 0
 
 
 def test_the_practice_model_runs_anywhere(lora_tui, project, monkeypatch):

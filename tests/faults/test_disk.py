@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from engine.__main__ import work
 from engine.plan.errors import UserError
 from engine.plan.files import mount_point
 from engine.runs.checkpoints import list_checkpoints
+from engine.runs.resume import prepare
 from engine.runs.state import observe
 from tests.faults.conftest import WHOLE, Where, go_on, refusing
 from tests.training import Trained, Trainer, make_project, own_process
@@ -65,10 +67,59 @@ def test_the_disk_refuses_in_the_middle(
     assert len(list_checkpoints(trained.run)) >= 1
     assert small_run.unopenable(trained.run.path) == []
 
+    # What was learnt since the checkpoint before is a LoRA at least, which stays as that of a stop does.
+    extra = ["output/ohwx-step00000008.safetensors is in one of them only"] if part == "checkpoints" else []
+    assert ("The LoRA of step 8 is saved." in message) == bool(extra)
+    again = go_on(trainer, trained)
+    assert again.end["status"] == "finished"
+    assert small_run.differences(again.run, undisturbed.run) == extra
+    assert small_run.unopenable(again.project) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=errno.errorcode.get)
+def test_the_last_checkpoint_is_not_worth_a_training(
+    trainer: Trainer, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    with refusing(number, lambda path: "step-00000012" in path, monkeypatch) as refused:
+        trained = trainer(**WHOLE)
+    assert refused
+    assert trained.end["status"] == "finished"
+    assert "after the last step" in trained.warnings["checkpoint-failed"]
+    assert [checkpoint.step for checkpoint in list_checkpoints(trained.run)] == [4, 8]
+    assert [event["step"] for event in trained.of("saved")] == [3, 6, 9, 12]
+    assert small_run.differences(trained.run, undisturbed.run) == []
+    assert small_run.unopenable(trained.project) == []
+
+    prepare(trained.run, {"max_train_epochs": 5})  # as before it can be made longer, from the checkpoint that is there
+    longer = trainer.do(trained.run, trained.project)
+    assert longer.end["status"] == "finished"
+    assert longer.of("resumed")[-1]["from_step"] == 8
+    assert small_run.unopenable(longer.project) == []
+
+
+@pytest.mark.parametrize("room", ["for all", "for the LoRA alone"])
+def test_where_the_room_is_not_enough_for_both_the_last_lora_comes_first(
+    trainer: Trainer, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch, room: str
+) -> None:
+    """Else the last checkpoint takes the room that the LoRA needs."""
+    disk = SimpleNamespace(free=10**12 if room == "for all" else 1)
+    monkeypatch.setattr("engine.train.keeping.shutil.disk_usage", lambda path: disk)
+    trained = trainer(**WHOLE)
+    done = [one["kind"] for one in trained.events if one["kind"] in ("saved", "checkpoint") and one["step"] == 12]
+    assert done == (["checkpoint", "saved"] if room == "for all" else ["saved", "checkpoint"])
+    assert small_run.differences(trained.run, undisturbed.run) == []
+
+
+def test_without_room_for_either_it_goes_on_later(
+    trainer: Trainer, undisturbed: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = ("step-00000012", "/output/.ohwx.", "/output/ohwx.")
+    with refusing(errno.ENOSPC, lambda path: any(name in path for name in last), monkeypatch):
+        trained = trainer(**WHOLE)
+    assert (trained.end["status"], trained.end["code"]) == ("failed", "disk-full")
     again = go_on(trainer, trained)
     assert again.end["status"] == "finished"
     assert small_run.differences(again.run, undisturbed.run) == []
-    assert small_run.unopenable(again.project) == []
 
 
 def test_samples_are_not_worth_a_training(

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from engine.plan.gpus import Gpu
 from engine.plan.pace import Pace
 from engine.plan.settings import Settings, resolve
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
 from engine.runs.measured_pace import measured
 
-GPU = "NVIDIA GeForce RTX 3090"
+GPU = Gpu("NVIDIA GeForce RTX 3090")
 
 
 def run_of(
-    folder: Path, settings: Settings, seconds: list[object], *, device: str = f"{GPU} (cuda:0)", dry: bool = False
+    folder: Path, settings: Settings, seconds: list[object], *, device: str = f"{GPU.name} (cuda:0)", dry: bool = False
 ) -> RunFolder:
     arguments = {"dry_run": 5} if dry else {}
     run = create(folder, Job("train", settings=settings, arguments=arguments))
@@ -53,6 +54,21 @@ def test_other_settings_tell_nothing(tmp_path: Path, values: dict[str, object]) 
 def test_another_device_and_too_few_steps_tell_nothing(tmp_path: Path) -> None:
     assert measured([run_of(tmp_path, resolve(), USUAL, device="CPU, 2 threads")], resolve(), GPU) is None
     assert measured([run_of(tmp_path, resolve(), USUAL[:5])], resolve(), GPU) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "tells"),
+    [
+        ("NVIDIA GeForce RTX 4070 Ti SUPER (cuda:0)", Gpu("NVIDIA GeForce RTX 4070"), False),
+        ("NVIDIA GeForce RTX 4070 (cuda:0)", Gpu("NVIDIA GeForce RTX 4070 Ti SUPER"), False),
+        ("NVIDIA GeForce RTX 4070 (cuda:1)", Gpu("NVIDIA GeForce RTX 4070"), True),
+        ("mps", Gpu("Apple M2", "mps"), True),
+        ("CPU, 2 threads", None, True),
+    ],
+)
+def test_a_card_with_a_longer_name_is_another_card(tmp_path: Path, device: str, gpu: Gpu | None, tells: bool) -> None:
+    run = run_of(tmp_path, resolve(), USUAL, device=device)
+    assert (measured([run], resolve(), gpu) is not None) == tells
 
 
 def test_a_dry_run_tells_its_own_figure(tmp_path: Path) -> None:

@@ -45,6 +45,26 @@ def test_each_kind_is_told_once(tmp_path: Path) -> None:
     assert list(watch.news({"disk_free_bytes": 1})) == []
 
 
+def test_before_the_job_knows_what_it_writes_no_size_is_invented(tmp_path: Path) -> None:
+    """And it is told anew with the real one, once that does not fit either."""
+    enough = Memory(64 * GIB, 60 * GIB, False)
+    watch = Shortage(tmp_path, memory=lambda: enough)
+    assert list(watch.news({"disk_free_bytes": 300 * 10**6})) == []
+    ((code, message),) = watch.news({"disk_free_bytes": 24 * 10**6})
+    assert code == "disk-low"
+    assert message.startswith("Only 24 MB are left on the disk")
+    assert "needs" not in message
+    assert "256" not in message
+    assert list(watch.news({"disk_free_bytes": 20 * 10**6})) == []
+    watch.disk_bytes = 12 * 10**6
+    assert list(watch.news({"disk_free_bytes": 20 * 10**6})) == []
+    ((code, message),) = watch.news({"disk_free_bytes": 11 * 10**6})
+    assert code == "disk-low"
+    assert "Only 11 MB are left" in message
+    assert "the next save needs 12 MB" in message
+    assert list(watch.news({"disk_free_bytes": 9 * 10**6})) == []
+
+
 def test_a_system_that_does_not_tell_is_no_error(tmp_path: Path) -> None:
     def unknown() -> Memory:
         raise OSError("no /proc here")

@@ -12,6 +12,7 @@ from benchmarks.recorded import hold
 from engine.plan.errors import Finding, UserError
 from engine.runs.events import EventWriter
 from engine.runs.folder import RunFolder
+from lora_tui.resuming import FAILS_HERE, SLOW_HERE, in_one
 from lora_tui.screens.dashboard import Dashboard
 from lora_tui.screens.dialogs import Ask, Question
 from lora_tui.widgets.status import Status
@@ -212,15 +213,18 @@ def test_resume_that_cannot_be_is_told(endings, monkeypatch, trouble, said):
     drive(lambda: dashboard(endings["died"]), act)
 
 
-def test_what_is_known_to_fail_here_is_asked_about_before_a_run_goes_on(endings, monkeypatch):
-    told = Finding("no-bf16", "Tesla T4 does not calculate in bf16.", "Take another GPU.", blocks_training=True)
+@pytest.mark.parametrize("heading", [FAILS_HERE, SLOW_HERE])
+def test_what_is_known_to_fail_here_is_asked_about_before_a_run_goes_on(endings, monkeypatch, heading):
+    slow = Finding("no-bf16", "Tesla T4 does not calculate in bf16.", "Take another GPU.", blocks_training=True)
+    fails = Finding("does-not-fit", "Tesla T4 has 2 GiB.", "Take another GPU.", blocks_training=True)
+    told = in_one([slow, fails] if heading == FAILS_HERE else [slow])
     started = []
     monkeypatch.setattr("lora_tui.resuming.hindrance", lambda run, job: told)
     monkeypatch.setattr("lora_tui.follow.start", lambda run, *_, **__: started.append(run))
 
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "r")
-        assert "This is known to fail on this machine." in text(pilot)
+        assert heading in text(pilot)
         await press(pilot, "enter")  # what is proposed is to leave it
         assert isinstance(pilot.app.screen, Dashboard)
         assert started == []

@@ -71,6 +71,7 @@ def test_the_ways_in_their_order_and_then_a_sentence(outside: Outside) -> None:
     ladder = outside.ladder(batch_size=2)
     assert ladder.pieces(3, [7, 8], 1.0) == [(3, [7, 8], 1.0)]
     assert ladder.fitted(5, failing(6)) == "done"
+    assert "each step is the same within rounding" in outside.told[1]["message"]
     changes = [
         {"repeated": True}, {"batch_size": 1}, {"gradient_checkpointing": True}, {"offload": True}, {"vae_tile": 512},
         {"vae_tile": 256},

@@ -17,15 +17,17 @@ from tests.screens.app_test import text
 from tests.screens.wizard.driving import drive, press
 
 FIX = Fix({"train_batch_size": 1, "gradient_accumulation_steps": 2}, 2**30, "Fewer pictures at once.")
+SLOW = Finding("no-bf16", "Tesla T4 only imitates bf16.", "A hint.", blocks_training=True)
 SHORT = Finding("does-not-fit", "The training needs 12.1 GiB at its peak.", "A hint.", blocks_training=True)
 
 
 @pytest.fixture(autouse=True)
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which the training does not fit as long as the batch is 2."""
+    """A machine on which the training does not fit as long as the batch is 2, and is slow in bf16."""
 
     def findings(settings: object, *_: object, **__: object) -> list[Finding]:
-        return [SHORT, as_finding(FIX)] if settings.train_batch_size == 2 else []  # type: ignore[attr-defined]
+        slow = [SLOW] if settings.mixed_precision == "bf16" else []  # type: ignore[attr-defined]
+        return [*slow, *([SHORT, as_finding(FIX)] if settings.train_batch_size == 2 else [])]  # type: ignore[attr-defined]
 
     monkeypatch.setattr(hardware, "hardware_findings", findings)
 
@@ -65,9 +67,19 @@ def test_one_key_sets_all_that_belongs_together_and_one_takes_it_back(folder: Pa
     drive(folder, act)
 
 
-def test_what_is_known_to_fail_is_asked_about_before_it_starts(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "heading", "reasons"),
+    [
+        ({"train_batch_size": 2}, "This is known to fail on this machine.", [SHORT]),
+        ({"mixed_precision": "bf16"}, "This is known to be slow on this machine.", [SLOW]),
+        ({"train_batch_size": 2, "mixed_precision": "bf16"}, "This is known to fail on this machine.", [SLOW, SHORT]),
+    ],
+)
+def test_what_is_known_to_fail_or_to_be_slow_is_asked_about_before_it_starts(
+    folder: Path, changes: dict[str, object], heading: str, reasons: list[Finding]
+) -> None:
     project = Project.open(folder)
-    project.settings |= {"train_batch_size": 2}
+    project.settings |= {"mixed_precision": "fp16", "train_batch_size": 1} | changes
     project.save()
 
     async def act(pilot: Pilot[None]) -> None:
@@ -76,9 +88,9 @@ def test_what_is_known_to_fail_is_asked_about_before_it_starts(folder: Path) -> 
         assert app.pages is not None
         app.pages.go("review")
         await press(pilot)
-        assert "The training needs 12.1 GiB at its peak." in text(pilot)
+        assert all(reason.message in text(pilot) for reason in reasons)
         await press(pilot, "s")
-        assert "This is known to fail on this machine." in text(pilot)
+        assert heading in text(pilot)
         assert "Train all the same" in text(pilot)
         await press(pilot, "escape")
 
