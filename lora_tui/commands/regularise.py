@@ -180,16 +180,21 @@ def _take_over(project: Project, folder: str, link: bool) -> None:
 
 
 def _tell_why(look_out: Outlook) -> None:
+    from engine.plan.class_balance import uneven_classes
     from engine.plan.regularisation import explanation
 
     for need in look_out.needs:
         for line in explanation(need):
             output.tell(line)
+    if (uneven := uneven_classes(look_out.needs)) is not None:
+        output.findings([uneven])
 
 
 def _answer(look_out: Outlook, as_json: bool, made: dict[str, object]) -> None:
+    from engine.plan.class_balance import uneven_classes
     from engine.plan.regularisation import as_object, explanation
 
+    uneven = uneven_classes(look_out.needs)
     if as_json:
         classes = [as_object(need, look_out.options) for need in look_out.needs]
         output.answer(
@@ -197,6 +202,7 @@ def _answer(look_out: Outlook, as_json: bool, made: dict[str, object]) -> None:
                 "classes": classes,
                 "options": look_out.options.model_dump(mode="json"),
                 "missing": look_out.missing,
+                "warning": str(uneven) if uneven is not None else None,
                 "size": list(look_out.picture_size),
                 "bytes": look_out.bytes,
                 "free_bytes": look_out.free,
@@ -211,5 +217,7 @@ def _answer(look_out: Outlook, as_json: bool, made: dict[str, object]) -> None:
         for line in explanation(need):
             output.say(line)
         output.say(f"Folder  {need.folder}")
+    if uneven is not None:
+        output.findings([uneven])
     if look_out.missing:
         output.say(f"Still to be made: {look_out.in_words()}.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
+from engine.plan.class_balance import uneven_classes
 from engine.plan.errors import UserError, plural
 from engine.plan.folders import Kind
 from engine.plan.job_options import JobTable, job_options
@@ -17,6 +18,7 @@ from engine.runs.state import RunView
 from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.follow import POLL_SECONDS, count_interrupts
+from lora_tui.in_rows import in_rows
 from lora_tui.job_edits import change_of, value_of
 from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value
@@ -61,6 +63,8 @@ class RegularisationStep(PicturesStep):
         for need in known.needs:
             for sentence in explanation(need):
                 self.talk.say(sentence)
+        if (uneven := uneven_classes(known.needs)) is not None:
+            self.talk.say(in_rows(str(uneven)))
         if any(need.there for need in known.needs):
             self._say_remarkable()
         if known.missing:

@@ -9,8 +9,10 @@ from PIL import Image
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
+from engine.plan.regularisation import Need
 from engine.runs.folder import list_runs
 from lora_tui import regularising
+from lora_tui.reg_words import of_needs
 from lora_tui.screens.regularisation import RegularisationPage
 from lora_tui.screens.regularisation_pictures import RegularisationPictures
 from lora_tui.widgets.form import Form
@@ -46,6 +48,15 @@ def test_how_many_and_why_is_said_with_the_ways_to_have_them(folder: Path, size:
         assert "Draws them with the base model" in shown
 
     drive(folder, act, size)
+
+
+def test_a_class_that_another_crowds_out_is_told(folder: Path, tmp_path: Path) -> None:
+    dog = Need("dog", tmp_path, ((2, 2),), (1,) * 18, shared=(1,) * 16 + (0,) * 2, homes=("1_dog",) * 18)
+    man = Need("man", tmp_path, ((6, 2),), (1,) * 12, shared=(0,) * 12, homes=("1_man",) * 12)
+    rows = [row.plain for row in of_needs([dog, man], Project.open(folder), 200, roomy=False)]
+    assert " dog: 2 pictures × 2 repeats = 4 should be seen in an epoch, beside your own; 16 are." in rows
+    assert " 12 are here, not used." in rows
+    assert "Leave 14 of 1_dog out (step 3, v) or move them away: then each used once." in " ".join(rows)
 
 
 def test_they_are_made_by_an_engine_that_goes_on_and_is_found_again(
