@@ -139,6 +139,23 @@ def folder_for(project: Project, class_name: str) -> Path:
     return project.reg_dir / f"1_{class_name}"
 
 
+def classes_of(project: Project) -> tuple[str, ...]:
+    """The classes that its subjects have, the project's own first. Raises UserError `not-readable`."""
+    names = (subject.class_name.strip() for subject in Subjects.of_project(project).all)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def require_class(project: Project, class_name: str) -> None:
+    """Raises UserError `bad-name` where it is the class of no subject: pictures of it would be taken for another's."""
+    known = classes_of(project)
+    if known and class_name.strip() not in known:
+        raise UserError(
+            "bad-name",
+            f'"{class_name}" is not a class of this project.',
+            f"Its pictures show {' and '.join(known)}: say one of these words.",
+        )
+
+
 def _nearest(project: Project, classes: Sequence[str], words: str) -> str:
     """The class that a regularisation folder belongs to. One of another name is not lost: its pictures are seen too."""
     exact = [name for name in classes if name == words]

@@ -12,7 +12,7 @@ from engine.plan.errors import UserError, plural
 from engine.plan.folders import Kind
 from engine.plan.job_options import JobTable, job_options
 from engine.plan.preservation_checks import OPTION as PRESERVES
-from engine.plan.regularisation import explanation
+from engine.plan.regularisation import classes_of, explanation
 from engine.runs.job import Job
 from engine.runs.state import RunView
 from lora_tui.aside import or_error
@@ -100,7 +100,18 @@ class RegularisationStep(PicturesStep):
         known = self._outlook()
         what = rest.strip() or self.talk.ask("Which data set? owner/name, or owner/name/folder")
         if known is not None and what:
-            self._begin(partial(fetch_job, self.draft.project, what, known))
+            self._begin(partial(fetch_job, self.draft.project, what, known, self.ask_class()))
+
+    def ask_class(self) -> str:
+        known = or_error(partial(classes_of, self.draft.project), "The folders could not be read")
+        if isinstance(known, UserError) or len(known) < 2:
+            return ""
+        classes = {name.casefold(): name for name in known}
+        while word := self.talk.ask(f"What do they show, {' or '.join(known)}?", f"means {known[0]}"):
+            if word.casefold() in classes:
+                return classes[word.casefold()]
+            self.talk.say(f"{word} is not one of them.")
+        return known[0]
 
     def _begin(self, job: Callable[[], Job]) -> None:
         project = self.draft.project

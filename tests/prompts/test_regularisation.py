@@ -59,6 +59,15 @@ def test_a_class_that_another_crowds_out_is_told(folder: Path) -> None:
     assert "Leave 14 of 1_dog out (step 3, v) or move them away: then each used once." in said
 
 
+def test_pictures_are_taken_over_for_the_class_that_is_said(folder: Path, tmp_path: Path) -> None:
+    crowded(folder, "img/2_rexo dog", 2)
+    crowded(tmp_path, "dogs", 3)
+    said = converse(folder, "g 3", "add", str(tmp_path / "dogs"), "cat", "dog", "", "q")
+    assert "What do they show, man or dog? Enter means man" in said
+    assert "cat is not one of them." in said
+    assert len(list((folder / "reg" / "1_dog").glob("*.png"))) == 3
+
+
 def test_pictures_are_made_and_it_is_told_how_it_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def start_and_stop(run: object) -> int:
         pid = regularising_engine.start(run)  # type: ignore[arg-type]
