@@ -45,7 +45,7 @@ def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix:
     """The caption that a picture gets: `before` is what it has, "" for none. "" where there is nothing to write.
 
     Appending what stands there already changes nothing, so a second run does no harm. trigger: a word that prefix or
-    suffix shall not say a second time: what was said goes without it, and where it has to stay, as in `before`, they do.
+    suffix shall not say a second time: what was said goes without it; where it has to stay, as in `before`, they do.
     """
     old, new = _tidy(before), _tidy(_without_controls(said))
     prefix, suffix = _tidy(prefix), _tidy(suffix)
