@@ -81,14 +81,14 @@ def of_needs(needs: Sequence[Need], project: Project, width: int, roomy: bool) -
         name = f"{inert(need.class_name)}: " if len(needs) > 1 else ""
         seen = " are seen in an epoch, beside your own."
         if differs(need):
-            seen = f" should be seen in an epoch, beside your own; {sum(need.times):,} {are(sum(need.times))}."
+            seen = f" should be seen in an epoch; {sum(need.times):,} {are(sum(need.times))}."
         rows.append(line((f" {name}{arithmetic(need)}", STRONG), (seen, DIM)))
         there, have = len(need.there), what_is_here(need)
         if there < need.enough < need.target:
             have += f" {what_is_enough(need)}."
         rows += [line((f" {part}", PLAIN)) for part in textwrap.wrap(have, max(30, width - 2))]
-    if (uneven := uneven_classes(needs)) is not None:
-        rows += [line((f" {part}", WARN)) for part in textwrap.wrap(in_rows(str(uneven)), max(30, width - 2))]
+    if (uneven := uneven_classes(needs)) is not None:  # the status line says why
+        rows += [line((f" {part}", WARN)) for part in textwrap.wrap(in_rows(uneven.hint), max(30, width - 2))]
     return rows
 
 

@@ -51,5 +51,6 @@ def _remedy(needs: Sequence[Need]) -> str:
         if lacking:
             do.append(f"have {lacking:,} more of {need.class_name}")
         then += [*kept, *[1] * lacking]
-    said = f"{', and '.join(do)}: then {use_of(balance(then, sum(need.target for need in needs)))}."
+    use = use_of(balance(then, sum(need.target for need in needs))).replace("each used", "each is used")
+    said = f"{', and '.join(do)}: then {use}."
     return said[0].upper() + said[1:]

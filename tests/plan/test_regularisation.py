@@ -124,7 +124,7 @@ def test_of_two_classes_it_is_told_what_is_really_used(tmp_path: Path) -> None:
     uneven = uneven_classes([dog, man])
     assert uneven is not None
     assert "man never in place of 250, dog 300 times in place of 50" in uneven.message
-    assert uneven.hint == "Leave 270 of 1_dog out (step 3, v) or move them away: then each used once."
+    assert uneven.hint == "Leave 270 of 1_dog out (step 3, v) or move them away: then each is used once."
 
 
 def test_of_two_classes_that_are_repeated_one_number_is_told(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_class_without_any_is_named_where_another_is_seen_in_its_place(tmp_pat
     assert explanation(dog)[1] == "50 are here, each used 6 times."
     uneven = uneven_classes([dog, man])
     assert uneven is not None
-    assert uneven.hint == "Have 250 more of man: then each used once."
+    assert uneven.hint == "Have 250 more of man: then each is used once."
 
 
 def test_as_advised_each_is_used_once(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_class_that_another_crowds_out_is_told(folder: Path) -> None:
     said = " ".join(converse(folder, "g 3", "q").split())
     assert "(dog) should be seen in an epoch, one for each of your own; 16 are." in said
     assert "12 are here, not used." in said
-    assert "Leave 14 of 1_dog out (step 3, v) or move them away: then each used once." in said
+    assert "Leave 14 of 1_dog out (step 3, v) or move them away: then each is used once." in said
 
 
 def test_pictures_are_taken_over_for_the_class_that_is_said(folder: Path, tmp_path: Path) -> None:
