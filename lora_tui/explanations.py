@@ -15,8 +15,8 @@ ABOUT = {
     "is usual; with more pictures take fewer. More repeats and more epochs do the same, but a LoRA is saved after each "
     "epoch.",
     "wish": "About how many steps the training is to have. From it and from the number of your pictures the repeats "
-    "follow, the same share of an epoch for each folder: with few pictures more repeats, with many fewer. Empty it for "
-    "the guide's number.",
+    "follow, the same share of an epoch for each subject: with few pictures more repeats, with many fewer. Empty it "
+    "for the guide's number.",
     "reg-repeats": "How often each regularisation picture is seen in one epoch at least: 1 is usual. They are repeated "
     "by themselves until there are as many as of your own pictures with their repeats.",
     "images": "A folder with 20 to 30 good pictures of your subject: sharp, alone in the picture, different places, "

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from rich.text import Text
 
+from engine.plan.class_balance import uneven_classes
 from engine.plan.dataset import Dataset
-from engine.plan.errors import inert, plural
+from engine.plan.errors import are, inert, plural
 from engine.plan.job_options import job_options
 from engine.plan.picture_parameters import PROGRAM, read
 from engine.plan.project import Project
-from engine.plan.regularisation import Need, arithmetic, use_of, what_is_here
+from engine.plan.regularisation import Need, arithmetic, differs, what_is_enough, what_is_here
 from engine.runs.state import Observation
+from lora_tui.in_rows import in_rows
 from lora_tui.progress import activity, at_work
 from lora_tui.regularising import Outlook
 from lora_tui.widgets.form import Row
-from lora_tui.widgets.paint import DIM, PLAIN, STRONG, bar, line
+from lora_tui.widgets.paint import DIM, PLAIN, STRONG, WARN, bar, line
 from lora_tui.words import paragraph
 
 BAR_CELLS = 24
@@ -77,11 +79,16 @@ def of_needs(needs: Sequence[Need], project: Project, width: int, roomy: bool) -
     rows = paragraph(why, width) if roomy else []
     for need in needs:
         name = f"{inert(need.class_name)}: " if len(needs) > 1 else ""
-        rows.append(line((f" {name}{arithmetic(need)}", STRONG), (" are seen in an epoch, beside your own.", DIM)))
+        seen = " are seen in an epoch, beside your own."
+        if differs(need):
+            seen = f" should be seen in an epoch; {sum(need.times):,} {are(sum(need.times))}."
+        rows.append(line((f" {name}{arithmetic(need)}", STRONG), (seen, DIM)))
         there, have = len(need.there), what_is_here(need)
         if there < need.enough < need.target:
-            have += f" {need.enough:,} are enough, {use_of([1] * need.enough, need.target)}."
+            have += f" {what_is_enough(need)}."
         rows += [line((f" {part}", PLAIN)) for part in textwrap.wrap(have, max(30, width - 2))]
+    if (uneven := uneven_classes(needs)) is not None:  # the status line says why
+        rows += [line((f" {part}", WARN)) for part in textwrap.wrap(in_rows(uneven.hint), max(30, width - 2))]
     return rows
 
 

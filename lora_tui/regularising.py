@@ -142,17 +142,18 @@ def make_job(project: Project, settings: Settings, look_out: Outlook, device: st
     )
 
 
-def fetch_job(project: Project, what: str, look_out: Outlook) -> Job:
-    """The job that fetches pictures of a data set for the project's class: as many as there are to be of it, those of
-    the data set that came before counted again, so that the same goes on.
+def fetch_job(project: Project, what: str, look_out: Outlook, class_name: str = "") -> Job:
+    """The job that fetches pictures of a data set for a class, that of the project where none is said: as many as there
+    are to be of it, those of the data set that came before counted again, so that the same goes on.
 
     Raises UserError `not-a-source`, `bad-name`.
     """
     source = hub_pictures(what)
-    wanted = [need.wanted(look_out.options.count) for need in look_out.needs if need.class_name == project.class_name]
+    class_name = class_name.strip() or project.class_name
+    wanted = [need.wanted(look_out.options.count) for need in look_out.needs if need.class_name == class_name]
     arguments = {
         "what": str(source),
-        "to": str(folder_for(project, project.class_name)),
+        "to": str(folder_for(project, class_name)),
         "count": wanted[0] if wanted else look_out.missing,
     }
     return Job(FETCHING, project.path, name=str(source), device="cpu", arguments=arguments)

@@ -230,20 +230,25 @@ def look_at(captions: Mapping[Path, str | None], attention: Attention) -> Attent
 
 
 def repeated(text: str, separator: str = ",") -> str:
-    """What a caption says twice: a tag, a word twice in a row, or a phrase ("a man in a suit"); "" for nothing."""
+    """What a caption says twice: a tag, or within a tag a word twice in a row or a phrase ("a man in a suit"); "" for
+    nothing. Tags share words rightly, as `long hair, hair ornament` do, unless the first stands before the second once
+    more, as a prefix does before a caption that had it."""
     text = text[:_READ].lower()
-    if separator in text:
-        seen: set[str] = set()
-        for tag in tags.split(text, separator):
-            name = " ".join(tag.split())
-            if name in seen:
-                return name
-            seen.add(name)
-    words = _WORD.findall(text)
-    for first, second in pairwise(words):
-        if first == second and not first.isdigit():
-            return f"{first} {second}"
-    return _phrase(words)
+    parts = tags.split(text, separator) if separator in text else [text]
+    seen: set[str] = set()
+    for tag in parts if len(parts) > 1 else ():
+        name = " ".join(tag.split())
+        if name in seen:
+            return name
+        seen.add(name)
+    said = [_WORD.findall(part) for part in parts]
+    if len(said) > 1 and len(said[0]) == 1:
+        said[:2] = [said[0] + said[1]]
+    for words in said:
+        for first, second in pairwise(words):
+            if first == second and not first.isdigit():
+                return f"{first} {second}"
+    return next(filter(None, map(_phrase, said)), "")
 
 
 def _phrase(words: Sequence[str]) -> str:

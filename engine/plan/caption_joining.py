@@ -44,8 +44,8 @@ def joined(prefix: str, said: str, suffix: str) -> str:
 def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix: str, trigger: str = "") -> str:
     """The caption that a picture gets: `before` is what it has, "" for none. "" where there is nothing to write.
 
-    Appending what stands there already changes nothing, so a second run does no harm. trigger: a word that shall not
-    stand in what was said where prefix or suffix has it already.
+    Appending what stands there already changes nothing, so a second run does no harm. trigger: a word that prefix or
+    suffix shall not say a second time: what was said goes without it; where it has to stay, as in `before`, they do.
     """
     old, new = _tidy(before), _tidy(_without_controls(said))
     prefix, suffix = _tidy(prefix), _tidy(suffix)
@@ -55,11 +55,14 @@ def caption_for(before: str, said: str, existing: Existing, prefix: str, suffix:
     if once and not _begins_with(new, prefix):
         new = _bare(new, trigger)
     if existing == "append" and old:
+        if once:
+            old = _yielding(old, prefix, suffix, trigger)
+        prefix = "" if _holds(old, prefix) and not _begins_with(old, prefix) else prefix
+        suffix = "" if _holds(old, suffix) and not _ends_with(old, suffix) else suffix
         new = old if not new or _holds(old, new) else _together(_without_suffix(old, suffix), new)
-    if once and not _begins_with(new, prefix):
-        new = _bare(new, trigger)
-        if has_word(new, trigger):  # within a sentence, where it has to stay
-            prefix, suffix = _without_tags(prefix, trigger), _without_tags(suffix, trigger)
+    if once and has_word(_between(new, prefix, suffix), trigger):  # within a sentence, where it has to stay
+        prefix = prefix if _begins_with(new, prefix) else _without_word(prefix, trigger)
+        suffix = suffix if _ends_with(new, suffix) else _without_word(suffix, trigger)
     if not new:  # a file's name that was the trigger and nothing else
         return _together(prefix, suffix) if prefix and suffix else prefix or suffix
     return joined(prefix, new, suffix)
@@ -83,8 +86,34 @@ def _bare(text: str, word: str) -> str:
     return text if shorter.rpartition(" ")[2].casefold() in _LINKING else shorter
 
 
-def _without_tags(text: str, word: str) -> str:
-    return _tidy(", ".join(tag for tag in text.split(",") if not has_word(tag, word)))
+def _yielding(text: str, prefix: str, suffix: str, word: str) -> str:
+    """A text without a word that is its first tag where the prefix has it too, or its last one and the suffix has it:
+    they come in its place."""
+    first, _, rest = text.partition(",")
+    if has_word(prefix, word) and not _begins_with(text, prefix) and first.strip().casefold() == word.casefold():
+        text = _tidy(rest)
+    rest, _, last = text.rpartition(",")
+    if has_word(suffix, word) and not _ends_with(text, suffix) and last.strip().casefold() == word.casefold():
+        text = _tidy(rest)
+    return text
+
+
+def _between(text: str, prefix: str, suffix: str) -> str:
+    """A text without the prefix it begins with and the suffix it ends with."""
+    text = text[len(prefix) :] if _begins_with(text, prefix) else text
+    return text[: len(text) - len(suffix)] if suffix and _ends_with(text, suffix) else text
+
+
+def _without_word(text: str, word: str) -> str:
+    """What prefix or suffix say besides a word: "art of zibo" says "art"."""
+    letter = r"[^\W_]"
+    left = []
+    for tag in text.split(","):
+        rest = re.sub(rf"(?<!{letter}){re.escape(word)}(?!{letter})", "", tag, flags=re.IGNORECASE).split()
+        while has_word(tag, word) and rest and rest[-1].casefold() in _LINKING:
+            rest.pop()
+        left.append(" ".join(rest))
+    return _tidy(", ".join(left))
 
 
 def _without_controls(text: str) -> str:

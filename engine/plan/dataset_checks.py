@@ -11,13 +11,12 @@ from engine.plan.errors import Finding, are, few, plural
 from engine.plan.picture_checks import check_pictures
 from engine.plan.picture_remarks import is_small
 from engine.plan.project import Project
+from engine.plan.regularisation_checks import check_regularisation
 from engine.plan.settings import Settings
 
 FEW_PICTURES = 10
 MANY_PICTURES = 200
 FEW_STEPS = 200
-REG_OFTEN = 10
-"""A regularisation picture seen this often in every epoch is itself learnt by heart."""
 SHORT_BATCHES_SHARE = 1.15
 
 
@@ -27,7 +26,7 @@ def check_dataset(settings: Settings, dataset: Dataset, project: Project) -> Ite
     yield from check_pictures(settings, dataset)
     yield from _small_pictures(settings, dataset)
     yield from _captions(settings, dataset, project)
-    yield from _regularisation(settings, dataset, project)
+    yield from check_regularisation(settings, dataset, project)
     yield from _batches(settings, dataset)
 
 
@@ -145,64 +144,6 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
             f"{plural(len(said), 'regularisation picture')} {'has' if one else 'have'} "
             f"{'a' if others else 'the'} trigger word in the caption: {few(path.name for path in said)}.",
             f"{'It shows' if one else 'They show'} what is not {' or '.join((word, *others))}: take the word out.",
-        )
-
-
-def _regularisation(settings: Settings, dataset: Dataset, project: Project) -> Iterator[Finding]:
-    reg = [p for p in dataset.pictures if p.kind == "reg" and not p.left_out]
-    kind = f'"{project.class_name}"' if project.class_name else "of its class"
-    kept = settings.diff_output_preservation_multiplier > 0
-    if not reg and kept:
-        return
-    if not reg:
-        yield Finding(
-            "no-regularisation",
-            f"There are no regularisation pictures: everything {kind} may come to look like your pictures.",
-            "`lora-tui regularise` makes ordinary ones, or takes them over into "
-            f"reg/1_{project.class_name or 'class'}, to prevent it; or do without them: "
-            "diff_output_preservation_multiplier = 1, which takes longer. Many people do without either.",
-            level="note",
-        )
-        return
-    if kept:
-        yield Finding(
-            "preserved-twice",
-            "diff_output_preservation_multiplier keeps the class as it was, and so do the regularisation pictures: one "
-            "of the two is enough, and both take their time.",
-            "Leave the regularisation pictures out, or set the option to 0.",
-            level="note",
-            option="diff_output_preservation_multiplier",
-            value=0.0,
-        )
-    unused = sum(p.repeats == 0 for p in reg)
-    if unused:
-        yield Finding(
-            "reg-unused",
-            f"{unused:,} of {len(reg):,} regularisation pictures {are(unused)} not used: only as many as your own "
-            f"pictures with their repeats ({dataset.steps.num_train_images:,}) are.",
-            "Nothing needs to be done.",
-            level="note",
-        )
-    most = max(p.repeats for p in reg)
-    if most >= REG_OFTEN:
-        yield Finding(
-            "reg-often",
-            f"{plural(len(reg), 'regularisation picture')} must do for {dataset.steps.num_reg_images:,}, so each is "
-            f"seen up to {most} times an epoch and may be learnt by heart.",
-            f"Add more, best {min(dataset.steps.num_train_images, 200)} or more.",
-        )
-    wrong = sorted(
-        {
-            folder.name
-            for folder in dataset.folders
-            if folder.kind == "reg" and project.class_name and not has_word(folder.class_words, project.class_name)
-        }
-    )
-    if wrong:
-        yield Finding(
-            "reg-other-class",
-            f'The regularisation folder {few(wrong)} does not name the class "{project.class_name}" of the project.',
-            "Regularisation pictures should show the same class as yours, named with the same word.",
         )
 
 

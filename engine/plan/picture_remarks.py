@@ -94,13 +94,14 @@ def _sides(picture: Picture) -> str:
     return "At the left and the right" if across else "At the top and the bottom"
 
 
-def near_copy(picture: Picture, other: Picture, best: bool) -> Finding:
+def near_copy(picture: Picture, other: Picture, best: bool, why: str = "") -> Finding:
+    """why: what the other one is that this one is not, as `larger`; "" where they are as good."""
     if best:
         said = f"{picture.path.name} is the best of some that are nearly the same; another is {other.name}."
         return Finding("near-copy", said, "Keep this one, and leave the others out.", level="note")
     return Finding(
         "near-copy",
-        f"{picture.path.name} is nearly the same as {other.name}, which is larger, sharper or less compressed. "
+        f"{picture.path.name} is nearly the same as {other.name}{f', which is {why}' if why else ''}. "
         "What is seen twice as often is learnt twice as hard.",
         "Leave it out.",
     )

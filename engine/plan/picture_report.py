@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from engine.plan.dataset import Dataset, Picture
+from engine.plan.duplicates import same_files
 from engine.plan.errors import Finding, few, plural
 from engine.plan.looked import Looks
 from engine.plan.looks import Look
@@ -92,6 +93,7 @@ class Reporter:
     def __init__(self) -> None:
         self._compared: dict[Path, Look] = {}
         self._groups: list[list[Path]] = []
+        self._same: dict[tuple[object, ...], bool] = {}  # by paths and stamps, so that nothing is read twice
 
     def report(self, settings: Settings, dataset: Dataset, looks: Looks) -> PictureReport:
         """What is known by now of a project's pictures."""
@@ -104,15 +106,17 @@ class Reporter:
         copies = tuple(group for group in trained if len(group) > 1)
         for group in copies:
             for place, picture in enumerate(group):
-                remarks[picture.path].append(near_copy(picture, group[0] if place else group[1], best=not place))
+                other = group[0] if place else group[1]
+                why = _better(other, picture, seen, looks)
+                remarks[picture.path].append(near_copy(picture, other, not place, why))
         names = {picture.path: picture.path.name for picture in dataset.used}
         findings = [*_blurred(remarks, names), *_see_through(settings, remarks, names, seen)]
-        findings += _near_copies(copies, looks)
+        findings += _near_copies([group for group in copies if not self._one_file(group, looks)])
         report = PictureReport(
             {path: tuple(said) for path, said in remarks.items() if said},
             copies,
             tuple(findings),
-            left_out=_on_left_out(settings, dataset, seen, groups),
+            left_out=_on_left_out(settings, dataset, seen, groups, looks),
         )
         return replace(report, tally=_tally(report, dataset.of("train")))
 
@@ -135,6 +139,28 @@ class Reporter:
         groups = ([known[path] for path in group if path in known] for group in self._groups)
         return [sorted(group, key=badness) for group in groups if len(group) > 1]
 
+    def _one_file(self, group: Sequence[Picture], looks: Looks) -> bool:
+        """Whether all of a group are the same to the byte; that has a finding of its own (`picture-duplicate`)."""
+        paths = [picture.path for picture in group]
+        if len({looks.file_bytes(path) for path in paths}) > 1:
+            return False
+        of = tuple((path, looks.known[path][0]) for path in paths)
+        if of not in self._same:
+            self._same[of] = [len(same) for same in same_files(paths)] == [len(paths)]
+        return self._same[of]
+
+
+def _better(other: Picture, picture: Picture, seen: Mapping[Path, Look], looks: Looks) -> str:
+    """What makes the first the better one, as far as that can be said; "" where it is not."""
+    if other.width * other.height > picture.width * picture.height:
+        return "larger"
+    widths = [round(edge_pixels(one, seen[one.path]), 1) for one in (other, picture)]
+    if 0 < widths[0] < widths[1]:
+        return "sharper"
+    lossy = [one.path.suffix.lower() in _LOSSY for one in (other, picture)]
+    fewer = looks.file_bytes(other.path) > looks.file_bytes(picture.path)
+    return "less compressed" if lossy[1] and (fewer or not lossy[0]) else ""
+
 
 def _by_the_user(picture: Picture) -> bool:
     """Whether it is left out although it could be trained."""
@@ -142,7 +168,7 @@ def _by_the_user(picture: Picture) -> bool:
 
 
 def _on_left_out(
-    settings: Settings, dataset: Dataset, seen: Mapping[Path, Look], groups: Sequence[Sequence[Picture]]
+    settings: Settings, dataset: Dataset, seen: Mapping[Path, Look], groups: Sequence[Sequence[Picture]], looks: Looks
 ) -> dict[Path, tuple[Finding, ...]]:
     """What would be said of the pictures that the user left out."""
     remarks: defaultdict[Path, list[Finding]] = defaultdict(list)
@@ -153,7 +179,8 @@ def _on_left_out(
             if picture.left_out:
                 others = group[:place] or group[1:]
                 other = next((other for other in others if other.used), others[0])
-                remarks[picture.path].append(near_copy(picture, other, best=not place))
+                why = _better(other, picture, seen, looks)
+                remarks[picture.path].append(near_copy(picture, other, not place, why))
     return {path: tuple(said) for path, said in remarks.items() if said}
 
 
@@ -200,9 +227,7 @@ def _see_through(
     )
 
 
-def _near_copies(copies: Sequence[Sequence[Picture]], looks: Looks) -> Iterable[Finding]:
-    """Files that are the same to the byte have a finding of their own (`picture-duplicate`)."""
-    groups = [group for group in copies if len({looks.file_bytes(picture.path) for picture in group}) > 1]
+def _near_copies(groups: Sequence[Sequence[Picture]]) -> Iterable[Finding]:
     if not groups:
         return
     worse = sum(len(group) - 1 for group in groups)

@@ -1,7 +1,8 @@
 """How many regularisation pictures a project needs, of which classes, and where they go.
 
 In an epoch as many are seen as there are training pictures with their repeats, whatever lies on the disk: fewer are
-repeated, more stay unused (sd-scripts: `DreamBoothDataset.__init__`, here `steps.balance`).
+repeated, more stay unused (sd-scripts: `DreamBoothDataset.__init__`, here `steps.balance`). The folders of all classes
+are balanced together, so what becomes of one class depends on what the others have.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Need:
 
     sums: (pictures, repeats) of its training folders, those kept for validation or left out not counted. there: the
     repeats that their folders give to the pictures that are here and usable, in order. here: how many of these lie in
-    `folder` itself. left_out: how many more are here that the user left out.
+    `folder` itself. left_out: how many more are here that the user left out. shared: where there are other classes, how
+    often each of those that are here is really seen in an epoch. homes: the names of their folders, in the same order.
     """
 
     class_name: str
@@ -41,10 +43,17 @@ class Need:
     there: tuple[int, ...] = ()
     here: int = 0
     left_out: int = 0
+    shared: tuple[int, ...] | None = None
+    homes: tuple[str, ...] = ()
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """How often each of those that are here is seen in an epoch."""
+        return tuple(balance(self.there, self.target)) if self.shared is None else self.shared
 
     @property
     def target(self) -> int:
-        """How many are seen in an epoch."""
+        """How many are to be seen in an epoch: as many as of its own pictures."""
         return sum(pictures * repeats for pictures, repeats in self.sums)
 
     @property
@@ -88,6 +97,7 @@ def needs(project: Project, dataset: Dataset) -> list[Need]:
                 left_out[of] += 1
             else:
                 there[of].append(picture)
+    several = len(pictures) > 1 and any(there.values())
     found = []
     for class_name, folders in pictures.items():
         home = folder_for(project, class_name)
@@ -100,6 +110,8 @@ def needs(project: Project, dataset: Dataset) -> list[Need]:
                 tuple(homes[picture.folder].repeats for picture in mine),
                 sum(picture.path.parent == home for picture in mine),
                 left_out[class_name],
+                tuple(picture.repeats for picture in mine) if several else None,
+                tuple(picture.folder for picture in mine),
             )
         )
     return found
@@ -127,6 +139,23 @@ def folder_for(project: Project, class_name: str) -> Path:
     return project.reg_dir / f"1_{class_name}"
 
 
+def classes_of(project: Project) -> tuple[str, ...]:
+    """The classes that its subjects have, the project's own first. Raises UserError `not-readable`."""
+    names = (subject.class_name.strip() for subject in Subjects.of_project(project).all)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def require_class(project: Project, class_name: str) -> None:
+    """Raises UserError `bad-name` where it is the class of no subject: pictures of it would be taken for another's."""
+    known = classes_of(project)
+    if known and class_name.strip() not in known:
+        raise UserError(
+            "bad-name",
+            f'"{class_name}" is not a class of this project.',
+            f"Its pictures show {' and '.join(known)}: say one of these words.",
+        )
+
+
 def _nearest(project: Project, classes: Sequence[str], words: str) -> str:
     """The class that a regularisation folder belongs to. One of another name is not lost: its pictures are seen too."""
     exact = [name for name in classes if name == words]
@@ -142,9 +171,8 @@ def arithmetic(need: Need) -> str:
     return f"{sums} = {need.target:,}"
 
 
-def use_of(repeats: Sequence[int], target: int) -> str:
-    """What becomes of as many pictures in an epoch: `each used 3 to 4 times`, `2 of them not used`."""
-    times = balance(repeats, target)
+def use_of(times: Sequence[int]) -> str:
+    """What becomes of pictures that are seen so often in an epoch: `each used 3 to 4 times`, `2 of them not used`."""
     used = [count for count in times if count]
     if not used:
         return "not used"
@@ -156,27 +184,38 @@ def use_of(repeats: Sequence[int], target: int) -> str:
     return f"each used {low} times" if low == high else f"each used {low} to {high} times"
 
 
+def differs(need: Need) -> bool:
+    """Whether more or fewer of a class are seen than of its own pictures, since other classes have theirs."""
+    return need.shared is not None and sum(need.shared) != need.target
+
+
 def what_is_here(need: Need) -> str:
     """`200 are here, each used 3 to 4 times.` Of those that are left out how many."""
     there, left_out = len(need.there), need.left_out
     if there:
         more = f" {left_out:,} more {are(left_out)} left out." if left_out else ""
-        return f"{there:,} {are(there)} here, {use_of(need.there, need.target)}.{more}"
+        return f"{there:,} {are(there)} here, {use_of(need.times)}.{more}"
     return f"None are used; {left_out:,} here {are(left_out)} left out." if left_out else "None are here."
+
+
+def what_is_enough(need: Need) -> str:
+    """`200 are enough, each used 3 to 4 times`; how often is not known where other classes have theirs."""
+    use = "" if need.shared is not None else f", {use_of(balance([1] * need.enough, need.target))}"
+    return f"{need.enough:,} are enough{use}"
 
 
 def explanation(need: Need) -> list[str]:
     """How many and why, as sentences: the target, what is there, what is enough."""
-    said = [
-        f"{arithmetic(need)}: in an epoch that many regularisation pictures ({need.class_name}) are seen, one for each "
-        "of your own."
-    ]
-    there = len(need.there)
-    said.append(what_is_here(need))
-    if there < need.enough:
+    kind = f"regularisation pictures ({need.class_name})"
+    if differs(need):
+        seen = sum(need.times)
+        why = f"so many {kind} should be seen in an epoch, one for each of your own; {seen:,} {are(seen)}."
+    else:
+        why = f"in an epoch that many {kind} are seen, one for each of your own."
+    said = [f"{arithmetic(need)}: {why}", what_is_here(need)]
+    if len(need.there) < need.enough:
         if need.enough < need.target:
-            use = use_of([1] * need.enough, need.target)
-            said.append(f"{need.enough:,} are enough, {use}; the guide has all {need.target:,}.")
+            said.append(f"{what_is_enough(need)}; the guide has all {need.target:,}.")
         else:
             said.append(f"{need.enough:,} are needed, so that none is repeated.")
     return said
@@ -184,13 +223,14 @@ def explanation(need: Need) -> list[str]:
 
 def as_object(need: Need, options: RegularisingOptions) -> dict[str, object]:
     """For `--json`."""
-    times = balance(need.there, need.target)
+    times = need.times
     return {
         "class": need.class_name,
         "folder": need.folder,
         "target": need.target,
         "enough": need.enough,
         "there": len(need.there),
+        "seen": sum(times),
         "wanted": need.wanted(options.count),
         "missing": need.missing(options.count),
         "used": [min(times, default=0), max(times, default=0)],

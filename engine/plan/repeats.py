@@ -1,6 +1,7 @@
 """How often to repeat the folders of pictures for about so many steps, with the arithmetic written out.
 
-Each folder gets the same share of an epoch: of two subjects, the one with fewer pictures gets more repeats.
+Each subject gets the same share of an epoch: of two, the one with fewer pictures gets more repeats. Folders with the
+same words behind the number show one subject, and share what it gets: their pictures are repeated alike.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from dataclasses import dataclass
 
 from engine.plan.base_model import BUILT_IN
 from engine.plan.dataset import Dataset, steps_with
-from engine.plan.errors import plural
+from engine.plan.errors import are, plural
 from engine.plan.settings import Settings
 
 GUIDE_VIEWS = 3000
 """How often the guide shows pictures of its own in all: 30 pictures × 25 repeats × 4 epochs."""
+MANY_REPEATS = 100
+"""A picture seen more often than that in an epoch is learnt by heart, whatever it shows."""
 MUCH_MORE = 1.25
 """From here on a training is much longer than wished, although every picture is seen only once an epoch."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """repeats: by training folder. now: the repeats there are. steps: what would follow. lines: the arithmetic."""
+    """wished: how many steps; whose: who says so, "as now" where nobody wished. repeats: by training folder. now: the
+    repeats there are. steps: what would follow. lines: the arithmetic."""
 
     wished: int
+    whose: str
     repeats: Mapping[str, int]
     now: Mapping[str, int]
     steps: int
@@ -69,21 +74,39 @@ def advise(settings: Settings, dataset: Dataset, wished: int | None = None) -> A
     if dataset.steps.num_reg_on_disk:
         seen /= 2
         lines.append(f"Half of them are regularisation pictures, so {_number(seen)} are your own.")
-    share = seen / max(1, len(now))
-    if len(now) > 1:
-        lines.append(f"The same for each of {len(now)} folders: {_number(share)}.")
-    repeats = {name: max(1, round(share / counts[name])) for name in now}
-    for name, times in repeats.items():
-        of = f"{name}: " if len(now) > 1 else ""
-        exact = share / counts[name]
+    subjects = _subjects(dataset, list(now))
+    share = seen / max(1, len(subjects))
+    if len(subjects) > 1:
+        lines.append(f"The same for each of {len(subjects)} subjects: {_number(share)}.")
+    repeats, scarce = dict[str, int](), list[str]()
+    for names in subjects:
+        pictures = sum(counts[name] for name in names)
+        times = max(1, round(share / pictures))
+        repeats |= dict.fromkeys(names, times)
+        of = f"{' and '.join(names)}: " if len(now) > 1 else ""
+        exact = share / pictures
         rounded = "" if times == exact else f" {exact:.1f}, so" if exact >= 1 else " less than 1, so"
-        lines.append(f"{of}{_number(share)} ÷ {plural(counts[name], 'picture')} ={rounded} {plural(times, 'repeat')}.")
+        lines.append(f"{of}{_number(share)} ÷ {plural(pictures, 'picture')} ={rounded} {plural(times, 'repeat')}.")
+        if times > MANY_REPEATS:
+            scarce.append(
+                f"Warning: {times:,} repeats are too many. {plural(pictures, 'picture')} of {' and '.join(names)} "
+                f"{are(pictures)} too few to learn from, and more of them would help more than repeats."
+            )
     follow = steps_with(dataset, settings, repeats)
     lines.append(f"That makes {plural(follow.total, 'step')}.")
     if follow.total > MUCH_MORE * steps and max(repeats.values()) == 1 and epochs > 1:
         fewer = max(1, steps // follow.steps_per_epoch)
         lines.append(f"There are so many pictures that fewer epochs do: max_train_epochs = {fewer}.")
-    return Advice(steps, repeats, now, follow.total, tuple(lines))
+    return Advice(steps, whose, {name: repeats[name] for name in now}, now, follow.total, (*lines, *scarce))
+
+
+def _subjects(dataset: Dataset, used: list[str]) -> list[list[str]]:
+    """The folders that are trained, those of one subject together."""
+    words = {folder.name: folder.class_words for folder in dataset.folders if folder.kind == "train"}
+    subjects: dict[str, list[str]] = {}
+    for name in used:
+        subjects.setdefault(words[name], []).append(name)
+    return list(subjects.values())
 
 
 def _together(settings: Settings) -> int:

@@ -63,13 +63,15 @@ def take_over(
     *,
     link: bool = False,
     repeats: int = USUAL_REPEATS,
+    class_name: str = "",
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Taken:
     """Copy (or link) the pictures directly in `source` into the project's pictures or regularisation pictures.
 
     Training pictures go into the first folder that is trained, else into a new one of `repeats` and the project's
-    words; regularisation pictures into the first folder of the project's class, else into a new one of 1 and the class.
+    words; regularisation pictures into the first folder of the class that is said, or of the project's, else into a new
+    one of 1 and the class.
     A training picture that cannot be read comes along, for the look through the pictures asks for a whole copy in its
     place; a regularisation picture is one of many, and stays where it is.
     `progress(done, total)` after each picture; what was taken before `cancelled()` stays. Raises UserError:
@@ -79,7 +81,7 @@ def take_over(
     """
     require_no_file(source, "what is taken over")
     require_folder(source, "a folder of pictures")
-    target = _target(project, kind, repeats)
+    target = _target(project, kind, repeats, class_name.strip() or project.class_name.strip())
     _require_outside(project, source, target)
     pictures, odd = picture_files(source)
     if not pictures:
@@ -105,9 +107,8 @@ def take_over(
     return taken
 
 
-def _target(project: Project, kind: Kind, repeats: int) -> Path:
+def _target(project: Project, kind: Kind, repeats: int, class_name: str) -> Path:
     """The folder that the pictures go into; it may not exist yet."""
-    class_name = project.class_name.strip()
     parent = project.image_dir if kind == "train" else project.reg_dir
     words = f"{project.trigger} {class_name}".strip() if kind == "train" else class_name
     # Folders of 0 repeats are not among them: what lands there is not trained.

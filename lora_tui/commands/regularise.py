@@ -12,6 +12,7 @@ from engine.plan.byte_counts import size
 from engine.plan.errors import UserError
 from engine.plan.files import absolute_path
 from engine.plan.job_options import job_options, parse_job_text
+from engine.plan.regularisation import require_class
 from engine.plan.regularising import AUTOMATIC
 from lora_tui import output
 from lora_tui.options import device_option, json_option, open_project, set_option
@@ -48,6 +49,13 @@ def _own_options(command: _F) -> _F:
     metavar="ID",
     help="Fetch pictures of a public data set on Hugging Face: owner/name, owner/name/folder or owner/name/file.zip.",
 )
+@click.option(
+    "--class",
+    "class_name",
+    metavar="WORD",
+    help="With --from and --from-hub: the class that the pictures show, where the project has several. "
+    "Usual: the project's own.",
+)
 @_own_options
 @set_option
 @device_option
@@ -58,6 +66,7 @@ def command(
     folder: str | None,
     link: bool,
     hub: str | None,
+    class_name: str | None,
     sets: tuple[tuple[str, str], ...],
     device: str,
     as_json: bool,
@@ -73,14 +82,18 @@ def command(
         raise click.UsageError("--from and --from-hub exclude each other.")
     if link and folder is None:
         raise click.UsageError("--link goes with --from FOLDER: it links the pictures of a folder.")
+    if class_name is not None and folder is None and hub is None:
+        raise click.UsageError("--class goes with --from FOLDER or --from-hub ID: it says what those pictures show.")
     given = {name: parse_job_text("regularising", name, text) for name, text in own.items() if text is not None}
     project, settings = open_project(directory, sets)
+    if class_name is not None:
+        require_class(project, class_name)
     if folder is not None and not plan:
-        _take_over(project, folder, link)
+        _take_over(project, folder, link, class_name or "")
         look_out, base = _look(project, settings, given)
     elif hub is not None and not plan:
         look_out, base = _look(project, settings, given)
-        _fetch(project, hub, look_out)
+        _fetch(project, hub, look_out, class_name or "")
         look_out, base = _look(project, settings, given)
     else:
         look_out, base = _look(project, settings, given)
@@ -159,37 +172,42 @@ def _describe(project: Project, settings: Settings, made: Outcome) -> None:
     output.tell(str(run_begun(begin, project.name).done().result().get("message")))
 
 
-def _fetch(project: Project, hub: str, look_out: Outlook) -> None:
+def _fetch(project: Project, hub: str, look_out: Outlook, class_name: str) -> None:
     from engine.runs.folder import create
     from lora_tui.follow import run_job
     from lora_tui.regularising import fetch_job, refuse_busy
 
     refuse_busy(project.path)
-    job = fetch_job(project, hub, look_out)
+    job = fetch_job(project, hub, look_out, class_name)
     outcome = run_job(create(project.runs_dir, job), job.name)
     if outcome.exit_code:
         output.tell("What has come is kept: the same command goes on from there.")
     output.tell(str(outcome.done().result().get("message")))
 
 
-def _take_over(project: Project, folder: str, link: bool) -> None:
+def _take_over(project: Project, folder: str, link: bool, class_name: str) -> None:
     from engine.plan.take_over import take_over
 
-    taken = take_over(project, absolute_path(folder), "reg", link=link)
+    taken = take_over(project, absolute_path(folder), "reg", link=link, class_name=class_name)
     output.tell(f"{taken} They are in {taken.folder}.")
 
 
 def _tell_why(look_out: Outlook) -> None:
+    from engine.plan.class_balance import uneven_classes
     from engine.plan.regularisation import explanation
 
     for need in look_out.needs:
         for line in explanation(need):
             output.tell(line)
+    if (uneven := uneven_classes(look_out.needs)) is not None:
+        output.findings([uneven])
 
 
 def _answer(look_out: Outlook, as_json: bool, made: dict[str, object]) -> None:
+    from engine.plan.class_balance import uneven_classes
     from engine.plan.regularisation import as_object, explanation
 
+    uneven = uneven_classes(look_out.needs)
     if as_json:
         classes = [as_object(need, look_out.options) for need in look_out.needs]
         output.answer(
@@ -197,6 +215,7 @@ def _answer(look_out: Outlook, as_json: bool, made: dict[str, object]) -> None:
                 "classes": classes,
                 "options": look_out.options.model_dump(mode="json"),
                 "missing": look_out.missing,
+                "warning": str(uneven) if uneven is not None else None,
                 "size": list(look_out.picture_size),
                 "bytes": look_out.bytes,
                 "free_bytes": look_out.free,
@@ -211,5 +230,7 @@ def _answer(look_out: Outlook, as_json: bool, made: dict[str, object]) -> None:
         for line in explanation(need):
             output.say(line)
         output.say(f"Folder  {need.folder}")
+    if uneven is not None:
+        output.findings([uneven])
     if look_out.missing:
         output.say(f"Still to be made: {look_out.in_words()}.")

@@ -135,6 +135,7 @@ class PicturesStep(PlainStep):
         folder = self.ask_folder("From which folder? Type its path")
         if folder is None:
             return
+        class_name = self.ask_class()
         self.explain(ABOUT["link"])
         link = self.talk.ask("Type link to link them", "copies them").casefold() == "link"
         project = self.draft.project
@@ -147,7 +148,7 @@ class PicturesStep(PlainStep):
             self.talk.say("Taking pictures over. Ctrl-C stops that.")
             done = or_error(
                 partial(
-                    take_over, project, absolute_path(folder), self.KIND, link=link,
+                    take_over, project, absolute_path(folder), self.KIND, link=link, class_name=class_name,
                     progress=told,
                     cancelled=lambda: presses() > 0,
                 ),
@@ -155,6 +156,10 @@ class PicturesStep(PlainStep):
             )  # fmt: skip
             stopped = presses() > 0
         self._taken(done, stopped)
+
+    def ask_class(self) -> str:
+        """The class that pictures show which are taken over; "" for the project's own."""
+        return ""
 
     def _taken(self, done: Taken | UserError, stopped: bool) -> None:
         if isinstance(done, UserError):

@@ -31,7 +31,9 @@ class ProjectStep(PlainStep):
                 says = f"Repeats of {whose}, folder {found.name}: {found.repeats}"
                 rows.append(Row(says, partial(self._edit, "repeats", found.name)))
         if advice := self._advice():
-            says = f"Steps wished for: {advice.wished:,}, from which the repeats are recommended"
+            wished = wished_steps(self.draft.beside) is not None
+            steps = f"{advice.wished:,}" if wished else f"none, {advice.whose} {advice.wished:,}"
+            says = f"Steps wished for: {steps}, from which the repeats are recommended"
             rows.append(Row(says, partial(self._wish, advice)))
         return rows
 

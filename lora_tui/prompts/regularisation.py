@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
+from engine.plan.class_balance import uneven_classes
 from engine.plan.errors import UserError, plural
 from engine.plan.folders import Kind
 from engine.plan.job_options import JobTable, job_options
 from engine.plan.preservation_checks import OPTION as PRESERVES
-from engine.plan.regularisation import explanation
+from engine.plan.regularisation import classes_of, explanation
 from engine.runs.job import Job
 from engine.runs.state import RunView
 from lora_tui.aside import or_error
 from lora_tui.explanations import ABOUT
 from lora_tui.follow import POLL_SECONDS, count_interrupts
+from lora_tui.in_rows import in_rows
 from lora_tui.job_edits import change_of, value_of
 from lora_tui.job_runs import ask_to_stop
 from lora_tui.option_texts import shown_value
@@ -61,6 +63,8 @@ class RegularisationStep(PicturesStep):
         for need in known.needs:
             for sentence in explanation(need):
                 self.talk.say(sentence)
+        if (uneven := uneven_classes(known.needs)) is not None:
+            self.talk.say(in_rows(str(uneven)))
         if any(need.there for need in known.needs):
             self._say_remarkable()
         if known.missing:
@@ -96,7 +100,18 @@ class RegularisationStep(PicturesStep):
         known = self._outlook()
         what = rest.strip() or self.talk.ask("Which data set? owner/name, or owner/name/folder")
         if known is not None and what:
-            self._begin(partial(fetch_job, self.draft.project, what, known))
+            self._begin(partial(fetch_job, self.draft.project, what, known, self.ask_class()))
+
+    def ask_class(self) -> str:
+        known = or_error(partial(classes_of, self.draft.project), "The folders could not be read")
+        if isinstance(known, UserError) or len(known) < 2:
+            return ""
+        classes = {name.casefold(): name for name in known}
+        while word := self.talk.ask(f"What do they show, {' or '.join(known)}?", f"means {known[0]}"):
+            if word.casefold() in classes:
+                return classes[word.casefold()]
+            self.talk.say(f"{word} is not one of them.")
+        return known[0]
 
     def _begin(self, job: Callable[[], Job]) -> None:
         project = self.draft.project

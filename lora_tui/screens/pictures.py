@@ -242,7 +242,7 @@ class PicturesPage(ListPage):
         if self._cancel is None:
             self.app.push_screen(Browse(Path.home(), title="Pictures to take over"), taken)
 
-    def _take(self, folder: str, link: bool) -> None:
+    def _take(self, folder: str, link: bool, class_name: str = "") -> None:
         from engine.plan.take_over import take_over
 
         self._cancel = cancel = threading.Event()
@@ -255,8 +255,10 @@ class PicturesPage(ListPage):
 
         def work() -> Taken:
             return take_over(
-                project, absolute_path(folder), self.KIND, link=link, progress=told, cancelled=cancel.is_set
-            )
+                project, absolute_path(folder), self.KIND, link=link, class_name=class_name,
+                progress=told,
+                cancelled=cancel.is_set,
+            )  # fmt: skip
 
         self.say("ok", "Taking pictures over…")
         aside(lambda: or_error(work, "The pictures could not be taken over"), self._taken)

@@ -66,8 +66,10 @@ class ProjectPage(FormPage):
         advice = self.advice
         if advice is not None:
             aside = "repeats are as recommended" if advice.followed else f"{self.key('recommended')} recommends repeats"
-            wished = wished_steps(self.draft.beside) is not None
-            rows.append(Row("wish", "Steps wished for", str(advice.wished), kind="number", changed=wished, aside=aside))
+            wished = wished_steps(self.draft.beside)
+            says = f"none: {advice.wished:,}, {advice.whose}" if wished is None else str(wished)
+            typed, changed = "" if wished is None else says, wished is not None
+            rows.append(Row("wish", "Steps wished for", says, text=typed, kind="number", changed=changed, aside=aside))
         self.form.show(rows)
         key = self._key()
         counts = advice is not None and key in ("repeats", "wish")
@@ -159,8 +161,8 @@ class ProjectPage(FormPage):
 
     def on_form_stepped(self, event: Form.Stepped) -> None:
         row = self.form.row
-        if row is not None and row.key == "wish" and row.value.isdecimal():
-            self._wish(row.key, str(max(WISH_STEP, int(row.value) + event.by * WISH_STEP)))
+        if row is not None and row.key == "wish" and (advice := self.advice) is not None:
+            self._wish(row.key, str(max(WISH_STEP, advice.wished + event.by * WISH_STEP)))
         elif row is not None and row.value.isdecimal():
             repeats = str(max(1, min(MOST_REPEATS, int(row.value) + event.by)))
             self.done(self.draft.edit(change_of("repeats", repeats, event.key.partition(" ")[2])))

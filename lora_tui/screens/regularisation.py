@@ -36,6 +36,7 @@ from lora_tui.regularising import (
     usual_value,
 )
 from lora_tui.regularising import at_work as run_at_work
+from lora_tui.screens.class_question import ask_class
 from lora_tui.screens.dialogs import Choice, Question
 from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
 from lora_tui.screens.sentences import Says
@@ -244,10 +245,7 @@ class RegularisationPage(FormPage):
     def _start(self, job: partial[Job]) -> None:
         project = self.draft.project
         self.say("ok", "Starting the engine…")
-        aside(
-            lambda: or_error(lambda: launch(project, job()), "The engine could not be started"),
-            self._started,
-        )
+        aside(lambda: or_error(lambda: launch(project, job()), "The engine could not be started"), self._started)
 
     def _started(self, run: RunFolder | UserError) -> None:
         if isinstance(run, UserError):
@@ -383,7 +381,8 @@ class RegularisationPage(FormPage):
         except UserError as error:
             self.to_be_mended("hub", what, str(error))
             return
-        self._start(partial(fetch_job, self.draft.project, what, known))
+        project = self.draft.project
+        ask_class(self.app, project, lambda which: self._start(partial(fetch_job, project, what, known, which)))
 
     def action_usual(self) -> None:
         if self.form.here in job_options(TABLE):

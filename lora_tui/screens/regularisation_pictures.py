@@ -13,6 +13,7 @@ from engine.plan.folders import Kind
 from engine.plan.picture_parameters import read
 from engine.plan.trash import throw_away
 from lora_tui.aside import or_error
+from lora_tui.screens.class_question import ask_class
 from lora_tui.screens.dialogs import Choice, Question
 from lora_tui.screens.list_page import LARGE_KEY
 from lora_tui.screens.pictures import PicturesPage
@@ -70,6 +71,10 @@ class RegularisationPictures(PicturesPage):
             self._cancel.set()
         else:
             self.app.pop_screen()
+
+    def _take(self, folder: str, link: bool, class_name: str = "") -> None:
+        take = super()._take
+        ask_class(self.app, self.draft.project, lambda which: take(folder, link, which))
 
     def action_throw(self) -> None:
         entry = self.here

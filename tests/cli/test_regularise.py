@@ -54,6 +54,18 @@ def test_a_folder_is_taken_over(lora_tui, project, tmp_path):
     assert len(list((project / "reg" / "1_man").glob("*.png"))) == 7
 
 
+def test_a_folder_is_taken_over_for_the_class_that_is_said(lora_tui, project, tmp_path):
+    for place in (project / "img" / "2_rexo dog", tmp_path / "dogs"):
+        place.mkdir()
+        Image.new("RGB", (64, 64), (9, 0, 0)).save(place / "1.png")
+    answer = lora_tui("regularise", project, "--from", tmp_path / "dogs", "--class", "cat", "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "bad-name")
+    assert "man and dog" in answer.json["error"]["hint"]
+    answer = lora_tui("regularise", project, "--from", tmp_path / "dogs", "--class", "dog", "--json")
+    assert {one["class"]: one["there"] for one in answer.json["classes"]} == {"dog": 1, "man": 4}
+    assert (project / "reg" / "1_dog" / "1.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
@@ -61,6 +73,7 @@ def test_a_folder_is_taken_over(lora_tui, project, tmp_path):
         (["--steps", "0"], 1, "bad-value"),
         (["--from", "a", "--from-hub", "b/c"], 2, "usage"),
         (["--link"], 2, "usage"),
+        (["--class", "man"], 2, "usage"),
         (["--from-hub", "b"], 1, "not-a-source"),
         (["--from", "/nowhere"], 1, "no-such-folder"),
         (["--set", "pretrained_model_name_or_path="], 1, "no-base-model"),

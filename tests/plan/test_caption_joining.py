@@ -102,6 +102,34 @@ def test_the_trigger_word_does_not_stand_twice_in_what_is_added_to():
     assert caption_for("zibo", "", "append", "photo of zibo", "", "zibo") == ""
 
 
+GUY = "zibo portrait, a tall guy standing in rain"
+
+
+@pytest.mark.parametrize(
+    ("before", "prefix", "suffix", "expected"),
+    [
+        (GUY, "", "zibo", f"{GUY}, man"),
+        (GUY, "zibo", "", f"{GUY}, man"),
+        (f"Portrait of {GUY}", "zibo", "zibo", f"Portrait of {GUY}, man"),
+        ("zibo, by hand", "", "zibo", "zibo, by hand, man"),
+        ("by hand, zibo", "zibo", "", "by hand, zibo, man"),
+        ("by hand, zibo", "", "by zibo", "by hand, man, by zibo"),
+        ("photo of zibo, rain", "art of zibo", "", "art, photo of zibo, rain, man"),
+        ("photo of zibo, rain", "photo of zibo", "", "photo of zibo, rain, man"),
+        ("photo of zibo, rain", "zibo, sharp", "", "sharp, photo of zibo, rain, man"),
+        ("photo of zibo, rain", "a photo of zibo person", "", "a photo of person, photo of zibo, rain, man"),
+        ("photo of zibo, rain", "", "drawn by zibo", "photo of zibo, rain, man, drawn"),
+        ("zibo, studio light, rain", "zibo", "studio light", "zibo, studio light, rain, man"),
+    ],
+)
+def test_added_to_own_words_stay_and_of_prefix_and_suffix_what_is_new_comes(
+    before: str, prefix: str, suffix: str, expected: str
+):
+    once = caption_for(before, "man", "append", prefix, suffix, "zibo")
+    assert once == expected
+    assert caption_for(once, "man", "append", prefix, suffix, "zibo") == once
+
+
 @given(before=WORDS, said=WORDS, prefix=WORDS, suffix=WORDS)
 def test_appending_twice_changes_nothing_with_a_trigger_word(before: str, said: str, prefix: str, suffix: str):
     once = caption_for(before, said, "append", prefix, suffix, "a")

@@ -134,6 +134,25 @@ def test_regularisation_pictures_are_judged_by_number_class_and_caption(project,
     assert {"reg-often", "reg-other-class", "reg-caption-with-trigger"} <= set(found)
 
 
+def test_a_regularisation_folder_may_name_the_class_of_any_subject(project, pictures_in):
+    pictures_in(project.image_dir / "5_rexo dog", [(64, 64)], caption="rexo, a dog")
+    pictures_in(project.path / "reg" / "1_dog", [(64, 64)] * 8)
+    assert "reg-other-class" not in findings(project)
+    pictures_in(project.path / "reg" / "1_house", [(64, 64)])
+    told = findings(project)["reg-other-class"].message
+    assert told.startswith("The regularisation folder 1_house does not name a class of the project, ")
+    assert told.endswith(' or "dog".')
+
+
+def test_a_class_whose_pictures_are_crowded_out_is_a_warning(project, pictures_in):
+    pictures_in(project.image_dir / "1_rexo dog", [(64, 64)], caption="rexo, a dog")
+    pictures_in(project.path / "reg" / "1_dog", [(64, 64)] * 400)
+    pictures_in(project.path / "reg" / "1_man", [(64, 64)] * 3)
+    found = findings(project)
+    assert "reg-unused" not in found
+    assert "never in place of" in found["reg-uneven"].message
+
+
 def test_the_trigger_of_each_subject_counts_in_samples_and_in_regularisation(project, pictures_in):
     pictures_in(project.image_dir / "5_rexo dog", [(64, 64)], caption="rexo, a dog")
     assert "sample-without-trigger" not in findings(project, sample_prompts=["rexo, a dog on a sofa"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageEnhance, ImageFilter
 
 from engine.plan.checks import check_settings
 from engine.plan.dataset import Dataset, Picture, scan
@@ -129,6 +129,38 @@ def test_the_same_file_twice_is_said_once(project: Project, add: Add) -> None:
     assert "near-copies" not in found
     assert "picture-duplicate" in found
     assert len(looked_at(project)[1].worse()) == 1  # one key leaves it out all the same
+
+
+def test_a_brightened_copy_of_the_same_size_is_a_near_copy_and_called_no_better(project: Project, add: Add) -> None:
+    add(texture(2), "a.bmp")
+    again = add(ImageEnhance.Brightness(texture(2)).enhance(1.05), "b.bmp")
+    assert again.stat().st_size == again.with_name("a.bmp").stat().st_size
+    found = findings(project)
+    assert "10_ohwx man/a.bmp ≈ 10_ohwx man/b.bmp" in found["near-copies"].message
+    assert "picture-duplicate" not in found
+    _dataset, report = looked_at(project)
+    (worse,) = report.worse()
+    (said,) = (remark.message for remark in report.remarks[worse.path])
+    assert said.startswith(f"{worse.path.name} is nearly the same as 10_ohwx man/")
+    assert not any(word in said for word in ("larger", "compressed"))
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "why"),
+    [
+        (("a.png", texture(2), {}), ("b.png", texture(2).resize((300, 300)), {}), "is larger"),
+        (("a.png", texture(2), {}), ("b.png", texture(2).filter(ImageFilter.GaussianBlur(2)), {}), "is sharper"),
+        (("a.png", texture(2), {}), ("b.jpg", texture(2), {"quality": 95}), "is less compressed"),
+        (("a.jpg", texture(2), {"quality": 97}), ("b.jpg", texture(2), {"quality": 95}), "is less compressed"),
+    ],
+)
+def test_it_is_said_what_makes_the_other_one_better(project: Project, add: Add, better, worse, why: str) -> None:
+    for name, image, values in (better, worse):
+        add(image, name, **values)
+    _dataset, report = looked_at(project)
+    (picture,) = report.worse()
+    assert picture.path.name == worse[0]
+    assert f"10_ohwx man/{better[0]}, which {why}. " in report.remarks[picture.path][-1].message
 
 
 def test_like_regularisation_pictures_are_only_a_note(project: Project, add: Add) -> None:

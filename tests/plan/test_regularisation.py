@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from engine.plan.class_balance import uneven_classes
 from engine.plan.dataset import scan
 from engine.plan.errors import UserError
 from engine.plan.project import Project
@@ -43,11 +44,11 @@ def test_enough_is_never_more_than_the_target_nor_seen_more_than_four_times(targ
 
 
 def test_repeats_of_their_folder_count() -> None:
-    assert use_of((2,) * 10, 20) == "each used 2 times"
-    assert use_of((2,) * 12, 20) == "2 of them not used"
+    assert use_of(need(10, ((4, 5),), repeats=2).times) == "each used 2 times"
+    assert use_of(need(12, ((4, 5),), repeats=2).times) == "2 of them not used"
     assert as_object(need(752), RegularisingOptions(count="all")) | {"explanation": "", "folder": ""} == {
-        "class": "man", "folder": "", "target": 750, "enough": 200, "there": 752, "wanted": 750, "missing": 0,
-        "used": [0, 1], "unused": 2, "explanation": "",
+        "class": "man", "folder": "", "target": 750, "enough": 200, "there": 752, "seen": 750, "wanted": 750,
+        "missing": 0, "used": [0, 1], "unused": 2, "explanation": "",
     }  # fmt: skip
 
 
@@ -95,3 +96,54 @@ def test_without_a_class_it_is_asked_for(tmp_path: Path) -> None:
         of(tmp_path)
     assert refused.value.code == "bad-name"
     assert "none" in refused.value.message
+
+
+def two_classes(folder: Path, dog: int, man: int) -> tuple[Need, Need]:
+    """Of 10 men, 25 times, and 5 dogs, 10 times; with so many regularisation pictures of each."""
+    pictures(folder / "img" / "25_zibo man", 10)
+    pictures(folder / "img" / "10_rexo dog", 5)
+    for name, count in (("1_dog", dog), ("1_man", man)):
+        if count:
+            pictures(folder / "reg" / name, count)
+    (folder / "project.toml").write_text('[project]\ntrigger = "zibo"\nclass = "man"\n', encoding="utf-8")
+    found = {found.class_name: found for found in of(folder)}
+    return found["dog"], found["man"]
+
+
+def test_of_two_classes_it_is_told_what_is_really_used(tmp_path: Path) -> None:
+    dog, man = two_classes(tmp_path, 320, 250)
+    assert (dog.target, man.target, dog.missing("all"), man.missing("all")) == (50, 250, 0, 0)
+    assert explanation(man) == [
+        "10 pictures × 25 repeats = 250: so many regularisation pictures (man) should be seen in an epoch, one for "
+        "each of your own; 0 are.",
+        "250 are here, not used.",
+    ]
+    assert explanation(dog)[0].endswith("; 300 are.")
+    assert explanation(dog)[1] == "320 are here, 20 of them not used."
+    assert as_object(dog, RegularisingOptions())["unused"] == 20
+    uneven = uneven_classes([dog, man])
+    assert uneven is not None
+    assert "man never in place of 250, dog 300 times in place of 50" in uneven.message
+    assert uneven.hint == "Leave 270 of 1_dog out (step 3, v) or move them away: then each is used once."
+
+
+def test_of_two_classes_that_are_repeated_one_number_is_told(tmp_path: Path) -> None:
+    dog, man = two_classes(tmp_path, 50, 50)
+    assert {explanation(found)[1] for found in (dog, man)} == {"50 are here, each used 3 times."}
+    assert uneven_classes([dog, man]) is None
+
+
+def test_a_class_without_any_is_named_where_another_is_seen_in_its_place(tmp_path: Path) -> None:
+    dog, man = two_classes(tmp_path, 50, 0)
+    assert explanation(dog)[1] == "50 are here, each used 6 times."
+    uneven = uneven_classes([dog, man])
+    assert uneven is not None
+    assert uneven.hint == "Have 250 more of man: then each is used once."
+
+
+def test_as_advised_each_is_used_once(tmp_path: Path) -> None:
+    dog, man = two_classes(tmp_path, 50, 250)
+    assert {explanation(found)[1] for found in (dog, man)} == {
+        "50 are here, each used once.", "250 are here, each used once."
+    }  # fmt: skip
+    assert uneven_classes([dog, man]) is None

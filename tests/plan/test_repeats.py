@@ -54,8 +54,30 @@ def test_a_folder_with_fewer_pictures_gets_more_repeats(folder: Path, pictures_i
     found = advice(folder, 600, max_train_epochs=2, train_batch_size=1)
     assert found.repeats == {"1_ohwx man": 5, "1_zibo cat": 25}
     assert found.steps == 600
-    assert "The same for each of 2 folders: 150." in found.lines
+    assert "The same for each of 2 subjects: 150." in found.lines
     assert "1_zibo cat: 150 ÷ 6 pictures = 25 repeats." in found.lines
+
+
+def test_folders_of_one_subject_share_what_it_gets(folder: Path, pictures_in) -> None:
+    pictures_in(folder / "img" / "10_zibo man", [(64, 64)] * 20)
+    pictures_in(folder / "img" / "40_zibo man", [(64, 64)] * 2)
+    pictures_in(folder / "img" / "10_rexo dog", [(64, 64)] * 15)
+    found = advice(folder, 1000, max_train_epochs=1, train_batch_size=1)
+    assert found.repeats == {"10_zibo man": 23, "40_zibo man": 23, "10_rexo dog": 33}
+    assert "The same for each of 2 subjects: 500." in found.lines
+    assert "10_zibo man and 40_zibo man: 500 ÷ 22 pictures = 22.7, so 23 repeats." in found.lines
+    assert not any("too many" in line for line in found.lines)
+
+
+def test_so_few_pictures_that_repeats_are_no_help_are_named(folder: Path, pictures_in) -> None:
+    pictures_in(folder / "img" / "10_zibo man", [(64, 64)] * 20)
+    pictures_in(folder / "img" / "10_rexo dog", [(64, 64)] * 2)
+    found = advice(folder, 1000, max_train_epochs=1, train_batch_size=1)
+    assert found.repeats == {"10_zibo man": 25, "10_rexo dog": 250}
+    assert found.lines[-1] == (
+        "Warning: 250 repeats are too many. 2 pictures of 10_rexo dog are too few to learn from, and more of them "
+        "would help more than repeats."
+    )
 
 
 def test_rounding_is_shown(folder: Path, pictures_in) -> None:

@@ -44,6 +44,7 @@ def test_near_copies_stay_out(faces: Path) -> None:
 
 def test_repeats_are_recommended_for_the_steps_wished_for(faces: Path) -> None:
     said = converse(faces, "5", "many", "400", "y", "repeats", "q")
+    assert "Steps wished for: none, as now 200, from which the repeats are recommended" in " ".join(said.split())
     assert "Error: Steps are a whole number" in said
     assert "100 / 5 pictures = 20 repeats." in said
     assert "The repeats are so already." in said

@@ -42,6 +42,32 @@ def test_all_that_are_there_are_left_out_and_taken_back(folder: Path) -> None:
     assert len(list(place.iterdir())) == 3
 
 
+def crowded(folder: Path, name: str, count: int) -> None:
+    place = folder / name
+    place.mkdir(parents=True)
+    for number in range(count):
+        Image.new("RGB", (96, 96), (number * 9, 90, 120)).save(place / f"{number}.png")
+
+
+def test_a_class_that_another_crowds_out_is_told(folder: Path) -> None:
+    crowded(folder, "img/2_rexo dog", 2)
+    crowded(folder, "reg/1_dog", 18)
+    crowded(folder, "reg/1_man", 12)
+    said = " ".join(converse(folder, "g 3", "q").split())
+    assert "(dog) should be seen in an epoch, one for each of your own; 16 are." in said
+    assert "12 are here, not used." in said
+    assert "Leave 14 of 1_dog out (step 3, v) or move them away: then each is used once." in said
+
+
+def test_pictures_are_taken_over_for_the_class_that_is_said(folder: Path, tmp_path: Path) -> None:
+    crowded(folder, "img/2_rexo dog", 2)
+    crowded(tmp_path, "dogs", 3)
+    said = converse(folder, "g 3", "add", str(tmp_path / "dogs"), "cat", "dog", "", "q")
+    assert "What do they show, man or dog? Enter means man" in said
+    assert "cat is not one of them." in said
+    assert len(list((folder / "reg" / "1_dog").glob("*.png"))) == 3
+
+
 def test_pictures_are_made_and_it_is_told_how_it_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def start_and_stop(run: object) -> int:
         pid = regularising_engine.start(run)  # type: ignore[arg-type]

@@ -175,8 +175,9 @@ def test_the_remarks_are_found_again_without_being_worked_out_twice(faces: Path)
 def test_recommended_repeats_are_shown_and_set_with_one_key(faces: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await press(pilot, "1", *("down",) * 4)
-        assert "Steps wished for" in text(pilot)
-        assert "repeats are as recommended" in text(pilot)
+        (row,) = (row for row in text(pilot).splitlines() if "Steps wished for" in row)
+        assert "none: 280, as now" in row
+        assert "repeats are as recommended" in row
         await press(pilot, "enter")
         await type_in(pilot, "560")
         await press(pilot, "enter")

@@ -9,8 +9,12 @@ from PIL import Image
 from textual.pilot import Pilot
 
 from engine.plan.project import Project
+from engine.plan.regularisation import Need
+from engine.plan.regularising import RegularisingOptions
 from engine.runs.folder import list_runs
 from lora_tui import regularising
+from lora_tui.reg_words import of_needs
+from lora_tui.regularising import Outlook
 from lora_tui.screens.regularisation import RegularisationPage
 from lora_tui.screens.regularisation_pictures import RegularisationPictures
 from lora_tui.widgets.form import Form
@@ -46,6 +50,38 @@ def test_how_many_and_why_is_said_with_the_ways_to_have_them(folder: Path, size:
         assert "Draws them with the base model" in shown
 
     drive(folder, act, size)
+
+
+def test_a_class_that_another_crowds_out_is_told(folder: Path, tmp_path: Path) -> None:
+    dog = Need("dog", tmp_path, ((2, 2),), (1,) * 18, shared=(1,) * 16 + (0,) * 2, homes=("1_dog",) * 18)
+    man = Need("man", tmp_path, ((6, 2),), (1,) * 12, shared=(0,) * 12, homes=("1_man",) * 12)
+    rows = [row.plain for row in of_needs([dog, man], Project.open(folder), 200, roomy=False)]
+    assert " dog: 2 pictures × 2 repeats = 4 should be seen in an epoch; 16 are." in rows
+    assert " 12 are here, not used." in rows
+    assert rows[-1] == " Leave 14 of 1_dog out (step 3, v) or move them away: then each is used once."
+
+
+def test_pictures_are_taken_over_for_the_class_that_is_said(folder: Path, tmp_path: Path) -> None:
+    for place in (folder / "img" / "2_rexo dog", tmp_path / "dogs"):
+        place.mkdir()
+        Image.new("RGB", (96, 96), (9, 90, 120)).save(place / "1.png")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "3", "a")
+        await type_in(pilot, str(tmp_path / "dogs"))
+        await press(pilot, "enter")
+        assert "What do these pictures show?" in text(pilot)
+        await press(pilot, "down", "enter")
+        await until_shown(pilot, "1 picture taken over")
+
+    drive(folder, act)
+    assert (folder / "reg" / "1_dog" / "1.png").is_file()
+
+
+def test_a_data_set_is_fetched_for_the_class_that_is_said(folder: Path) -> None:
+    look_out = Outlook((Need("man", folder, ((3, 2),)), Need("dog", folder, ((2, 2),))), RegularisingOptions(), (8, 8))
+    job = regularising.fetch_job(Project.open(folder), "owner/name", look_out, "dog")
+    assert (job.arguments["to"], job.arguments["count"]) == (str(folder / "reg" / "1_dog"), 4)
 
 
 def test_they_are_made_by_an_engine_that_goes_on_and_is_found_again(
