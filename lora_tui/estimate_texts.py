@@ -19,7 +19,14 @@ WORTH_SHOWING = 2**20  # bytes; smaller parts are none
 
 
 def of_memory(found: Estimate) -> tuple[str, str]:
-    """(mark, a sentence): whether it fits. mark: "ok", "!" where it is tight, "x" where it does not, "" unknown."""
+    """(mark, sentences): whether it fits, and what it was counted for where that is not what was asked. mark: "ok", "!"
+    where it is tight, "x" where it does not, "" unknown."""
+    mark, words = _whether_it_fits(found)
+    counted = found.epoch.in_words if found.epoch is not None else ""
+    return mark, f"{words} {counted}".rstrip()
+
+
+def _whether_it_fits(found: Estimate) -> tuple[str, str]:
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None:
         against = f"there is no GPU to hold it against. {found.no_gpu}".rstrip()

@@ -14,13 +14,14 @@ from engine.plan.disk import FILE_BYTES, LAYERS, DiskUse, disk_use, lora_sizes
 from engine.plan.errors import Finding
 from engine.plan.gpus import Gpu
 from engine.plan.hardware_checks import check_gpu
-from engine.plan.memory import Bill, bill
+from engine.plan.memory import Bill
 from engine.plan.memory_fixes import Fix, fixes_on, room
 from engine.plan.pace import Pace
+from engine.plan.prediction import predictor, without_samples
+from engine.plan.real_batches import Epoch
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import rates
 
-Size = tuple[int, int]
 PARTS: Mapping[str, str] = {
     "unet": "base model (U-Net)",
     "text_encoders": "text encoders",
@@ -55,6 +56,8 @@ class Estimate:
     """What else does not run on the GPU, or badly."""
     no_gpu: str = ""
     """Why there is no GPU to hold it against, where the machine tells."""
+    epoch: Epoch | None = None
+    """What it was counted for; None where there are no pictures."""
 
     @property
     def room(self) -> int | None:
@@ -94,7 +97,8 @@ class Estimate:
 
     def as_json(self) -> dict[str, object]:
         """As `estimate --json` prints it; bytes and seconds. peak_bytes: of all phases, sample pictures drawn whole
-        among them; needs_bytes: of all but those, which is what has to fit."""
+        among them; needs_bytes: of all but those, which is what has to fit. largest_batch: the most pictures that a GPU
+        has at once; null where there are none to count by."""
         gpu = self.gpu
         return {
             "peak_bytes": self.bill.peak_bytes,
@@ -118,6 +122,7 @@ class Estimate:
             "lora_bytes": self.lora_bytes,
             "modules": self.modules,
             "steps": self.steps,
+            "largest_batch": None if self.epoch is None else self.epoch.largest_batch,
             "seconds_per_step": None if self.pace is None else self.pace.seconds_per_step,
             "pace": None if self.pace is None else self.pace.source,
             "disk": None if self.disk is None else self.disk.as_json() | {"free_bytes": self.free_bytes},
@@ -143,7 +148,7 @@ def estimate(
     sizes = lora_sizes(settings, "sdxl")
     groups = [*rates(settings), *(("residual", "conv") if settings.train_unet and settings.conv_dim else ())]
     return Estimate(
-        bill(settings, largest_bucket(settings, dataset), correction=factor),
+        predict.bill(settings),
         gpu,
         tuple(fixes_on(settings, gpu, predict)) if gpu is not None else (),
         sizes.whole * FILE_BYTES[settings.save_precision],
@@ -153,27 +158,5 @@ def estimate(
         disk_use(settings, dataset, None) if dataset is not None else None,
         free_bytes,
         tuple(check_gpu(settings, gpu)) if gpu is not None else (),
+        epoch=predict.epoch(settings),
     )
-
-
-def predictor(settings: Settings, dataset: Dataset | None, correction: float = 1.0) -> Callable[[Settings], int]:
-    """What tells the bytes that other settings of the same training cannot do without."""
-    now = largest_bucket(settings, dataset)
-
-    def predict(other: Settings) -> int:
-        bucket = now if other.size == settings.size else other.size
-        return without_samples(bill(other, bucket, correction=correction))
-
-    return predict
-
-
-def without_samples(told: Bill) -> int:
-    """The peak of all but the samples: those are drawn in tiles, or left out, where they do not fit, and never end a
-    training."""
-    return max(told.phases["caching"], told.phases["training"])
-
-
-def largest_bucket(settings: Settings, dataset: Dataset | None) -> Size:
-    """Width and height in pixels of the bucket that takes most memory."""
-    sizes = list(dataset.buckets) if dataset is not None else []
-    return max(sizes, key=lambda size: size[0] * size[1], default=settings.size)

@@ -12,7 +12,7 @@ from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, few, plural
 from engine.plan.gpus import Found, Gpu, gib
 from engine.plan.machine import Memory
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, fixes_on, room
+from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, epoch_in, fixes_on, room
 from engine.plan.remedy import set_line, set_lines
 from engine.plan.settings import Settings
 
@@ -235,6 +235,8 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
                 "Close other programs that use the GPU, or make one of the changes that lora-tui estimate lists.",
             )
         return
+    epoch = epoch_in(predict, settings)
+    counted = f" {epoch.in_words}" if epoch is not None and epoch.in_words else ""
     found = fixes_on(settings, gpu, predict)
     saved = peak - sum(fix.saves_bytes for fix in found)
     enough = f"With the changes that lora-tui estimate lists it needs {gib(saved)}"
@@ -251,7 +253,7 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
         fits_not, has = "does-not-fit", f"{gpu.name} has {gib(there)}{' free' if gpu.free_bytes is not None else ''}"
     yield Finding(
         fits_not,
-        f"The training needs {gib(peak)} at its peak, and {has}.",
+        f"The training needs {gib(peak)} at its peak, and {has}.{counted}",
         hint,
         blocks_training=gpu.here,
     )

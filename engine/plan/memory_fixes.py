@@ -13,6 +13,8 @@ from engine.plan.caption_draws import CaptionRules
 from engine.plan.gpus import Gpu, Kind
 from engine.plan.optimizers import ADAFACTOR_ARGS, KNOWN
 from engine.plan.packages import is_installed
+from engine.plan.prediction import Predictor
+from engine.plan.real_batches import Epoch
 from engine.plan.settings import Settings, resolve, to_dict
 from engine.plan.trained_parts import encodes_ahead, rates, trains_text
 
@@ -107,6 +109,11 @@ def fixes(
             found.append(Fix(changes, peak - needs, why))
             peak = needs
     return _needed(settings, found, max(peak, room_bytes), predict)
+
+
+def epoch_in(predict: Predict, settings: Settings) -> Epoch | None:
+    """What an epoch is made of with these settings; None where whoever predicts knows no pictures."""
+    return predict.epoch(settings) if isinstance(predict, Predictor) else None
 
 
 def applied(settings: Settings, changes: Mapping[str, object]) -> Settings:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from engine.plan.estimate import PARTS, PHASES, estimate, largest_bucket, predictor, without_samples
+from engine.plan.estimate import PARTS, PHASES, estimate
 from engine.plan.gpu_catalogue import named
 from engine.plan.gpus import Gpu, MemoryUser
 from engine.plan.hardware_checks import check_memory
 from engine.plan.memory import bill
 from engine.plan.memory_fixes import Fix, all_applied
 from engine.plan.pace import rough
+from engine.plan.prediction import predictor, without_samples
 from engine.plan.settings import resolve
 from lora_tui.estimate_texts import as_set, brief, lines, outlook, parts, verdict
 from lora_tui.widgets.memory_meter import meter
@@ -27,8 +28,13 @@ HEAVY = {"gradient_checkpointing": False, "train_batch_size": 4}
 
 
 def pictures(*buckets: tuple[int, int], steps: int = 3000) -> Any:
-    used = [SimpleNamespace(bucket=bucket, words="zibo, a man") for bucket in buckets]
-    return SimpleNamespace(buckets=Counter(buckets), steps=SimpleNamespace(total=steps), used=used, validation=())
+    """As many of each as a batch asks for."""
+    used = [
+        SimpleNamespace(bucket=bucket, words="zibo, a man", width=bucket[0], height=bucket[1], repeats=4)
+        for bucket in buckets
+    ]
+    counts = Counter({bucket: 4 * count for bucket, count in Counter(buckets).items()})
+    return SimpleNamespace(buckets=counts, steps=SimpleNamespace(total=steps), used=used, validation=())
 
 
 def test_without_a_gpu_nothing_is_promised() -> None:
@@ -71,8 +77,9 @@ def test_samples_that_do_not_fit_are_drawn_in_tiles_and_change_nothing() -> None
 
 def test_the_largest_bucket_counts_and_the_resolution_where_there_are_no_pictures() -> None:
     settings = resolve({"resolution": "768,768"})
-    assert largest_bucket(settings, None) == (768, 768)
-    assert largest_bucket(settings, pictures((512, 512), (832, 640), (640, 704))) == (832, 640)
+    assert predictor(settings, None)(settings) == without_samples(bill(settings, (768, 768)))
+    several = predictor(settings, pictures((512, 512), (832, 640), (640, 704)))
+    assert several(settings) == without_samples(bill(settings, (832, 640)))
     small = estimate(settings, pictures((256, 256)), None).bill.step_bytes
     assert small < estimate(settings, None, None).bill.step_bytes
 
