@@ -16,6 +16,7 @@ from engine.plan.packages import is_installed
 from engine.plan.prediction import Predictor
 from engine.plan.real_batches import Epoch
 from engine.plan.settings import Settings, resolve, to_dict
+from engine.plan.smaller_batches import smaller_batches
 from engine.plan.trained_parts import encodes_ahead, rates, trains_text
 
 Predict = Callable[[Settings], int]
@@ -93,11 +94,12 @@ def fixes(
     """
     found: list[Fix] = []
     now, peak = settings, predict(settings)
+    around = _Around(settings, kind, here, bf16, epoch_in(predict, settings))
     for ladder in _LADDERS:
         if peak <= room_bytes:
             break
         best: tuple[Settings, int, Changes, str] | None = None
-        for changes, why in ladder(now, _Around(settings, kind, here, bf16)):
+        for changes, why in ladder(now, around):
             changed = applied(now, changes)
             needs = predict(changed)
             if peak - needs >= WORTH_BYTES and (best is None or needs < best[1]):
@@ -148,12 +150,13 @@ def _needed(settings: Settings, found: list[Fix], room_bytes: int, predict: Pred
 
 @dataclass(frozen=True)
 class _Around:
-    """settings: as they were before any fix."""
+    """settings: as they were before any fix. epoch: with these; None where the pictures are not known."""
 
     settings: Settings
     kind: Kind
     here: bool
     bf16: bool | None
+    epoch: Epoch | None = None
 
     def has_bitsandbytes(self) -> bool:
         """Whether its optimizers and 4 bits run there: they need an NVIDIA GPU."""
@@ -199,15 +202,8 @@ def _checkpointing(s: Settings, around: _Around) -> Rungs:
 
 
 def _batch(s: Settings, around: _Around) -> Rungs:
-    batch, collected = s.train_batch_size, s.gradient_accumulation_steps
-    for smaller in range(batch - 1, 0, -1):
-        if batch % smaller == 0 and collected * batch // smaller <= 1024:
-            steps = collected * batch // smaller
-            why = (
-                f"Fewer pictures at once; each step collects {steps} batches, so it still learns from "
-                f"{batch * collected} pictures. Steps take a little longer."
-            )
-            yield {"train_batch_size": smaller, "gradient_accumulation_steps": steps}, why
+    for smaller in smaller_batches(s, around.epoch):
+        yield smaller.changes, f"Fewer pictures at once; {smaller.words}"
 
 
 def _sliced_prodigy(s: Settings, around: _Around) -> Rungs:

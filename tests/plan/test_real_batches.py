@@ -16,6 +16,7 @@ from engine.plan.prediction import predictor
 from engine.plan.project import Project
 from engine.plan.real_batches import Epoch, telling
 from engine.plan.settings import Settings, resolve
+from engine.plan.smaller_batches import single_pictures
 from lora_tui.estimate_texts import lines, verdict
 from tests.plan.conftest import MakeFolder
 
@@ -110,3 +111,37 @@ def test_a_step_takes_as_long_as_its_pictures_do(twelve: Project) -> None:
     assert seconds(8, Epoch({(1024, 1024): 64}, 8)) == pytest.approx(seconds(8))
     assert seconds(8, Epoch({(1024, 1024): 64}, 8, accumulation=2)) == pytest.approx(2 * seconds(8))
     assert seconds(8, Epoch({(512, 512): 64}, 8)) < seconds(8)
+
+
+def test_single_pictures_are_collected_to_the_largest_batch_there_was(twelve: Project) -> None:
+    """Not to the one that was asked for, which would leave 2 steps of 5 in place of 3."""
+    settings, dataset = of(twelve)
+    (fix,) = estimate(settings, dataset, named("RTX 3060 12GB").as_gpu()).fixes
+    assert fix.changes == {"train_batch_size": 1, "gradient_accumulation_steps": 4}
+    assert fix.why == (
+        "Fewer pictures at once; each step collects 4 batches, so it learns from 4 pictures, as now at most. An epoch "
+        "has 3 steps then in place of 5; more epochs make up for it."
+    )
+    assert of(twelve, **fix.changes)[1].steps.steps_per_epoch == 3
+    assert dataset.steps.steps_per_epoch == 5
+
+
+@pytest.mark.parametrize(
+    ("counts", "processes", "words"),
+    [
+        ({(1024, 1024): 64}, 1, "so it still learns from 8 pictures. Steps take a little longer."),
+        ({(1024, 1024): 64}, 2, "so it still learns from 16 pictures. Steps take a little longer."),
+        ({(1024, 1024): 799}, 1, "so it learns from 8 pictures, as now at most. Steps take a little longer."),
+        ({(1024, 1024): 8, (768, 768): 1}, 1, "so it learns from 8 pictures, as now at most. Steps take a little"),
+        (dict.fromkeys([(512 + side, 512) for side in range(4)], 1), 1, None),
+    ],
+)
+def test_what_becomes_of_the_steps_is_said(
+    counts: dict[tuple[int, int], int], processes: int, words: str | None
+) -> None:
+    settings = resolve({"train_batch_size": 8, "num_processes": processes})
+    single = single_pictures(settings, Epoch.of(settings, counts))
+    assert (single is None) == (words is None)
+    if single is not None and words is not None:
+        assert words in single.words
+        assert single.changes == {"train_batch_size": 1, "gradient_accumulation_steps": 8}
