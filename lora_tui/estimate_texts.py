@@ -10,7 +10,7 @@ from engine.plan.errors import inert
 from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib
 from engine.plan.hardware_checks import taken_by
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix
+from engine.plan.memory_fixes import Fix
 from lora_tui.expected_time import expected_briefly, expected_words
 
 BAR_CELLS = 40
@@ -39,11 +39,11 @@ def _whether_it_fits(found: Estimate) -> tuple[str, str]:
         has += f" of its {gib(gpu.total_bytes)} free" if gpu.total_bytes is not None else " free"
     if need > there:
         return "x", f"It does not fit: the training needs {gib(need)} at its peak, and {has}.{_closing(found)}"
-    tight = need > TIGHT_SHARE * there
-    fits = f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
+    just = ", but only just" if found.fits_tightly else ""
+    fits = f"It fits{just}: the training needs {gib(need)} at its peak, and {has}."
     if found.samples_in_tiles:
         fits += f" Sample pictures would need {gib(found.bill.phases['sampling'])}, so they are drawn in tiles."
-    return "!" if tight else "ok", fits
+    return "!" if found.fits_tightly else "ok", fits
 
 
 def _closing(found: Estimate) -> str:

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from engine.plan.dataset import Dataset
 from engine.plan.disk import FILE_BYTES, LAYERS, DiskUse, disk_use, lora_sizes
 from engine.plan.errors import Finding
+from engine.plan.gpu_room import fits_tightly, room
 from engine.plan.gpus import Gpu
 from engine.plan.hardware_checks import check_gpu
 from engine.plan.memory import Bill
-from engine.plan.memory_fixes import Fix, fixes_on, room
+from engine.plan.memory_fixes import Fix, fixes_on
 from engine.plan.pace import Pace
 from engine.plan.prediction import predictor, without_samples
 from engine.plan.real_batches import Epoch
@@ -73,6 +74,11 @@ class Estimate:
     def fits(self) -> bool | None:
         """None where it is held against nothing."""
         return None if self.room is None else self.needs <= self.room
+
+    @property
+    def fits_tightly(self) -> bool:
+        """Whether it fits only just."""
+        return self.room is not None and fits_tightly(self.needs, self.room)
 
     @property
     def needs_after_fixes(self) -> int:

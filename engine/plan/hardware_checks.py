@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, few, plural
+from engine.plan.gpu_room import fits_tightly, room
 from engine.plan.gpus import Found, Gpu, gib
 from engine.plan.machine import Memory
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, epoch_in, fixes_on, room
+from engine.plan.memory_fixes import Fix, Predict, epoch_in, fixes_on
 from engine.plan.remedy import set_line, set_lines
 from engine.plan.settings import Settings
 
@@ -225,18 +226,18 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
     there = room(gpu)
     if there is None:
         return
-    peak, total = predict(settings), gpu.total_bytes or there
+    peak, total, epoch = predict(settings), gpu.total_bytes or there, epoch_in(predict, settings)
+    counted = f" {epoch.in_words}" if epoch is not None and epoch.in_words else ""
     if peak <= there:
-        if peak > TIGHT_SHARE * total:
+        if fits_tightly(peak, there):
+            has = f"{gib(there)} that {gpu.name} has{' free' if gpu.free_bytes is not None else ''}"
             yield Finding(
                 "tight-memory",
-                f"The training needs {gib(peak)} at its peak, nearly all of the {gib(total)} of {gpu.name}: it may run "
-                "out, or, under Windows, become many times slower.",
+                f"The training needs {gib(peak)} at its peak, nearly all of the {has}: it may run out, or, under "
+                f"Windows, become many times slower.{counted}",
                 "Close other programs that use the GPU, or make one of the changes that lora-tui estimate lists.",
             )
         return
-    epoch = epoch_in(predict, settings)
-    counted = f" {epoch.in_words}" if epoch is not None and epoch.in_words else ""
     found = fixes_on(settings, gpu, predict)
     saved = peak - sum(fix.saves_bytes for fix in found)
     enough = f"With the changes that lora-tui estimate lists it needs {gib(saved)}"

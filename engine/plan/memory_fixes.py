@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from engine.plan.caption_draws import CaptionRules
+from engine.plan.gpu_room import room, with_some_to_spare
 from engine.plan.gpus import Gpu, Kind
 from engine.plan.optimizers import ADAFACTOR_ARGS, KNOWN
 from engine.plan.packages import is_installed
@@ -24,8 +25,6 @@ Changes = dict[str, object]
 
 WORTH_BYTES = 32 * 2**20
 """What saves less is not worth its harm."""
-TIGHT_SHARE = 0.95
-"""Of the room; above it fragments may not fit, and Windows' driver goes on in the slow memory of the machine."""
 SMALL_RANKS = (16, 8)
 """Where halving comes to its end; smaller ones save next to nothing."""
 SHORTEST_SIDE = 512
@@ -70,7 +69,7 @@ def fixes_on(settings: Settings, gpu: Gpu, predict: Predict) -> list[Fix]:
     if there is None:
         return []
     found: list[Fix] = []
-    for enough in (int(TIGHT_SHARE * there), there):
+    for enough in (with_some_to_spare(there), there):
         tried = fixes(settings, enough, predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
         found = found or tried
         if predict(all_applied(settings, tried)) <= enough:
@@ -289,8 +288,3 @@ _LADDERS = (
     _rank,
     _resolution,
 )
-
-
-def room(gpu: Gpu) -> int | None:
-    """The bytes that a training can have on a GPU now, or on an idle one elsewhere; None where nobody tells."""
-    return gpu.free_bytes if gpu.free_bytes is not None else gpu.total_bytes

@@ -11,8 +11,8 @@ from engine.plan import presets
 from engine.plan.checks import check_settings
 from engine.plan.estimate import estimate
 from engine.plan.gpu_catalogue import cards
+from engine.plan.gpu_room import TIGHT_SHARE
 from engine.plan.gpus import gib
-from engine.plan.hardware_checks import TIGHT_SHARE
 from engine.plan.preset_changes import changes, start_from, worth_saving
 from engine.plan.presets import OF_THE_PROJECT, Preset
 from engine.plan.project import Project
