@@ -25,11 +25,13 @@ def estimate_of(
     machine's that has least room."""
     from engine.plan.disk import free_bytes
     from engine.plan.estimate import estimate
+    from engine.plan.hardware_checks import check_gpu, mended
 
     if base is not None and base.size != "sdxl":
         return None
     against = gpu if gpu is not None else gpu_meant(settings)
-    pace = pace_of(project, settings, base, against, dataset)
+    runnable = mended(settings, check_gpu(settings, against)) if against is not None else settings
+    pace = pace_of(project, runnable, base, against, dataset)
     found = estimate(settings, dataset, against, pace, _correction, free_bytes(project))
     return found if against is not None else replace(found, no_gpu=_why_none())
 

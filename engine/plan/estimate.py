@@ -14,7 +14,7 @@ from engine.plan.disk import FILE_BYTES, LAYERS, DiskUse, disk_use, lora_sizes
 from engine.plan.errors import Finding
 from engine.plan.gpu_room import fits_tightly, room
 from engine.plan.gpus import Gpu
-from engine.plan.hardware_checks import check_gpu
+from engine.plan.hardware_checks import check_gpu, mended, unable
 from engine.plan.memory import Bill
 from engine.plan.memory_fixes import Fix, fixes_on
 from engine.plan.pace import Pace
@@ -54,7 +54,7 @@ class Estimate:
     disk: DiskUse | None = None
     free_bytes: int | None = None
     findings: tuple[Finding, ...] = ()
-    """What else does not run on the GPU, or badly."""
+    """What else does not run on the GPU, or badly. What cannot run there at all is counted as mended."""
     no_gpu: str = ""
     """Why there is no GPU to hold it against, where the machine tells."""
     epoch: Epoch | None = None
@@ -71,8 +71,13 @@ class Estimate:
         return without_samples(self.bill)
 
     @property
+    def mends(self) -> dict[str, object]:
+        """The options without which it cannot run on the GPU at all, as they are counted here: empty where it can."""
+        return {name: value for finding in unable(self.findings) for name, value in finding.changes.items()}
+
+    @property
     def fits(self) -> bool | None:
-        """None where it is held against nothing."""
+        """Whether there is memory enough; None where it is held against nothing."""
         return None if self.room is None else self.needs <= self.room
 
     @property
@@ -104,7 +109,8 @@ class Estimate:
     def as_json(self) -> dict[str, object]:
         """As `estimate --json` prints it; bytes and seconds. peak_bytes: of all phases, sample pictures drawn whole
         among them; needs_bytes: of all but those, which is what has to fit. largest_batch: the most pictures that a GPU
-        has at once; null where there are none to count by."""
+        has at once; null where there are none to count by. runs: false where something has to be changed before it
+        can run there at all; all figures are those after these changes, which are among the warnings."""
         gpu = self.gpu
         return {
             "peak_bytes": self.bill.peak_bytes,
@@ -122,6 +128,7 @@ class Estimate:
                 "users": [asdict(user) for user in gpu.users],
             },
             "no_gpu": self.no_gpu or None,
+            "runs": not self.mends,
             "fits": self.fits,
             "fits_when_idle": self.fits_when_idle,
             "fits_after_fixes": self.fits_after_fixes,
@@ -151,6 +158,8 @@ def estimate(
     """
     factor = correction(gpu) if gpu is not None else 1.0
     predict = predictor(settings, dataset, factor)
+    findings = tuple(check_gpu(settings, gpu)) if gpu is not None else ()
+    settings = mended(settings, findings)
     sizes = lora_sizes(settings, "sdxl")
     groups = [*rates(settings), *(("residual", "conv") if settings.train_unet and settings.conv_dim else ())]
     return Estimate(
@@ -163,6 +172,6 @@ def estimate(
         pace,
         disk_use(settings, dataset, None) if dataset is not None else None,
         free_bytes,
-        tuple(check_gpu(settings, gpu)) if gpu is not None else (),
+        findings,
         epoch=predict.epoch(settings),
     )

@@ -12,8 +12,9 @@ import pytest
 
 from engine.plan.estimate import PARTS, PHASES, estimate
 from engine.plan.gpu_catalogue import named
-from engine.plan.gpus import Gpu, MemoryUser
-from engine.plan.hardware_checks import check_memory
+from engine.plan.gpus import Found, Gpu, MemoryUser
+from engine.plan.hardware_checks import check_hardware, check_memory
+from engine.plan.machine import Memory
 from engine.plan.memory import bill
 from engine.plan.memory_fixes import Fix, all_applied
 from engine.plan.pace import rough
@@ -196,6 +197,36 @@ def test_what_runs_badly_is_said_where_the_memory_is_too_little_too() -> None:
     (finding,) = found.findings
     assert finding.hint in told
     assert any(finding.message in text for text in told)
+
+
+MADE_FOR_OTHERS: dict[str, object] = {"mixed_precision": "fp16", "base_weights": "fp8"}
+
+
+def test_what_cannot_run_there_is_never_said_to_fit_and_is_counted_as_mended() -> None:
+    """In 8 bits it would have been 9.8 GiB, which no training can have there."""
+    gpu = named("Apple M 16GB").as_gpu()
+    found = estimate(resolve(MADE_FOR_OTHERS), None, gpu)
+    mark, words = verdict(found)
+    assert mark == "x"
+    assert words.startswith(
+        "It cannot run on Apple M 16 GB as it is. With mixed_precision = bf16 and base_weights = full, it does not "
+        "fit: the training needs 12.2 GiB at its peak, and Apple M 16 GB has 12.0 GiB."
+    )
+    assert brief(found) == ("x", "cannot run as it is; mended it needs 12.2 GiB of 12.0 GiB")
+    assert found.needs == estimate(resolve(), None, gpu).needs
+    assert found.as_json()["runs"] is False
+    smaller = estimate(resolve(MADE_FOR_OTHERS | {"train_batch_size": 1}), None, gpu)
+    assert (smaller.fits, verdict(smaller)[0]) == (True, "x")
+    assert "It fits" not in "\n".join(lines(smaller))
+    assert estimate(resolve({"train_batch_size": 1}), None, gpu).as_json()["runs"] is True
+
+
+def test_what_has_to_fit_for_a_start_is_counted_as_mended_too() -> None:
+    gpu = Gpu("Apple M2", "mps", 12 * 2**30, 12 * 2**30, bf16=True)
+    found = Found("mps", (gpu,))
+    settings = resolve(MADE_FOR_OTHERS)
+    told = check_hardware(settings, None, found, Memory(2**40, 2**40), predict=predictor(settings, None))
+    assert {"needs-nvidia", "does-not-fit"} <= {finding.code for finding in told}
 
 
 BUSY = Gpu(
