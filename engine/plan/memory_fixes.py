@@ -25,6 +25,8 @@ Changes = dict[str, object]
 
 WORTH_BYTES = 32 * 2**20
 """What saves less is not worth its harm."""
+A_GAIN = "mixed_precision"
+"""Steps become several times as fast, and the result is the same: nobody wants the harm of others without it."""
 SMALL_RANKS = (16, 8)
 """Where halving comes to its end; smaller ones save next to nothing."""
 SHORTEST_SIDE = 512
@@ -128,9 +130,12 @@ def all_applied(settings: Settings, found: list[Fix]) -> Settings:
 
 
 def _needed(settings: Settings, found: list[Fix], room_bytes: int, predict: Predict) -> list[Fix]:
-    """Without those that a later one has made needless, the greatest harm first; with what each saves now."""
+    """Without those that a later one has made needless, the greatest harm first; with what each saves now. Half
+    precision stays as long as anything stays that has a price."""
     kept = list(found)
     for fix in reversed(found):
+        if fix.option == A_GAIN and kept[-1] is not fix:
+            continue
         others = [other for other in kept if other is not fix]
         if predict(all_applied(settings, others)) <= room_bytes:
             kept = others
