@@ -26,7 +26,7 @@ def of_memory(found: Estimate) -> tuple[str, str]:
         it, changes = f"{words[0].lower()}{words[1:]}", " and ".join(as_set_each(found.mends))
         mark, words = "x", f"It cannot run on {inert(found.gpu.name, 40)} as it is. With {changes}, {it}"
     counted = found.epoch.in_words if found.epoch is not None else ""
-    return mark, f"{words} {counted}".rstrip()
+    return mark, " ".join(filter(None, (words, counted, inert(found.optimizer, 200))))
 
 
 def _whether_it_fits(found: Estimate) -> tuple[str, str]:

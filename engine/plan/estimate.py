@@ -17,6 +17,7 @@ from engine.plan.gpus import Gpu
 from engine.plan.hardware_checks import check_gpu, mended, unable
 from engine.plan.memory import Bill
 from engine.plan.memory_fixes import Fix, fixes_on
+from engine.plan.optimizer_states import counted_as
 from engine.plan.pace import Pace
 from engine.plan.prediction import predictor, without_samples
 from engine.plan.real_batches import Epoch
@@ -59,6 +60,8 @@ class Estimate:
     """Why there is no GPU to hold it against, where the machine tells."""
     epoch: Epoch | None = None
     """What it was counted for; None where there are no pictures."""
+    optimizer: str = ""
+    """A sentence on how the optimizer was counted, where it is not known or may keep less on the GPU."""
 
     @property
     def room(self) -> int | None:
@@ -135,6 +138,7 @@ class Estimate:
             "lora_bytes": self.lora_bytes,
             "modules": self.modules,
             "steps": self.steps,
+            "optimizer": self.optimizer or None,
             "largest_batch": None if self.epoch is None else self.epoch.largest_batch,
             "seconds_per_step": None if self.pace is None else self.pace.seconds_per_step,
             "pace": None if self.pace is None else self.pace.source,
@@ -174,4 +178,5 @@ def estimate(
         free_bytes,
         findings,
         epoch=predict.epoch(settings),
+        optimizer=counted_as(settings.optimizer_type),
     )

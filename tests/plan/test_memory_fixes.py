@@ -10,7 +10,7 @@ import engine.plan.packages as packages_module
 from engine.plan.disk import lora_sizes
 from engine.plan.gpus import Gpu
 from engine.plan.memory_fixes import Fix, all_applied, fixes, fixes_on
-from engine.plan.optimizers import state_elements
+from engine.plan.optimizer_states import state_elements
 from engine.plan.settings import Settings, resolve
 from engine.plan.trained_parts import encodes_ahead
 
