@@ -29,6 +29,7 @@ A_GAIN = "mixed_precision"
 """Steps become several times as fast, and the result is the same: nobody wants the harm of others without it."""
 SMALL_RANKS = (16, 8)
 """Where halving comes to its end; smaller ones save next to nothing."""
+LEAST_ALPHA = 0.001  # that the options take
 SHORTEST_SIDE = 512
 SLICE_P = 11
 """Of which prodigyopt's manual says that it changes next to nothing."""
@@ -263,12 +264,18 @@ def _base_weights(s: Settings, around: _Around) -> Rungs:
 
 
 def _rank(s: Settings, around: _Around) -> Rungs:
-    halves = (s.network_dim >> times for times in range(1, s.network_dim.bit_length()))
+    """The rank, and that of convolutions where it is larger than the new one; each with its alpha in proportion."""
+    ranks = {"network": s.network_dim, "conv": s.conv_dim if s.train_unet else 0}
+    largest = max(ranks.values())
+    halves = (largest >> times for times in range(1, largest.bit_length()))
     for rank in sorted({half for half in halves if half > SMALL_RANKS[0]} | set(SMALL_RANKS), reverse=True):
-        if rank < s.network_dim:
-            alpha = s.network_alpha * rank / s.network_dim
-            why = "A smaller LoRA, which learns fewer details; for one subject this is often enough."
-            yield {"network_dim": rank, "network_alpha": alpha}, why
+        changes: Changes = {}
+        for name, now in ranks.items():
+            if rank < now:
+                alpha = max(LEAST_ALPHA, getattr(s, f"{name}_alpha") * rank / now)
+                changes |= {f"{name}_dim": rank, f"{name}_alpha": alpha}
+        if changes:
+            yield changes, "A smaller LoRA, which learns fewer details; for one subject this is often enough."
 
 
 def _resolution(s: Settings, around: _Around) -> Rungs:
