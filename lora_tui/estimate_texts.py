@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.plan.byte_counts import size
 from engine.plan.disk import DiskUse
@@ -10,7 +10,7 @@ from engine.plan.errors import inert
 from engine.plan.estimate import PARTS, PHASES, Estimate
 from engine.plan.gpus import gib
 from engine.plan.hardware_checks import taken_by
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix
+from engine.plan.memory_fixes import Fix
 from lora_tui.expected_time import expected_briefly, expected_words
 
 BAR_CELLS = 40
@@ -19,7 +19,17 @@ WORTH_SHOWING = 2**20  # bytes; smaller parts are none
 
 
 def of_memory(found: Estimate) -> tuple[str, str]:
-    """(mark, a sentence): whether it fits. mark: "ok", "!" where it is tight, "x" where it does not, "" unknown."""
+    """(mark, sentences): whether it fits, and what it was counted for where that is not what was asked. mark: "ok", "!"
+    where it is tight, "x" where it does not or cannot run there as it is, "" unknown."""
+    mark, words = _whether_it_fits(found)
+    if found.mends and found.gpu is not None:
+        it, changes = f"{words[0].lower()}{words[1:]}", " and ".join(as_set_each(found.mends))
+        mark, words = "x", f"It cannot run on {inert(found.gpu.name, 40)} as it is. With {changes}, {it}"
+    counted = found.epoch.in_words if found.epoch is not None else ""
+    return mark, " ".join(filter(None, (words, counted, inert(found.optimizer, 200))))
+
+
+def _whether_it_fits(found: Estimate) -> tuple[str, str]:
     need, there, gpu = found.needs, found.room, found.gpu
     if gpu is None:
         against = f"there is no GPU to hold it against. {found.no_gpu}".rstrip()
@@ -32,11 +42,11 @@ def of_memory(found: Estimate) -> tuple[str, str]:
         has += f" of its {gib(gpu.total_bytes)} free" if gpu.total_bytes is not None else " free"
     if need > there:
         return "x", f"It does not fit: the training needs {gib(need)} at its peak, and {has}.{_closing(found)}"
-    tight = need > TIGHT_SHARE * there
-    fits = f"It fits{', but only just' if tight else ''}: the training needs {gib(need)} at its peak, and {has}."
+    just = ", but only just" if found.fits_tightly else ""
+    fits = f"It fits{just}: the training needs {gib(need)} at its peak, and {has}."
     if found.samples_in_tiles:
         fits += f" Sample pictures would need {gib(found.bill.phases['sampling'])}, so they are drawn in tiles."
-    return "!" if tight else "ok", fits
+    return "!" if found.fits_tightly else "ok", fits
 
 
 def _closing(found: Estimate) -> str:
@@ -80,6 +90,8 @@ def brief(found: Estimate) -> tuple[str, str]:
     """Whether it fits in a few words, for a row of its own."""
     mark, _ = of_memory(found)
     need, there, gpu = found.needs, found.room, found.gpu
+    if gpu is not None and found.mends:
+        return mark, f"cannot run as it is; mended it needs {of_room(found)}"
     if gpu is None or there is None:
         why = "no GPU to hold it against" if gpu is None else f"the memory of {inert(gpu.name, 30)} is not known"
         return mark, f"{gib(need)}, and {why}"
@@ -123,7 +135,12 @@ def disk_sentence(use: DiskUse, free: int | None) -> str:
 
 def as_set(fix: Fix) -> str:
     """Its options as they are set: `train_batch_size = 1, gradient_accumulation_steps = 2`."""
-    return ", ".join(f"{name} = {_plain(value)}" for name, value in fix.changes.items())
+    return ", ".join(as_set_each(fix.changes))
+
+
+def as_set_each(changes: Mapping[str, object]) -> list[str]:
+    """Each option as it is set."""
+    return [f"{name} = {_plain(value)}" for name, value in changes.items()]
 
 
 def lines(found: Estimate) -> Iterator[str]:

@@ -25,18 +25,20 @@ def estimate_of(
     machine's that has least room."""
     from engine.plan.disk import free_bytes
     from engine.plan.estimate import estimate
+    from engine.plan.hardware_checks import check_gpu, mended
 
     if base is not None and base.size != "sdxl":
         return None
     against = gpu if gpu is not None else gpu_meant(settings)
-    pace = pace_of(project, settings, base, against)
+    runnable = mended(settings, check_gpu(settings, against)) if against is not None else settings
+    pace = pace_of(project, runnable, base, against, dataset)
     found = estimate(settings, dataset, against, pace, _correction, free_bytes(project))
     return found if against is not None else replace(found, no_gpu=_why_none())
 
 
 def predictor_of(settings: Settings, dataset: Dataset | None) -> Predict:
     """The bytes at the peak for other settings of this training, on the GPU that is meant."""
-    from engine.plan.estimate import predictor
+    from engine.plan.prediction import predictor
 
     gpu = gpu_meant(settings)
     return predictor(settings, dataset, _correction(gpu) if gpu is not None else 1.0)
@@ -56,15 +58,22 @@ def _why_none() -> str:
     return f"{here.problem} {here.advice}".strip()
 
 
-def pace_of(project: Project, settings: Settings, base: BaseModel | None, gpu: Gpu | None) -> Pace | None:
+def pace_of(
+    project: Project,
+    settings: Settings,
+    base: BaseModel | None,
+    gpu: Gpu | None,
+    dataset: Dataset | None = None,
+) -> Pace | None:
     """Seconds a step: as measured on this machine where the GPU is here, else roughly from its data sheet."""
     from engine.plan.pace import rough
+    from engine.plan.real_batches import epoch_of
     from lora_tui.expected_time import expected_pace
 
     if gpu is None:
         return None
-    measured = expected_pace(project.path, settings, base) if gpu.here else None
-    return measured or rough(settings, gpu)
+    measured = expected_pace(project.path, settings, base, dataset) if gpu.here else None
+    return measured or rough(settings, gpu, epoch_of(settings, dataset))
 
 
 def _correction(gpu: Gpu) -> float:

@@ -7,7 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 from engine.plan.base_model import BaseModel
+from engine.plan.dataset import Dataset
 from engine.plan.pace import Pace, rough
+from engine.plan.real_batches import epoch_of
 from engine.plan.settings import Settings
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.measured_pace import LOOKED_AT, measured
@@ -18,15 +20,17 @@ from lora_tui.progress import duration
 OTHER_PROJECTS = 5  # whose runs tell as well
 
 
-def expected_pace(project: Path, settings: Settings, base: BaseModel | None) -> Pace | None:
+def expected_pace(
+    project: Path, settings: Settings, base: BaseModel | None, dataset: Dataset | None = None
+) -> Pace | None:
     """Of this project's training here, or on the GPU that is planned for; None where nothing is known."""
-    card = planned()
+    card, epoch = planned(), epoch_of(settings, dataset)
     if card is not None:
-        return rough(settings, card.as_gpu()) if base is not None and base.size == "sdxl" else None
+        return rough(settings, card.as_gpu(), epoch) if base is not None and base.size == "sdxl" else None
     gpus = gpus_here().gpus
     found = measured(_runs(project), settings, gpus[0] if gpus else None)
     if found is None and gpus and base is not None and base.size == "sdxl":
-        return rough(settings, gpus[0])
+        return rough(settings, gpus[0], epoch)
     return found
 
 

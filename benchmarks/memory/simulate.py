@@ -26,7 +26,7 @@ from engine.lora.norms import apply_max_norm_
 from engine.models.reading import CHUNK, TokenIds
 from engine.models.sdxl import SDXL
 from engine.plan.disk import lora_sizes
-from engine.plan.optimizers import state_elements
+from engine.plan.optimizer_states import state_elements
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead, rates, trains_text
 from engine.train import loop

@@ -11,7 +11,7 @@ from engine.plan.byte_counts import size
 from engine.plan.dataset import Dataset
 from engine.plan.errors import Finding, plural
 from engine.plan.files import mount_point
-from engine.plan.optimizers import Sizes, state_elements
+from engine.plan.optimizer_states import Sizes, state_elements
 from engine.plan.project import Project
 from engine.plan.saving_times import most_loras
 from engine.plan.settings import Settings

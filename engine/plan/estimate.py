@@ -12,15 +12,18 @@ from dataclasses import asdict, dataclass
 from engine.plan.dataset import Dataset
 from engine.plan.disk import FILE_BYTES, LAYERS, DiskUse, disk_use, lora_sizes
 from engine.plan.errors import Finding
+from engine.plan.gpu_room import fits_tightly, room
 from engine.plan.gpus import Gpu
-from engine.plan.hardware_checks import check_gpu
-from engine.plan.memory import Bill, bill
-from engine.plan.memory_fixes import Fix, fixes_on, room
+from engine.plan.hardware_checks import check_gpu, mended, unable
+from engine.plan.memory import Bill
+from engine.plan.memory_fixes import Fix, fixes_on
+from engine.plan.optimizer_states import counted_as
 from engine.plan.pace import Pace
+from engine.plan.prediction import predictor, without_samples
+from engine.plan.real_batches import Epoch
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import rates
 
-Size = tuple[int, int]
 PARTS: Mapping[str, str] = {
     "unet": "base model (U-Net)",
     "text_encoders": "text encoders",
@@ -52,9 +55,13 @@ class Estimate:
     disk: DiskUse | None = None
     free_bytes: int | None = None
     findings: tuple[Finding, ...] = ()
-    """What else does not run on the GPU, or badly."""
+    """What else does not run on the GPU, or badly. What cannot run there at all is counted as mended."""
     no_gpu: str = ""
     """Why there is no GPU to hold it against, where the machine tells."""
+    epoch: Epoch | None = None
+    """What it was counted for; None where there are no pictures."""
+    optimizer: str = ""
+    """A sentence on how the optimizer was counted, where it is not known or may keep less on the GPU."""
 
     @property
     def room(self) -> int | None:
@@ -67,9 +74,19 @@ class Estimate:
         return without_samples(self.bill)
 
     @property
+    def mends(self) -> dict[str, object]:
+        """The options without which it cannot run on the GPU at all, as they are counted here: empty where it can."""
+        return {name: value for finding in unable(self.findings) for name, value in finding.changes.items()}
+
+    @property
     def fits(self) -> bool | None:
-        """None where it is held against nothing."""
+        """Whether there is memory enough; None where it is held against nothing."""
         return None if self.room is None else self.needs <= self.room
+
+    @property
+    def fits_tightly(self) -> bool:
+        """Whether it fits only just."""
+        return self.room is not None and fits_tightly(self.needs, self.room)
 
     @property
     def needs_after_fixes(self) -> int:
@@ -94,7 +111,9 @@ class Estimate:
 
     def as_json(self) -> dict[str, object]:
         """As `estimate --json` prints it; bytes and seconds. peak_bytes: of all phases, sample pictures drawn whole
-        among them; needs_bytes: of all but those, which is what has to fit."""
+        among them; needs_bytes: of all but those, which is what has to fit. largest_batch: the most pictures that a GPU
+        has at once; null where there are none to count by. runs: false where something has to be changed before it
+        can run there at all; all figures are those after these changes, which are among the warnings."""
         gpu = self.gpu
         return {
             "peak_bytes": self.bill.peak_bytes,
@@ -112,12 +131,15 @@ class Estimate:
                 "users": [asdict(user) for user in gpu.users],
             },
             "no_gpu": self.no_gpu or None,
+            "runs": not self.mends,
             "fits": self.fits,
             "fits_when_idle": self.fits_when_idle,
             "fits_after_fixes": self.fits_after_fixes,
             "lora_bytes": self.lora_bytes,
             "modules": self.modules,
             "steps": self.steps,
+            "optimizer": self.optimizer or None,
+            "largest_batch": None if self.epoch is None else self.epoch.largest_batch,
             "seconds_per_step": None if self.pace is None else self.pace.seconds_per_step,
             "pace": None if self.pace is None else self.pace.source,
             "disk": None if self.disk is None else self.disk.as_json() | {"free_bytes": self.free_bytes},
@@ -140,10 +162,12 @@ def estimate(
     """
     factor = correction(gpu) if gpu is not None else 1.0
     predict = predictor(settings, dataset, factor)
+    findings = tuple(check_gpu(settings, gpu)) if gpu is not None else ()
+    settings = mended(settings, findings)
     sizes = lora_sizes(settings, "sdxl")
     groups = [*rates(settings), *(("residual", "conv") if settings.train_unet and settings.conv_dim else ())]
     return Estimate(
-        bill(settings, largest_bucket(settings, dataset), correction=factor),
+        predict.bill(settings),
         gpu,
         tuple(fixes_on(settings, gpu, predict)) if gpu is not None else (),
         sizes.whole * FILE_BYTES[settings.save_precision],
@@ -152,28 +176,7 @@ def estimate(
         pace,
         disk_use(settings, dataset, None) if dataset is not None else None,
         free_bytes,
-        tuple(check_gpu(settings, gpu)) if gpu is not None else (),
+        findings,
+        epoch=predict.epoch(settings),
+        optimizer=counted_as(settings.optimizer_type),
     )
-
-
-def predictor(settings: Settings, dataset: Dataset | None, correction: float = 1.0) -> Callable[[Settings], int]:
-    """What tells the bytes that other settings of the same training cannot do without."""
-    now = largest_bucket(settings, dataset)
-
-    def predict(other: Settings) -> int:
-        bucket = now if other.size == settings.size else other.size
-        return without_samples(bill(other, bucket, correction=correction))
-
-    return predict
-
-
-def without_samples(told: Bill) -> int:
-    """The peak of all but the samples: those are drawn in tiles, or left out, where they do not fit, and never end a
-    training."""
-    return max(told.phases["caching"], told.phases["training"])
-
-
-def largest_bucket(settings: Settings, dataset: Dataset | None) -> Size:
-    """Width and height in pixels of the bucket that takes most memory."""
-    sizes = list(dataset.buckets) if dataset is not None else []
-    return max(sizes, key=lambda size: size[0] * size[1], default=settings.size)

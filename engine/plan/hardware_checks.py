@@ -6,13 +6,14 @@ be confirmed before it is started.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.plan.base_model import BaseModel
 from engine.plan.errors import Finding, few, plural
+from engine.plan.gpu_room import fits_tightly, room
 from engine.plan.gpus import Found, Gpu, gib
 from engine.plan.machine import Memory
-from engine.plan.memory_fixes import TIGHT_SHARE, Fix, Predict, fixes_on, room
+from engine.plan.memory_fixes import Fix, Predict, applied, epoch_in, fixes_on
 from engine.plan.remedy import set_line, set_lines
 from engine.plan.settings import Settings
 
@@ -25,6 +26,8 @@ CODES = frozenset(
 )  # fmt: skip
 """Of all findings here."""
 
+CANNOT_RUN = frozenset({"adamw8bit-needs-nvidia", "needs-nvidia"})
+"""Of `check_gpu`: what is made for other GPUs."""
 NO_LONGER_BUILT_FOR = (7, 5)
 """Older GPUs (Pascal, Volta) are not among those that PyTorch's builds for CUDA 12.8 and newer have kernels for."""
 TAKEN_SHARE = 0.15  # of a GPU's memory that other programs may have before it is worth a word
@@ -61,7 +64,18 @@ def check_hardware(
 
 def _of_a_gpu(settings: Settings, gpu: Gpu, predict: Predict | None) -> list[Finding]:
     said = list(check_gpu(settings, gpu))
-    return said + list(check_memory(settings, gpu, predict)) if predict is not None else said
+    return said + list(check_memory(mended(settings, said), gpu, predict)) if predict is not None else said
+
+
+def unable(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those of `check_gpu` by which a training as it is cannot run on that GPU at all."""
+    return tuple(finding for finding in findings if finding.code in CANNOT_RUN)
+
+
+def mended(settings: Settings, findings: Iterable[Finding]) -> Settings:
+    """The settings with what cannot run there set as it can: it is these that have to fit."""
+    changes = {name: value for finding in unable(findings) for name, value in finding.changes.items()}
+    return applied(settings, changes) if changes else settings
 
 
 def check_gpu(settings: Settings, gpu: Gpu) -> Iterator[Finding]:
@@ -225,13 +239,15 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
     there = room(gpu)
     if there is None:
         return
-    peak, total = predict(settings), gpu.total_bytes or there
+    peak, total, epoch = predict(settings), gpu.total_bytes or there, epoch_in(predict, settings)
+    counted = f" {epoch.in_words}" if epoch is not None and epoch.in_words else ""
     if peak <= there:
-        if peak > TIGHT_SHARE * total:
+        if fits_tightly(peak, there):
+            has = f"{gib(there)} that {gpu.name} has{' free' if gpu.free_bytes is not None else ''}"
             yield Finding(
                 "tight-memory",
-                f"The training needs {gib(peak)} at its peak, nearly all of the {gib(total)} of {gpu.name}: it may run "
-                "out, or, under Windows, become many times slower.",
+                f"The training needs {gib(peak)} at its peak, nearly all of the {has}: it may run out, or, under "
+                f"Windows, become many times slower.{counted}",
                 "Close other programs that use the GPU, or make one of the changes that lora-tui estimate lists.",
             )
         return
@@ -251,7 +267,7 @@ def check_memory(settings: Settings, gpu: Gpu, predict: Predict) -> Iterator[Fin
         fits_not, has = "does-not-fit", f"{gpu.name} has {gib(there)}{' free' if gpu.free_bytes is not None else ''}"
     yield Finding(
         fits_not,
-        f"The training needs {gib(peak)} at its peak, and {has}.",
+        f"The training needs {gib(peak)} at its peak, and {has}.{counted}",
         hint,
         blocks_training=gpu.here,
     )

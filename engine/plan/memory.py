@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from engine.plan.errors import UserError
 from engine.plan.memory_step import (
@@ -18,6 +19,7 @@ from engine.plan.memory_step import (
     stays,
     vae_bytes,
 )
+from engine.plan.real_batches import Batch, telling
 from engine.plan.sample_prompts import SamplePrompt, parse
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead
@@ -72,6 +74,18 @@ def bill(settings: Settings, bucket: tuple[int, int], *, correction: float = 1.0
     parts = {name: int(size * min(factor, 1.0)) for name, size in counted.items()}
     parts["reserve"] = training - sum(parts.values())
     return Bill(parts, phases, standing + passing, max(phases.values()))
+
+
+def bill_of(settings: Settings, batches: Iterable[Batch], *, correction: float = 1.0) -> Bill:
+    """The same for a training with these batches, at least one, whatever size was asked for. Each phase has its peak in
+    one of them: the most pixels need most in a step, the largest picture where pictures are encoded."""
+    told = [
+        bill(settings.model_copy(update={"train_batch_size": pictures}), bucket, correction=correction)
+        for bucket, pictures in telling(batches)
+    ]
+    phases = {name: max(each.phases[name] for each in told) for name in told[0].phases}
+    heaviest = max(told, key=lambda each: each.phases["training"])
+    return replace(heaviest, phases=phases, peak_bytes=max(phases.values()))
 
 
 def draws_samples(settings: Settings) -> bool:

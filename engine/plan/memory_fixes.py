@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from functools import reduce
 
 from engine.plan.caption_draws import CaptionRules
+from engine.plan.gpu_room import room, with_some_to_spare
 from engine.plan.gpus import Gpu, Kind
 from engine.plan.optimizers import ADAFACTOR_ARGS, KNOWN
 from engine.plan.packages import is_installed
+from engine.plan.prediction import Predictor
+from engine.plan.real_batches import Epoch
 from engine.plan.settings import Settings, resolve, to_dict
+from engine.plan.smaller_batches import smaller_batches
 from engine.plan.trained_parts import encodes_ahead, rates, trains_text
 
 Predict = Callable[[Settings], int]
@@ -21,10 +25,11 @@ Changes = dict[str, object]
 
 WORTH_BYTES = 32 * 2**20
 """What saves less is not worth its harm."""
-TIGHT_SHARE = 0.95
-"""Of the room; above it fragments may not fit, and Windows' driver goes on in the slow memory of the machine."""
+A_GAIN = "mixed_precision"
+"""Steps become several times as fast, and the result is the same: nobody wants the harm of others without it."""
 SMALL_RANKS = (16, 8)
 """Where halving comes to its end; smaller ones save next to nothing."""
+LEAST_ALPHA = 0.001  # that the options take
 SHORTEST_SIDE = 512
 SLICE_P = 11
 """Of which prodigyopt's manual says that it changes next to nothing."""
@@ -67,7 +72,7 @@ def fixes_on(settings: Settings, gpu: Gpu, predict: Predict) -> list[Fix]:
     if there is None:
         return []
     found: list[Fix] = []
-    for enough in (int(TIGHT_SHARE * there), there):
+    for enough in (with_some_to_spare(there), there):
         tried = fixes(settings, enough, predict, gpu.kind, here=gpu.here, bf16=gpu.bf16)
         found = found or tried
         if predict(all_applied(settings, tried)) <= enough:
@@ -91,11 +96,12 @@ def fixes(
     """
     found: list[Fix] = []
     now, peak = settings, predict(settings)
+    around = _Around(settings, kind, here, bf16, epoch_in(predict, settings))
     for ladder in _LADDERS:
         if peak <= room_bytes:
             break
         best: tuple[Settings, int, Changes, str] | None = None
-        for changes, why in ladder(now, _Around(settings, kind, here, bf16)):
+        for changes, why in ladder(now, around):
             changed = applied(now, changes)
             needs = predict(changed)
             if peak - needs >= WORTH_BYTES and (best is None or needs < best[1]):
@@ -109,6 +115,11 @@ def fixes(
     return _needed(settings, found, max(peak, room_bytes), predict)
 
 
+def epoch_in(predict: Predict, settings: Settings) -> Epoch | None:
+    """What an epoch is made of with these settings; None where whoever predicts knows no pictures."""
+    return predict.epoch(settings) if isinstance(predict, Predictor) else None
+
+
 def applied(settings: Settings, changes: Mapping[str, object]) -> Settings:
     """The settings with some options changed."""
     return resolve(to_dict(settings) | dict(changes))
@@ -120,9 +131,12 @@ def all_applied(settings: Settings, found: list[Fix]) -> Settings:
 
 
 def _needed(settings: Settings, found: list[Fix], room_bytes: int, predict: Predict) -> list[Fix]:
-    """Without those that a later one has made needless, the greatest harm first; with what each saves now."""
+    """Without those that a later one has made needless, the greatest harm first; with what each saves now. Half
+    precision stays as long as anything stays that has a price."""
     kept = list(found)
     for fix in reversed(found):
+        if fix.option == A_GAIN and kept[-1] is not fix:
+            continue
         others = [other for other in kept if other is not fix]
         if predict(all_applied(settings, others)) <= room_bytes:
             kept = others
@@ -141,12 +155,13 @@ def _needed(settings: Settings, found: list[Fix], room_bytes: int, predict: Pred
 
 @dataclass(frozen=True)
 class _Around:
-    """settings: as they were before any fix."""
+    """settings: as they were before any fix. epoch: with these; None where the pictures are not known."""
 
     settings: Settings
     kind: Kind
     here: bool
     bf16: bool | None
+    epoch: Epoch | None = None
 
     def has_bitsandbytes(self) -> bool:
         """Whether its optimizers and 4 bits run there: they need an NVIDIA GPU."""
@@ -192,15 +207,8 @@ def _checkpointing(s: Settings, around: _Around) -> Rungs:
 
 
 def _batch(s: Settings, around: _Around) -> Rungs:
-    batch, collected = s.train_batch_size, s.gradient_accumulation_steps
-    for smaller in range(batch - 1, 0, -1):
-        if batch % smaller == 0 and collected * batch // smaller <= 1024:
-            steps = collected * batch // smaller
-            why = (
-                f"Fewer pictures at once; each step collects {steps} batches, so it still learns from "
-                f"{batch * collected} pictures. Steps take a little longer."
-            )
-            yield {"train_batch_size": smaller, "gradient_accumulation_steps": steps}, why
+    for smaller in smaller_batches(s, around.epoch):
+        yield smaller.changes, f"Fewer pictures at once; {smaller.words}"
 
 
 def _sliced_prodigy(s: Settings, around: _Around) -> Rungs:
@@ -256,12 +264,18 @@ def _base_weights(s: Settings, around: _Around) -> Rungs:
 
 
 def _rank(s: Settings, around: _Around) -> Rungs:
-    halves = (s.network_dim >> times for times in range(1, s.network_dim.bit_length()))
+    """The rank, and that of convolutions where it is larger than the new one; each with its alpha in proportion."""
+    ranks = {"network": s.network_dim, "conv": s.conv_dim if s.train_unet else 0}
+    largest = max(ranks.values())
+    halves = (largest >> times for times in range(1, largest.bit_length()))
     for rank in sorted({half for half in halves if half > SMALL_RANKS[0]} | set(SMALL_RANKS), reverse=True):
-        if rank < s.network_dim:
-            alpha = s.network_alpha * rank / s.network_dim
-            why = "A smaller LoRA, which learns fewer details; for one subject this is often enough."
-            yield {"network_dim": rank, "network_alpha": alpha}, why
+        changes: Changes = {}
+        for name, now in ranks.items():
+            if rank < now:
+                alpha = max(LEAST_ALPHA, getattr(s, f"{name}_alpha") * rank / now)
+                changes |= {f"{name}_dim": rank, f"{name}_alpha": alpha}
+        if changes:
+            yield changes, "A smaller LoRA, which learns fewer details; for one subject this is often enough."
 
 
 def _resolution(s: Settings, around: _Around) -> Rungs:
@@ -286,8 +300,3 @@ _LADDERS = (
     _rank,
     _resolution,
 )
-
-
-def room(gpu: Gpu) -> int | None:
-    """The bytes that a training can have on a GPU now, or on an idle one elsewhere; None where nobody tells."""
-    return gpu.free_bytes if gpu.free_bytes is not None else gpu.total_bytes

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.plan.disk import LAYERS, Layers, lora_sizes
-from engine.plan.optimizers import ON_FLAT_BUFFERS, PIECE, state_elements
+from engine.plan.optimizer_states import state_elements
+from engine.plan.optimizers import ON_FLAT_BUFFERS, PIECE
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead, rates, trains_text
 

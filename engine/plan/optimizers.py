@@ -6,7 +6,7 @@ Any other `torch.optim.Optimizer` can be named as module.Class; nothing is known
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 PRODIGY_ARGS = ("weight_decay=0.01", "decouple=True", "d0=0.0001", "use_bias_correction=True")
 """The guide's arguments for Prodigy."""
@@ -89,36 +89,3 @@ def is_class_path(text: str) -> bool:
     """Whether a text reads module.Class."""
     parts = text.split(".")
     return len(parts) > 1 and all(part.isidentifier() for part in parts)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Of what an optimizer works on: elements of all downs and ups, and of their `rows` and `columns` in all."""
-
-    downs: int
-    ups: int
-    rows_and_columns: int
-    whole: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "whole", self.downs + self.ups)
-
-
-def state_elements(optimizer_type: str, arguments: Mapping[str, object], sizes: Sizes) -> int:
-    """How much an optimizer keeps between two steps, in elements of four bytes. Of one that is not known: as AdamW."""
-    match optimizer_type:
-        case "Prodigy":
-            # Two averages, and for its d the sum of gradients and the start, of which only each slice_p-th is kept;
-            # the start of the ups is zero and takes nothing.
-            sliced = arguments.get("slice_p", 1)
-            part = sliced if isinstance(sliced, int) and sliced > 0 else 1
-            return 2 * sizes.whole + sizes.whole // part + sizes.downs // part
-        case "Lion":
-            return sizes.whole
-        case "Adafactor":
-            return sizes.rows_and_columns + (sizes.whole if arguments.get("beta1") is not None else 0)
-        case "AdamW8bit":
-            return sizes.whole // 2 + sizes.whole // 128  # two averages of a byte, each with a scale for 256 of them
-        case "AdamW":
-            return (3 if arguments.get("amsgrad") else 2) * sizes.whole
-    return 2 * sizes.whole

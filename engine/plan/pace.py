@@ -12,6 +12,7 @@ from typing import Literal
 from engine.plan.disk import lora_sizes
 from engine.plan.gpu_catalogue import like
 from engine.plan.gpus import Gpu
+from engine.plan.real_batches import Epoch
 from engine.plan.settings import Settings
 from engine.plan.trained_parts import encodes_ahead, trains_text
 
@@ -50,8 +51,12 @@ class Pace:
         return f"{seconds} s a step, as {self.source} in the run {self.where}"
 
 
-def rough(settings: Settings, gpu: Gpu) -> Pace | None:
-    """Of full-size SDXL on a GPU; None for one that no data sheet is known of."""
+def rough(settings: Settings, gpu: Gpu, epoch: Epoch | None = None) -> Pace | None:
+    """Of full-size SDXL on a GPU; None for one that no data sheet is known of.
+
+    epoch: what is trained, whose steps are of as many pictures as there are of a shape, and of their sizes; None: steps
+    as they are asked for.
+    """
     card = like(gpu) if gpu.tflops is None else None
     tflops = gpu.tflops or (card.tflops if card is not None else None)
     bandwidth = gpu.bandwidth_gbps or (card.bandwidth_gbps if card is not None else None)
@@ -64,14 +69,22 @@ def rough(settings: Settings, gpu: Gpu) -> Pace | None:
         reached /= NO_BF16_TIMES
     if settings.base_weights != "full":
         reached /= COARSE_TIMES
-    batch = BATCH_SECONDS + settings.train_batch_size * _picture(settings) / reached
-    return Pace(batch * settings.gradient_accumulation_steps, "rough", gpu.name)
+    batches, work = _step(settings, epoch)
+    return Pace(batches * BATCH_SECONDS + work / reached, "rough", gpu.name)
 
 
-def _picture(settings: Settings) -> float:
-    """10^12 operations for one picture in one step."""
-    width, height = settings.size
-    area = width * height / 1024**2
+def _step(settings: Settings, epoch: Epoch | None) -> tuple[float, float]:
+    """(batches, 10^12 operations) of the mean optimizer step of a process."""
+    if epoch is None:
+        batches = settings.gradient_accumulation_steps
+        return batches, batches * settings.train_batch_size * _picture(settings, settings.size)
+    work = sum(count * _picture(settings, size) for size, count in epoch.counts.items())
+    return epoch.batches / epoch.steps, work / epoch.processes / epoch.steps
+
+
+def _picture(settings: Settings, size: tuple[int, int]) -> float:
+    """10^12 operations for one picture of (width, height) in one step."""
+    area = size[0] * size[1] / 1024**2
     forward = (UNET_TFLOP - QUADRATIC_TFLOP) * area + QUADRATIC_TFLOP * area**2
     passes = 3 if settings.gradient_checkpointing else 2  # there, back, and once more what was not kept
     if settings.diff_output_preservation_multiplier:

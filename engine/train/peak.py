@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 
-from engine.plan.memory import CUDA_CONTEXT_BYTES, bill, largest_sample
+from engine.plan.memory import CUDA_CONTEXT_BYTES, bill_of, largest_sample
 from engine.plan.order import Batch, epoch_batches, optimizer_steps
+from engine.plan.real_batches import Batch as RealBatch
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings
 from engine.runs.memory_seen import remember
@@ -97,9 +98,8 @@ class PeakWatch:
         if seen.part is None:
             return
         with _never_worth_a_training():
-            bucket, batch = largest_batch(pictures, self._settings, self._start, seen.step, processes)
-            settings = self._settings.model_copy(update={"train_batch_size": batch})
-            predicted = bill(settings, bucket).phases[seen.part]
+            batches = batches_seen(pictures, self._settings, self._start, seen.step, processes)
+            predicted = bill_of(self._settings, batches).phases[seen.part]
             remember(torch.cuda.get_device_name(self._device), predicted, seen.reserved + CUDA_CONTEXT_BYTES)
 
     def _before_a_picture(self, step: int) -> None:
@@ -121,15 +121,13 @@ class PeakWatch:
                 self._now = Reading(reserved, part, step)
 
 
-def largest_batch(
+def batches_seen(
     pictures: Sequence[Picture], settings: Settings, first: int, last: int, processes: int = 1
-) -> tuple[tuple[int, int], int]:
-    """(width, height) of a bucket and how many pictures a process has of it at once: what takes most in the steps after
-    `first`, up to `last`. A training that ended early may not have come to its largest pictures."""
+) -> set[RealBatch]:
+    """What a process had at once in the steps after `first`, up to `last`. A training that ended early may not have
+    come to its largest pictures."""
     seen = islice(_groups(pictures, settings, first, processes), last - first)
-    batches = [batch for group in seen for batch in group]
-    largest = max(batches, key=lambda batch: len(batch) * _area(pictures[batch[0]].bucket))
-    return pictures[largest[0]].bucket, -(-len(largest) // processes)
+    return {(pictures[batch[0]].bucket, -(-len(batch) // processes)) for group in seen for batch in group}
 
 
 def _groups(pictures: Sequence[Picture], settings: Settings, first: int, processes: int) -> Iterator[list[Batch]]:

@@ -45,7 +45,7 @@ class ReviewStep(PlainStep):
         if survey.settings is not None and (tried := last_try(self.draft.project, survey.settings, steps)):
             self.talk.say(tried)
         elif survey.settings is not None and steps:
-            pace = expected_pace(self.draft.path, survey.settings, survey.base)
+            pace = expected_pace(self.draft.path, survey.settings, survey.base, survey.dataset)
             if pace is not None:
                 self.talk.say(expected_words(pace, steps))
         for finding in [*survey.blocking, *typed_findings(self.draft.typed)]:

@@ -125,14 +125,13 @@ class ReviewPage(WizardPage):
         if not self.is_current or of == self._tried_of or survey is None or self.wizard.looking:
             return
         self._tried, self._expected, self._tried_of, settings = "", "", of, survey.settings
-        steps = survey.dataset.steps.total if survey.dataset is not None else None
-
-        base = survey.base
+        base, dataset = survey.base, survey.dataset
+        steps = dataset.steps.total if dataset is not None else None
 
         def look() -> tuple[str, str]:
             assert settings is not None
             tried = last_try(project, settings, steps)
-            pace = expected_pace(project.path, settings, base) if steps and not tried else None
+            pace = expected_pace(project.path, settings, base, dataset) if steps and not tried else None
             return tried, expected_words(pace, steps) if pace is not None and steps else ""
 
         def found(told: tuple[str, str]) -> None:

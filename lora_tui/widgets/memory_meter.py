@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.plan.errors import inert
 from engine.plan.estimate import Estimate
 from engine.plan.gpus import gib
-from lora_tui.estimate_texts import of_memory, of_room
+from lora_tui.estimate_texts import of_room
 from lora_tui.widgets.paint import BAD, DIM, GOOD, STRONG, WARN, Part, bar
 
 SHORTEST_BAR, LONGEST_BAR = 6, 40  # cells
@@ -19,7 +19,7 @@ def meter(found: Estimate, cells: int) -> list[Part]:
         none = "no GPU can be used here" if found.no_gpu else "no GPU here"
         why = none if gpu is None else "its memory is not known"
         return [(_TITLE, DIM), (gib(need), STRONG), (f"  {why}", DIM)]
-    mark, _ = of_memory(found)
+    mark = "x" if need > there else "!" if found.fits_tightly else "ok"
     style = {"x": BAD, "!": WARN}.get(mark, GOOD)
     spare = f"{gib(there - need)} to spare" if there >= need else f"{gib(need - there)} too much"
     room = cells - len(_TITLE) - SHORTEST_BAR

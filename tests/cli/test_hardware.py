@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from engine.plan import memory_note
 from engine.plan.gpu_catalogue import named
@@ -230,3 +232,28 @@ def test_a_training_that_does_not_fit_is_refused_with_where_the_changes_stand(lo
     refused = lora_tui("train", full_size)
     assert "RTX 4060 has 7.0 GiB free" in refused.err
     assert "With the changes that lora-tui estimate lists it needs" in refused.err
+
+
+SHAPES = [(1024, 1024)] * 4 + [(1216, 832), (832, 1216), (1152, 896), (896, 1152)] * 2
+
+
+def test_a_training_is_not_refused_for_batches_that_cannot_occur(lora_tui, full_size, monkeypatch, fake_engine):
+    """Twelve pictures in five shapes, the guide's settings and a batch of 8: no batch has more than 4."""
+    fake_engine(steps=2)
+    shutil.rmtree(full_size / "reg")
+    folder = full_size / "img" / "2_zibo man"
+    for path in folder.iterdir():
+        path.unlink()
+    for number, size in enumerate(SHAPES):
+        Image.new("RGB", size, (number * 20, 80, 120)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text("zibo, a photo of a man")
+    folder.rename(folder.with_name("1_zibo man"))
+    machine(monkeypatch, Gpu("NVIDIA GeForce RTX 4080", "cuda", 16 * GIB, 16 * GIB, (8, 9), True))
+    eight = ("--set", "train_batch_size=8")
+    assert lora_tui("train", full_size, *eight).code == 0
+    few = "Batches have at most 4 pictures, as no shape has more."
+    assert few in lora_tui("estimate", full_size, *eight).out
+    machine(monkeypatch, Gpu("NVIDIA GeForce RTX 4070", "cuda", 12 * GIB, 12 * GIB, (8, 9), True))
+    refused = lora_tui("train", full_size, *eight)
+    assert refused.code == 1
+    assert few in refused.err

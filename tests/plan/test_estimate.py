@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from engine.plan.estimate import PARTS, PHASES, estimate, largest_bucket, predictor, without_samples
+from engine.plan.estimate import PARTS, PHASES, estimate
 from engine.plan.gpu_catalogue import named
-from engine.plan.gpus import Gpu, MemoryUser
-from engine.plan.hardware_checks import check_memory
+from engine.plan.gpus import Found, Gpu, MemoryUser
+from engine.plan.hardware_checks import check_hardware, check_memory
+from engine.plan.machine import Memory
 from engine.plan.memory import bill
 from engine.plan.memory_fixes import Fix, all_applied
 from engine.plan.pace import rough
+from engine.plan.prediction import predictor, without_samples
 from engine.plan.settings import resolve
 from lora_tui.estimate_texts import as_set, brief, lines, outlook, parts, verdict
 from lora_tui.widgets.memory_meter import meter
@@ -27,8 +29,13 @@ HEAVY = {"gradient_checkpointing": False, "train_batch_size": 4}
 
 
 def pictures(*buckets: tuple[int, int], steps: int = 3000) -> Any:
-    used = [SimpleNamespace(bucket=bucket, words="zibo, a man") for bucket in buckets]
-    return SimpleNamespace(buckets=Counter(buckets), steps=SimpleNamespace(total=steps), used=used, validation=())
+    """As many of each as a batch asks for."""
+    used = [
+        SimpleNamespace(bucket=bucket, words="zibo, a man", width=bucket[0], height=bucket[1], repeats=4)
+        for bucket in buckets
+    ]
+    counts = Counter({bucket: 4 * count for bucket, count in Counter(buckets).items()})
+    return SimpleNamespace(buckets=counts, steps=SimpleNamespace(total=steps), used=used, validation=())
 
 
 def test_without_a_gpu_nothing_is_promised() -> None:
@@ -71,8 +78,9 @@ def test_samples_that_do_not_fit_are_drawn_in_tiles_and_change_nothing() -> None
 
 def test_the_largest_bucket_counts_and_the_resolution_where_there_are_no_pictures() -> None:
     settings = resolve({"resolution": "768,768"})
-    assert largest_bucket(settings, None) == (768, 768)
-    assert largest_bucket(settings, pictures((512, 512), (832, 640), (640, 704))) == (832, 640)
+    assert predictor(settings, None)(settings) == without_samples(bill(settings, (768, 768)))
+    several = predictor(settings, pictures((512, 512), (832, 640), (640, 704)))
+    assert several(settings) == without_samples(bill(settings, (832, 640)))
     small = estimate(settings, pictures((256, 256)), None).bill.step_bytes
     assert small < estimate(settings, None, None).bill.step_bytes
 
@@ -152,6 +160,16 @@ def test_half_precision_comes_before_what_costs_more(name: str, half: str) -> No
     assert [fix.changes for fix in found.fixes] == [{"mixed_precision": half}]
 
 
+@pytest.mark.parametrize(("name", "half"), [("RTX 2060 6GB", "fp16"), ("RTX 3060 8GB", "bf16")])
+def test_half_precision_is_not_left_out_where_something_with_a_price_stays(name: str, half: str) -> None:
+    """Single pictures, AdamW8bit and 4 bits come down to 6 GiB in 32 bits too, at a quarter of the speed."""
+    settings = resolve({"mixed_precision": "no"})
+    found = estimate(settings, pictures((1024, 1024)), named(name).as_gpu())
+    assert found.fits_after_fixes
+    assert found.fixes[0].changes == {"mixed_precision": half}
+    assert len(found.fixes) > 1
+
+
 @pytest.mark.parametrize("name", ["Apple M 16GB", "RX 7900 XT"])
 def test_half_precision_is_named_for_other_makers_too(name: str) -> None:
     found = estimate(resolve({"mixed_precision": "no", "train_batch_size": 4}), None, named(name).as_gpu())
@@ -189,6 +207,36 @@ def test_what_runs_badly_is_said_where_the_memory_is_too_little_too() -> None:
     (finding,) = found.findings
     assert finding.hint in told
     assert any(finding.message in text for text in told)
+
+
+MADE_FOR_OTHERS: dict[str, object] = {"mixed_precision": "fp16", "base_weights": "fp8"}
+
+
+def test_what_cannot_run_there_is_never_said_to_fit_and_is_counted_as_mended() -> None:
+    """In 8 bits it would have been 9.8 GiB, which no training can have there."""
+    gpu = named("Apple M 16GB").as_gpu()
+    found = estimate(resolve(MADE_FOR_OTHERS), None, gpu)
+    mark, words = verdict(found)
+    assert mark == "x"
+    assert words.startswith(
+        "It cannot run on Apple M 16 GB as it is. With mixed_precision = bf16 and base_weights = full, it does not "
+        "fit: the training needs 12.2 GiB at its peak, and Apple M 16 GB has 12.0 GiB."
+    )
+    assert brief(found) == ("x", "cannot run as it is; mended it needs 12.2 GiB of 12.0 GiB")
+    assert found.needs == estimate(resolve(), None, gpu).needs
+    assert found.as_json()["runs"] is False
+    smaller = estimate(resolve(MADE_FOR_OTHERS | {"train_batch_size": 1}), None, gpu)
+    assert (smaller.fits, verdict(smaller)[0]) == (True, "x")
+    assert "It fits" not in "\n".join(lines(smaller))
+    assert estimate(resolve({"train_batch_size": 1}), None, gpu).as_json()["runs"] is True
+
+
+def test_what_has_to_fit_for_a_start_is_counted_as_mended_too() -> None:
+    gpu = Gpu("Apple M2", "mps", 12 * 2**30, 12 * 2**30, bf16=True)
+    found = Found("mps", (gpu,))
+    settings = resolve(MADE_FOR_OTHERS)
+    told = check_hardware(settings, None, found, Memory(2**40, 2**40), predict=predictor(settings, None))
+    assert {"needs-nvidia", "does-not-fit"} <= {finding.code for finding in told}
 
 
 BUSY = Gpu(

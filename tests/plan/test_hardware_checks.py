@@ -11,11 +11,14 @@ import engine.plan.packages as packages_module
 from engine.plan import nvidia
 from engine.plan.base_model import BaseModel, recognise
 from engine.plan.errors import Finding
+from engine.plan.estimate import estimate
 from engine.plan.gpu_catalogue import named
-from engine.plan.gpus import Found, Gpu, MemoryUser, in_cuda_order
+from engine.plan.gpus import Found, Gpu, MemoryUser, gib, in_cuda_order
 from engine.plan.hardware_checks import CODES, check_gpu, check_machine, check_memory, smallest, summary
 from engine.plan.machine import Memory
+from engine.plan.prediction import predictor
 from engine.plan.settings import Settings, parse_text, resolve
+from lora_tui.estimate_texts import verdict
 from tests.plan.fake_nvml import Card, FakeNvml
 from tests.plan.test_memory_fixes import needed
 
@@ -191,6 +194,19 @@ def test_a_gpu_that_is_nearly_full(make_gpu: Callable[[float], Gpu]) -> None:
     assert finding.code == "tight-memory"
     assert not finding.stops_training()
     assert not list(check_memory(resolve(), make_gpu(1.5), needed))
+
+
+@pytest.mark.parametrize(("free", "tight"), [(1.02, True), (1.06, False), (1.5, False)])
+def test_what_fits_only_just_is_so_everywhere(free: float, tight: bool) -> None:
+    """Held against what is free, by `check`, `train` and `estimate` alike: others have the rest of the memory."""
+    needs = predictor(resolve(), None)(resolve())
+    gpu = Gpu("card", total_bytes=2 * needs, free_bytes=int(needs * free), capability=(8, 6), bf16=True)
+    found = list(check_memory(resolve(), gpu, predictor(resolve(), None)))
+    assert [finding.code for finding in found] == ["tight-memory"] * tight
+    assert estimate(resolve(), None, gpu).fits_tightly == tight
+    assert ("only just" in verdict(estimate(resolve(), None, gpu))[1]) == tight
+    if tight:
+        assert f"nearly all of the {gib(needs * free)} that card has free" in found[0].message
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import engine.plan.packages as packages_module
 from engine.plan.disk import lora_sizes
 from engine.plan.gpus import Gpu
 from engine.plan.memory_fixes import Fix, all_applied, fixes, fixes_on
-from engine.plan.optimizers import state_elements
+from engine.plan.optimizer_states import state_elements
 from engine.plan.settings import Settings, resolve
 from engine.plan.trained_parts import encodes_ahead
 
@@ -144,6 +144,33 @@ def test_the_rank_goes_down_to_8_and_no_further_than_is_needed(dim: int, ranks: 
     assert [smallest(rank * GIB)[0].changes["network_dim"] for rank in ranks] == ranks
     assert smallest(GIB)[0].changes == {"network_dim": 8, "network_alpha": 4.0}
     assert options(smallest(GIB)) == ["network_dim"]
+
+
+@pytest.mark.parametrize(
+    ("conv", "most", "changes"),
+    [
+        (512, 600, {"network_dim": 512, "network_alpha": 256.0}),
+        (512, 300, {"network_dim": 256, "network_alpha": 128.0, "conv_dim": 256, "conv_alpha": 64.0}),
+        (512, 1, {"network_dim": 8, "network_alpha": 4.0, "conv_dim": 8, "conv_alpha": 2.0}),
+        (4, 1, {"network_dim": 8, "network_alpha": 4.0}),
+    ],
+)
+def test_the_rank_of_convolutions_comes_down_with_it(conv: int, most: int, changes: dict[str, object]) -> None:
+    settings = resolve({"network_dim": 1024, "network_alpha": 512.0, "conv_dim": conv, "conv_alpha": conv / 4})
+    (fix,) = fixes(settings, most * GIB, lambda other: max(other.network_dim, other.conv_dim) * GIB)
+    assert fix.changes == changes
+
+
+def test_convolutions_of_a_larger_rank_come_down_to_the_same_one_first() -> None:
+    settings = resolve({"network_dim": 32, "network_alpha": 16.0, "conv_dim": 128, "conv_alpha": 1.0})
+    most = lambda other: max(other.network_dim, other.conv_dim) * GIB  # noqa: E731
+    assert [fix.changes for fix in fixes(settings, 64 * GIB, most)] == [{"conv_dim": 64, "conv_alpha": 0.5}]
+    text_alone = resolve({"network_dim": 32, "conv_dim": 128, "train_unet": False, "train_text_encoder_1": True})
+    assert "conv_dim" not in all_options(fixes(text_alone, GIB, most))
+
+
+def all_options(found: list[Fix]) -> set[str]:
+    return {name for fix in found for name in fix.changes}
 
 
 @pytest.mark.parametrize(

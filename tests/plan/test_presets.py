@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from engine.plan import presets
 from engine.plan.checks import check_settings
 from engine.plan.estimate import estimate
 from engine.plan.gpu_catalogue import cards
+from engine.plan.gpu_room import TIGHT_SHARE
 from engine.plan.gpus import gib
-from engine.plan.hardware_checks import TIGHT_SHARE
 from engine.plan.preset_changes import changes, start_from, worth_saving
 from engine.plan.presets import OF_THE_PROJECT, Preset
 from engine.plan.project import Project
@@ -56,6 +57,16 @@ def test_each_says_in_one_sentence_when_to_use_it(name):
     assert preset.when.endswith(".")
     assert ". " not in preset.when
     assert all(note.endswith(".") for note in preset.notes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_that_one_names_can_calculate_as_it_says_or_it_says_what_else(name):
+    preset = presets.load(name)
+    without = {card.name.partition(" GB")[0].rpartition(" ")[0] for card in cards() if card.bf16 is False}
+    assert "T4" in without
+    named = [card for card in without if re.search(rf"\b{card}\b", preset.when)]
+    if settings_of(name).mixed_precision == "bf16" and named:
+        assert "fp16" in preset.when
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from engine.plan.memory import CUDA_CONTEXT_BYTES, bill
+from engine.plan.prediction import predictor
 from engine.plan.sample_prompts import SamplePrompt
 from engine.plan.settings import Settings, resolve
 from engine.runs import memory_seen
 from engine.train import job
 from engine.train.job import make_accelerator
-from engine.train.peak import PeakWatch, largest_batch
+from engine.train.peak import PeakWatch, batches_seen
 from tests.training import Trainer, own_process
 
 CUDA, NAME, GB = torch.device("cuda", 0), "NVIDIA GeForce RTX 3060", 10**9
@@ -166,10 +167,23 @@ def test_whatever_fails_there_does_not_end_a_training(monkeypatch: pytest.Monkey
 
 def test_only_what_was_trained_counts_as_the_largest() -> None:
     mixed, settings = pictures((512, 512), (1024, 1024), *[(768, 768)] * 3), resolve({"train_batch_size": 2})
-    assert largest_batch(mixed, settings, 0, 100) == ((768, 768), 2)
-    seen = {largest_batch(mixed, settings, step, step + 1) for step in range(4)}
-    assert ((512, 512), 1) in seen
-    assert ((1024, 1024), 1) in seen
+    every = {((512, 512), 1), ((1024, 1024), 1), ((768, 768), 2), ((768, 768), 1)}
+    assert batches_seen(mixed, settings, 0, 100) == every
+    for step in range(4):
+        assert len(batches_seen(mixed, settings, step, step + 1)) == 1
+    assert batches_seen(mixed, settings, 0, 100, processes=2) == {((512, 512), 1), ((1024, 1024), 1), ((768, 768), 2)}
+
+
+def test_what_a_training_took_is_held_against_what_was_predicted_of_it(driver: Driver) -> None:
+    """Of batches that were asked for and cannot occur nothing would be learnt but a wrong correction."""
+    settings = resolve({"train_batch_size": 8, "sample_every_n_steps": 0})
+    few = pictures(*[(1024, 1024)] * 4, *[(1216, 832)] * 2)
+    watch = PeakWatch(settings, "sdxl", CUDA)
+    counts = {(1024, 1024): 4, (1216, 832): 2}
+    before = predictor(settings, SimpleNamespace(buckets=counts))(settings)  # type: ignore[arg-type]
+    driver.takes(before - CUDA_CONTEXT_BYTES)
+    watch.remember(few, 2)
+    assert memory_seen.seen()[NAME] == [(before, before)]
 
 
 def test_a_training_is_watched_through_its_samples(

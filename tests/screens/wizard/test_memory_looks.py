@@ -74,7 +74,7 @@ def test_it_looks_as_it_did(project: Path, size: str, letters: str) -> None:
         for name, keys in STATES.items():
             await press(pilot, *keys)
             if name == "review-of-full-size":  # how long it takes is found out in a thread
-                await until(pilot, lambda: "data sheet" in text(pilot))
+                await until(pilot, lambda: "half or twice" in text(pilot))
                 await settle(pilot)
             shown[name] = text(pilot)
             while len(pilot.app.screen_stack) > steps:
