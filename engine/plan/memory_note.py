@@ -145,8 +145,9 @@ def _advice(settings: Settings, taken: Mapping[str, Any], device: object, allowe
         accumulated = settings.train_batch_size * settings.gradient_accumulation_steps
         yield Finding(
             "memory-batch-size",
-            f"{ran_out} and went on with one picture at a time. With {accumulated} batches of one to a step it learns "
-            "from as many from its first step on.",
+            f"{ran_out} and went on with one picture at a time. With {accumulated} batches of one to a step it does so "
+            "from its first step on; where batches were not full, as few pictures have a shape, an epoch has fewer "
+            "steps then.",
             set_lines({"train_batch_size": 1, "gradient_accumulation_steps": accumulated}),
             option="train_batch_size",
             value=1,
