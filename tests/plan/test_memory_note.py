@@ -11,11 +11,11 @@ import pytest
 from engine.plan import memory_note
 from engine.plan.checks import check_settings
 from engine.plan.errors import Finding
-from engine.plan.estimate import largest_bucket
 from engine.plan.gpus import Gpu
-from engine.plan.memory import bill
+from engine.plan.memory import bill_of
 from engine.plan.options import by_name
 from engine.plan.project import Project
+from engine.plan.real_batches import Shapes
 from engine.plan.settings import Settings, resolve, to_dict
 
 GIB = 2**30
@@ -223,7 +223,7 @@ def test_all_that_the_prediction_of_a_step_reads_is_compared() -> None:
     for values in varied:
         settings = Watched.model_validate(to_dict(resolve(values)))
         read -= read
-        bill(settings, largest_bucket(settings, None))
+        bill_of(settings, Shapes(settings, None).batches(settings))
         rates = {"learning_rate", "unet_lr", "text_encoder_lr"}  # which are read with the parts that they are of
         samples = {name for name in read if name.startswith("sample_")}  # which end no training
         assert read & by_name().keys() - rates - samples <= set(memory_note.ASKED)
