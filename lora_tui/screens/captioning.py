@@ -70,6 +70,7 @@ class CaptioningScreen(FormPage):
         self._seen: Observation | None = None
         self._ended: Says | None = None
         self._starting = False
+        self._half_typed: tuple[str, str] | None = None  # (row, text) while the captions stand in the form's place
         self._download = CaptionerDownload(self, lambda _: self._come(), lambda: None)
 
     def body(self) -> ComposeResult:
@@ -126,6 +127,8 @@ class CaptioningScreen(FormPage):
 
     def update(self) -> None:
         listing = self._done is not None
+        if listing:
+            self._put_editor_away()
         self.query_one("#progress").display = self.query_one("#newest").display = listing
         self.form.display = self.query_one("#about").display = not listing
         if listing:
@@ -250,13 +253,21 @@ class CaptioningScreen(FormPage):
             self.on_form_stepped(Form.Stepped(event.key, 1))
 
     def action_usual(self) -> None:
-        if self.form.here in self.draft.project.captioning:
+        if self.form.display and self.form.here in self.draft.project.captioning:
             default = job_options("captioning")[self.form.here].default
             self._changed(captioning.set_option(self.draft, self.form.here, default))
 
     def action_more(self) -> None:
-        self._all = not self._all
-        self.show_all()
+        if self.form.display:
+            self._all = not self._all
+            self.show_all()
+
+    def _put_editor_away(self) -> None:
+        """The form goes out of sight: what is half typed in it is there again with it."""
+        if self.form.editing:
+            self._half_typed = self.form.half_typed
+            self.form.close()
+            self._keep_half_typed(*self._half_typed)
 
     def _changed(self, trouble: UserError | None) -> None:
         self._ended = None
@@ -347,6 +358,9 @@ class CaptioningScreen(FormPage):
         if self._view is None:
             self._done = None
             self.show_all()
+            if self._half_typed is not None:
+                half, self._half_typed = self._half_typed, None
+                self.form.edit(*half, anew=False)
 
     # ------------------------------------------------------------------------------------------------- leaving it
     @property

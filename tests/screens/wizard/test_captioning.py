@@ -223,6 +223,34 @@ def test_it_goes_on_when_the_app_is_left_and_is_found_and_stopped(
     assert len(list(bare.glob("img/*/*.txt"))) == 6
 
 
+def test_no_key_changes_options_that_cannot_be_seen(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = tmp_path / "go"
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, "-c", SLOW.format(go=str(go))))
+    before = (bare / "project.toml").read_text()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "6 captions will be written")
+        await press(pilot, "down", "down", "enter", "i", "n")
+        pilot.app.screen.action_begin()  # type: ignore[attr-defined]  # as where it is typed before the engine has come
+        await until_it_says(pilot, "Captioning, 0 of 6")
+        form = pilot.app.screen.form  # type: ignore[attr-defined]
+        for _ in range(2):  # at work, and when it is over
+            here = form.here
+            await press(pilot, "right", "enter", "up", "left", "d", "m", "down", "enter")
+            assert (form.here, form.editing, pilot.app.focused) == (here, False, None)
+            go.touch()
+            await until_it_says(pilot, "6 captions written")
+        await press(pilot, "o")
+        assert form.half_typed == ("suffix", "in")
+        await press(pilot, "escape")
+
+    drive(bare, act)
+    assert (bare / "project.toml").read_text() == before
+
+
 def test_a_captioner_that_is_not_here_is_offered_with_what_it_weighs(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
