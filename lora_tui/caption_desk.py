@@ -6,7 +6,7 @@ captions, so what can be kept is kept, and what takes long to find out is found 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -247,7 +247,7 @@ class Desk:
                 return place
         return None
 
-    def _next_but(self, without: set[Path], here: int) -> int | None:
+    def _next_but(self, without: Collection[Path], here: int) -> int | None:
         """The next to mend that is not in `without`, those that need attention before all others."""
         for judge in (self.wants, self._merely_remarked):
             # After the last that needs attention, the others from the first on.

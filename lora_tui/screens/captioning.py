@@ -290,6 +290,8 @@ class CaptioningScreen(FormPage):
 
             def work() -> RunFolder | tuple[str, str]:
                 settings, project = draft.settings(), draft.project
+                counts = self._counter.count(project, options.folders, settings.caption_extension)
+                captioning.refuse_without_pictures(project, Outlook(counts, options))
                 missing = captioning.download_for(options, settings.pretrained_model_name_or_path, project.path)
                 return missing if missing[0] else captioning.begin(project, settings, options)[0]
 

@@ -273,6 +273,25 @@ def test_a_captioner_that_is_not_here_is_offered_with_what_it_weighs(
     assert not list_runs(bare)
 
 
+def test_without_pictures_nothing_is_offered_for_download(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for picture in bare.glob("img/*/*.png"):
+        picture.unlink()
+    project = Project.open(bare)
+    project.captioning = {"model": "blip"}
+    project.save()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        pilot.app.screen._counts = None  # type: ignore[attr-defined]  # as while they are being counted
+        await press(pilot, "s")
+        await until_it_says(pilot, "There is no picture in")
+
+    drive(bare, act)
+
+
 @pytest.mark.parametrize("size", ["small", "wide", "huge", "narrow"])
 def test_it_has_room_everywhere_and_leads_on(bare: Path, size: str) -> None:
     async def act(pilot: Pilot[None]) -> None:
