@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from engine.plan.caption_attention import Attention, Reason, TokenCounter
@@ -251,8 +252,8 @@ class Desk:
         """The next to mend that is not in `without`, those that need attention before all others."""
         for judge in (self.wants, self._merely_remarked):
             # After the last that needs attention, the others from the first on.
-            begin = here + 1 if judge == self.wants or not self.wants(self.shown[here].path) else 0
-            for place in (*range(begin, len(self.shown)), *range(begin)):
+            begin: int = here + 1 if judge == self.wants or not self.wants(self.shown[here].path) else 0
+            for place in chain(range(begin, len(self.shown)), range(begin)):
                 path = self.shown[place].path
                 if path not in without and judge(path):
                     return place

@@ -14,6 +14,7 @@ from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_chips import CaptionChips
+from lora_tui.screens.caption_many import Tell
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.list_page import LARGE_KEY
 from lora_tui.screens.sentences import Says
@@ -242,6 +243,17 @@ class CaptionsPage(CaptionChips):
             self._work(self.history.undo, "Being taken back")
         else:
             super().action_undo()
+
+    def take_back(self, tell: Tell, otherwise: Callable[[], None]) -> None:
+        """The same for a screen over this one. tell: there it is said. otherwise: nothing was done to captions."""
+
+        def undo() -> None:
+            if self.history.undo_label:
+                self._work(self.history.undo, "Being taken back", tell)
+            else:
+                otherwise()
+
+        self._with_history(undo)
 
     def _redo(self) -> None:
         if self.history.redo_label:

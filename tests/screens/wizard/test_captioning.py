@@ -110,6 +110,32 @@ def test_one_key_takes_back_what_a_job_wrote_while_the_step_was_open(folder: Pat
     assert Project.open(folder).captioning["existing"] == "replace"
 
 
+def test_what_was_written_is_taken_back_where_it_is_shown(folder: Path) -> None:
+    before = {path: path.read_bytes() for path in folder.glob("img/*/*.txt")}
+    project = Project.open(folder)
+    project.captioning = {"model": "filename"}
+    project.save()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c", "down", "down", "down", "right", "right")
+        await until_it_says(pilot, "6 captions will be replaced")
+        await press(pilot, "s")
+        await until_it_says(pilot, "6 captions written")
+        await press(pilot, "u")
+        await until_it_says(pilot, "Taken back: captioning with file names (6 captions).")
+        assert {path: path.read_bytes() for path in before} == before
+        assert "Words in front" in text(pilot)
+        await press(pilot, "up")
+        await until_it_says(pilot, "6 captions will be replaced")
+        await press(pilot, "up", "up", "right", "u")  # an option that was set since
+        assert "Taken back: " in said(pilot)[1]
+        assert Project.open(folder).captioning == {"model": "filename", "existing": "replace"}
+        await press(pilot, "u")  # one that was set before
+        assert Project.open(folder).captioning == {"model": "filename", "existing": "append"}
+
+    drive(folder, act)
+
+
 async def until_taken_back(pilot: Pilot[None], what: str, begin: str = "Taken back") -> None:
     await until(pilot, lambda: said(pilot)[1].startswith(begin) and what in said(pilot)[1])
 
