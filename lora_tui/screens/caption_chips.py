@@ -109,6 +109,11 @@ class CaptionChips(TagsEverywhere):
         if self._written:
             self.look_soon()
 
+    def put_down(self) -> bool:
+        if self.chips_shown:
+            self._leave_chips()
+        return not self.chips_shown
+
     def close(self) -> None:
         if self.chips_shown:
             self.chips.remove_class("-on")

@@ -169,6 +169,8 @@ class CaptionEditor(CaptionMending):
 
     def action_pick_word(self) -> None:
         """Open the caption with a letter on each word."""
+        if not self.put_down():
+            return
         self._news = None
         self._edit()
         self.offer_where_not_utf8(self.action_pick_word)

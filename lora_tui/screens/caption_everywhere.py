@@ -80,6 +80,8 @@ class TagsEverywhere(ReplacingCaptions):
 
     def action_tags(self) -> None:
         """All the tags, in place of the pictures."""
+        if not self.put_down():
+            return
         self._news = None
         pane = self.query_one(TagsPane)
         pane.fill(self.desk.frequencies)

@@ -246,12 +246,20 @@ class CaptionList(Asking):
 
     def action_mark_all(self) -> None:
         """Mark all that are shown; where all of them are, none."""
+        if not self.put_down():
+            return
         shown = {entry.path for entry in self.shown}
         self.desk.marked = self.desk.marked - shown if shown <= self.desk.marked else self.desk.marked | shown
         self.show_all()
 
+    def put_down(self) -> bool:
+        """End what is open in the caption's place, for a key that shows something else; whether that can be done."""
+        return True
+
     def action_attention(self) -> None:
         """Only those that need attention; then those that are equal to another; then all again."""
+        if not self.put_down():
+            return
         desk, now = self.desk, self.desk.filter
         attention = bool(desk.wanting) and not (now.attention or now.equal)
         equal = bool(desk.repeating) and not (attention or now.equal)
@@ -263,6 +271,8 @@ class CaptionList(Asking):
 
     def action_missing(self) -> None:
         """Go to the next one that needs attention, and say why."""
+        if not self.put_down():
+            return
         place = self.desk.next_to_mend(self.listing.here)
         if place is None:
             self.say("ok", "Every picture has a caption with the trigger word, and nothing is odd about any.")

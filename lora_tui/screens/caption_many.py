@@ -99,6 +99,8 @@ class ManyCaptions(CaptionEditor):
     # ---------------------------------------------------------------------------------------------------- operations
     def action_operations(self) -> None:
         """The list of what can be done to many captions."""
+        if not self.put_down():
+            return
         pane = self.query_one(OperationsPane)
         pane.fill()
         self.show_pane(pane)

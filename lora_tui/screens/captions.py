@@ -124,6 +124,8 @@ class CaptionsPage(CaptionChips):
             super().action_home()
 
     def action_filter(self) -> None:
+        if not self.put_down():
+            return
         before = self.desk.filter
 
         def live(words: str) -> None:
@@ -161,11 +163,14 @@ class CaptionsPage(CaptionChips):
     def action_captioning(self) -> None:
         from lora_tui.screens.captioning import CaptioningScreen
 
-        self.app.push_screen(CaptioningScreen(self.pages))
+        if self.put_down():
+            self.app.push_screen(CaptioningScreen(self.pages))
 
     # ----------------------------------------------------------------------------------------------- what is trained
     def action_trained(self) -> None:
         """What is trained for this picture; each time the next draw."""
+        if not self.put_down():
+            return
         self.drawn += 1
         draw = self._draw()
         if draw is None:
@@ -198,6 +203,8 @@ class CaptionsPage(CaptionChips):
     # ------------------------------------------------------------------------------------------------------ spelling
     def action_spelling(self) -> None:
         """Mark words that no dictionary knows, or no more."""
+        if not self.put_down():
+            return
         if self.help.spelling:
             self.help.spelling = False
             self.show_all()
