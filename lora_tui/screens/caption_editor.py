@@ -72,6 +72,8 @@ class CaptionEditor(CaptionMending):
     def instead(self) -> str:
         """What stands there where the caption is empty."""
         seen = self.seen
+        if seen is None and not self._listed:
+            return ""  # which is said above
         if seen is None:
             return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
         if problem := self.desk.problem(seen.path):

@@ -45,6 +45,7 @@ COUNTED_AT_ONCE, REST_SECONDS = 20, 0.002  # captions whose tokens are counted b
 LOOK_AFTER_SECONDS = 1.0  # after the last change, before all is checked anew
 LOOK_SECONDS = 1.0  # between two looks at the files in sight
 FILTER_LETTERS, SUMMARY_CELLS = 24, 54  # of a filter that is told, and what matters beside it at the most
+LOOKING = "The pictures are being looked at…"
 ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there are have room for fewer
 
 
@@ -62,6 +63,7 @@ class CaptionList(Asking):
         self._subjects_of: tuple[str, str, tuple[Path, ...]] = ("", "", ())
         self._subjects = Subjects.of(*self._subjects_of)
         self._scanned = False
+        self._listed = False  # whether the pictures are known by now, also where there are none
         self._learnt_for: tuple[object, ...] = ()  # what all captions were looked at for
         self._written: set[Path] = set()  # pictures whose captions were written here since the last survey began
         self._looking_soon: Timer | None = None
@@ -98,6 +100,7 @@ class CaptionList(Asking):
         survey = self.wizard.survey
         if survey is not self._survey and survey is not None and survey.dataset is not None:
             self.desk.take(survey.dataset.used_of("train"))
+            self._listed = True
             self._read_again()
         elif survey is not self._survey or (survey is None and not self._scanned):
             self._scan()
@@ -113,9 +116,10 @@ class CaptionList(Asking):
 
         def found(entries: tuple[Entry, ...]) -> None:
             survey = self.wizard.survey
+            self._listed = True
             if survey is None or survey.dataset is None:
                 self.desk.take(entries)
-                self.show_all()
+            self.show_all()
 
         aside(lambda: captions_alone(project, extension), found)
 
@@ -172,7 +176,8 @@ class CaptionList(Asking):
         if self.asked is not None:
             return
         desk = self.desk
-        parts: list[Part] = [(f" {plural(len(desk.entries), 'caption')}", STRONG)]
+        many = plural(len(desk.entries), "caption") if self._listed else LOOKING
+        parts: list[Part] = [(f" {many}", STRONG)]
         if desk.filter:
             parts = [(f" {len(desk.shown):,} of {len(desk.entries):,}", STRONG)]
             letters = max(FILTER_LETTERS, min(80, self.room - SUMMARY_CELLS))
