@@ -70,13 +70,15 @@ def learn(
     limit: int,
     counter: TokenCounter | None,
     others: Mapping[Path, str] | None = None,
+    separator: str = ",",
 ) -> Learnt:
-    """Look at all captions: half a second for 10,000. limit: tokens that are read; others: as of `Attention`."""
-    attention = Attention(trigger, limit, counter, others=others or {})
+    """Look at all captions: half a second for 10,000. limit: tokens that are read; others, separator: as of
+    `Attention`."""
+    attention = Attention(trigger, limit, counter, separator=separator, others=others or {})
     for path, text in texts.items():
         attention.update(path, text)
     words = Frequencies({path: listed_words(text) for path, text in texts.items()})
-    return Learnt(texts, attention, Frequencies(_keyed(texts)), words)
+    return Learnt(texts, attention, Frequencies(_keyed(texts), separator), words)
 
 
 def _keyed(texts: Mapping[Path, str | None]) -> dict[Hashable, str | None]:
@@ -106,6 +108,7 @@ class Desk:
         self.filter = Filter()
         self.marked: set[Path] = set()
         self.learnt: Learnt | None = None
+        self.separator = ","  # what stands between tags, as caption_separator says
         self.folders: tuple[Path, ...] = ()  # in which the pictures lie
         self._by_path: dict[Path, Picture] = {}
         self._texts: dict[Path, str | None] = {}  # None: there is no caption file
@@ -279,7 +282,7 @@ class Desk:
     @property
     def frequencies(self) -> Frequencies:
         """How often each tag is used."""
-        return self.learnt.frequencies if self.learnt is not None else Frequencies(_keyed(self._texts))
+        return self.learnt.frequencies if self.learnt is not None else Frequencies(_keyed(self._texts), self.separator)
 
     def first_with(self, tag: str) -> Picture | None:
         """The first picture whose caption has a tag; None where none has, or while that is not known."""

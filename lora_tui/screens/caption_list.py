@@ -129,9 +129,11 @@ class CaptionList(Asking):
         base = self.wizard.survey.base if self.wizard.survey is not None else None
         limit = settings.max_token_length if settings is not None else 75
         weighted = settings is not None and settings.weighted_captions
+        said = settings.caption_separator if settings is not None else self.draft.value("caption_separator")
+        separator = self.desk.separator = str(said or ",")
         subjects = self.subjects
         trigger, others = subjects.own.trigger, subjects.triggers
-        wanted = (trigger, tuple(others.items()), limit, weighted, base.path if base is not None else None)
+        wanted = (trigger, tuple(others.items()), limit, weighted, separator, base.path if base is not None else None)
         if not self.desk.entries or wanted == self._learnt_for:
             return
         self._learnt_for = wanted
@@ -139,7 +141,7 @@ class CaptionList(Asking):
         counter, texts = Counter.for_base(base, weighted), self.desk.of(self.desk.entries)
 
         def work() -> Learnt:
-            return learn(texts, trigger, limit, counter, others)
+            return learn(texts, trigger, limit, counter, others, separator)
 
         def learnt(found: Learnt) -> None:
             if wanted == self._learnt_for:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from engine.plan import caption_edits
+from engine.plan import caption_edits, tags
 from engine.plan.caption_edits import Change
 from engine.plan.caption_history import Outcome
 from engine.plan.errors import UserError, inert, plural
@@ -122,19 +122,20 @@ class ManyCaptions(CaptionEditor):
     def _trigger_in_front(self) -> str:
         """The trigger word of those that are to be changed; "" where they do not have one and the same."""
         triggers = self.subjects.triggers_of(entry.path for entry in self.desk.scope.entries)
-        return f"{triggers[0]}, " if len(triggers) == 1 else ""
+        return tags.join((triggers[0], ""), self.desk.separator) if len(triggers) == 1 else ""
 
     def _plain_operation(self, name: str) -> caption_edits.Operation:
         """One for which nothing has to be typed."""
+        separator = self.desk.separator
         if name == "sort":
-            return caption_edits.sorted_tags(self.subjects.own.trigger)
-        return caption_edits.trimmed() if name == "trim" else caption_edits.without_repeated_tags()
+            return caption_edits.sorted_tags(self.subjects.own.trigger, separator)
+        return caption_edits.trimmed(separator) if name == "trim" else caption_edits.without_repeated_tags(separator)
 
     def _ask_words(self, operation: Operation, begin: str) -> None:
         make: Callable[[str], caption_edits.Operation] = {
             "prefix": caption_edits.prefixed,
             "suffix": caption_edits.suffixed,
-        }.get(operation.name, caption_edits.without_tag)
+        }.get(operation.name, lambda tag: caption_edits.without_tag(tag, self.desk.separator))
         scope = self.desk.scope
 
         def live(text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from textual.css.query import NoMatches
 from textual.timer import Timer
 
+from engine.plan import tags
 from engine.plan.caption_edits import Change
 from engine.plan.caption_history import History, Outcome
 from engine.plan.captions import NotUTF8Error, read_caption
@@ -117,7 +118,7 @@ class CaptionOpen(CaptionList):
     def _begins(self) -> str:
         """What an empty caption begins with: the trigger word of what the picture shows."""
         trigger = self.subjects.of_picture(self._open.path).trigger if self._open is not None else ""
-        return f"{trigger}, " if trigger else ""
+        return tags.join((trigger, ""), self.desk.separator) if trigger else ""
 
     def type_text(self, text: str) -> None:
         """The caption is this now; it is saved soon."""
