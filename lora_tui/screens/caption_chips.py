@@ -115,6 +115,8 @@ class CaptionChips(TagsEverywhere):
             self.look_soon()
 
     def put_down(self) -> bool:
+        if self._open is None:  # also before there are chips: a job that is chosen elsewhere is shown over this page
+            return True
         if self.chips_shown:
             self._leave_chips()
         return not self.chips_shown
