@@ -215,8 +215,10 @@ class LoraTui(KeysInOrder):
 
     def _unsaved(self) -> str:
         """Why changes of the open project would be lost with it; "" where none would."""
-        draft = self.pages.wizard.draft if self.pages is not None else None
-        return draft.trouble_words if draft is not None and draft.unkept else ""
+        if self.pages is None:
+            return ""
+        draft = self.pages.wizard.draft
+        return draft.trouble_words if draft.unkept else self.pages.would_be_lost()
 
     def action_leave(self) -> None:
         """Leave the app. Twice is as good as once."""

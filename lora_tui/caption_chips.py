@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engine.plan.tags import split
+
 
 @dataclass
 class TagRow:
     """tags: in the caption's order. at: the chosen one; len(tags) is the place behind the last, where tags are added.
 
-    carried: the chosen tag goes along when the place changes.
+    carried: the chosen tag goes along when the place changes. separator: what stands between tags.
     """
 
     tags: list[str] = field(default_factory=list)
     at: int = 0
     carried: bool = False
+    separator: str = ","
 
     @property
     def chosen(self) -> str:
@@ -54,9 +57,9 @@ class TagRow:
         return gone
 
     def put(self, text: str, replacing: bool) -> None:
-        """Put tags, separated by commas, in place of the chosen one, or behind it; the last of them is chosen then."""
+        """Put tags, as many as are typed, in place of the chosen one, or behind it; the last of them is chosen then."""
         self.carried = False
-        new = [tag for part in text.split(",") if (tag := part.strip())]
+        new = split(text, self.separator)
         if replacing and self.at < len(self.tags):
             self.tags[self.at : self.at + 1] = new
             self.at = max(0, self.at + len(new) - 1)

@@ -6,7 +6,7 @@ captions, so what can be kept is kept, and what takes long to find out is found 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,8 +16,6 @@ from engine.plan.dataset import Picture
 from engine.plan.errors import plural
 from engine.plan.tags import Frequencies
 from lora_tui.caption_words import words_of
-
-Judge = Callable[[Path], bool]
 
 
 @dataclass(frozen=True)
@@ -72,13 +70,15 @@ def learn(
     limit: int,
     counter: TokenCounter | None,
     others: Mapping[Path, str] | None = None,
+    separator: str = ",",
 ) -> Learnt:
-    """Look at all captions: half a second for 10,000. limit: tokens that are read; others: as of `Attention`."""
-    attention = Attention(trigger, limit, counter, others=others or {})
+    """Look at all captions: half a second for 10,000. limit: tokens that are read; others, separator: as of
+    `Attention`."""
+    attention = Attention(trigger, limit, counter, separator=separator, others=others or {})
     for path, text in texts.items():
         attention.update(path, text)
     words = Frequencies({path: listed_words(text) for path, text in texts.items()})
-    return Learnt(dict(texts), attention, Frequencies(_keyed(texts)), words)
+    return Learnt(dict(texts), attention, Frequencies(_keyed(texts), separator), words)
 
 
 def _keyed(texts: Mapping[Path, str | None]) -> dict[Hashable, str | None]:
@@ -108,12 +108,15 @@ class Desk:
         self.filter = Filter()
         self.marked: set[Path] = set()
         self.learnt: Learnt | None = None
+        self.separator = ","  # what stands between tags, as caption_separator says
         self.folders: tuple[Path, ...] = ()  # in which the pictures lie
         self._by_path: dict[Path, Picture] = {}
         self._texts: dict[Path, str | None] = {}  # None: there is no caption file
         self._problems: dict[Path, str] = {}  # captions that cannot be shown, and why
         self._further: set[Path] = set()  # captions whose files have more lines than the one that is shown
         self._counted = False  # whether the tokens of all captions are known
+        self._led: set[Path] = set()  # what `next_to_mend` has led to, one after the other
+        self._led_to: Path | None = None  # the last of them
 
     # ---------------------------------------------------------------------------------------------------- the captions
     def take(self, entries: Sequence[Picture]) -> None:
@@ -228,29 +231,38 @@ class Desk:
         return self.learnt is not None and self.learnt.attention.equal(path)
 
     def next_to_mend(self, here: int) -> int | None:
-        """The place among those shown of the next that needs attention; after the last of them, and where there is
-        none, of those that are equal to another or whose files have more lines; None where all is well."""
-        kinds: list[Judge] = [self.wants, self._merely_remarked]
-        chosen = self.shown[here].path if here < len(self.shown) else None
-        if chosen is not None and self._merely_remarked(chosen):
-            kinds.reverse()
-        if chosen is not None and kinds[0](chosen):  # after the last of its kind come those of the other
-            ways = [(kinds[0], here + 1, False), (kinds[1], 0, False), (kinds[0], 0, False)]
-        else:
-            ways = [(kinds[0], here + 1, True), (kinds[1], here + 1, True)]
-        found = (self._first(*way) for way in ways)
-        return next((place for place in found if place is not None), None)
+        """The place among those shown of the next that needs attention, around the end; where none is left, of the
+        next that is equal to another or whose file has more lines; None where all is well.
+
+        Asked again where it led to, it goes on to those that it has not led to yet, and begins anew after the last.
+        """
+        if not self.shown:
+            return None
+        here = min(here, len(self.shown) - 1)
+        chosen = self.shown[here].path
+        if chosen != self._led_to:
+            self._led = set()  # somebody chose this row: what needs attention comes first again
+        for without in (self._led | {chosen}, {chosen}, set[Path]()):
+            place = self._next_but(without, here)
+            if place is not None:
+                self._led_to = self.shown[place].path
+                self._led = (self._led & without) | {self._led_to}
+                return place
+        return None
+
+    def _next_but(self, without: Collection[Path], here: int) -> int | None:
+        """The next to mend that is not in `without`, those that need attention before all others."""
+        for judge in (self.wants, self._merely_remarked):
+            # After the last that needs attention, the others from the first on.
+            begin: int = here + 1 if judge == self.wants or not self.wants(self.shown[here].path) else 0
+            for place in chain(range(begin, len(self.shown)), range(begin)):
+                path = self.shown[place].path
+                if path not in without and judge(path):
+                    return place
+        return None
 
     def _merely_remarked(self, path: Path) -> bool:
         return (self.equal(path) or path in self._further) and not self.wants(path)
-
-    def _first(self, judge: Judge, begin: int, around: bool) -> int | None:
-        """The first such place from `begin` on; with `around` also before it, after the end."""
-        places = range(begin, len(self.shown))
-        for place in chain(places, range(min(begin, len(self.shown)))) if around else places:
-            if judge(self.shown[place].path):
-                return place
-        return None
 
     def count_again(self) -> None:
         """More is known by now: how many tokens each caption has."""
@@ -269,7 +281,7 @@ class Desk:
     @property
     def frequencies(self) -> Frequencies:
         """How often each tag is used."""
-        return self.learnt.frequencies if self.learnt is not None else Frequencies(_keyed(self._texts))
+        return self.learnt.frequencies if self.learnt is not None else Frequencies(_keyed(self._texts), self.separator)
 
     def first_with(self, tag: str) -> Picture | None:
         """The first picture whose caption has a tag; None where none has, or while that is not known."""

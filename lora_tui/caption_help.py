@@ -19,6 +19,7 @@ MOST_COUNTED = 5_000  # letters of a caption: CLIP reads a fifth of them at the 
 WAITED_SECONDS = 30  # for the dictionary, which takes a quarter of a second
 LAST_READ = 20  # letters that tell where the reading ends
 SHOWN = 4  # suggestions
+MOST_BEGUN = 100  # letters of a tag, before the rest of it is suggested
 FEWEST_LETTERS = 2  # typed of a word, before the rest of it is suggested
 _BEGUN = re.compile(r"[^,.;]*$")
 
@@ -108,17 +109,24 @@ class CaptionHelp:
         return typed or self._respelt(text, place)
 
     def _tag(self, text: str, place: int) -> Suggestion | None:
-        """The rest of the tag that is being typed: what is between two commas."""
-        if text[place : place + 1] not in ("", ",", "."):
-            return None
-        found = _BEGUN.search(text, max(0, place - 100), place)
-        begun = found.group().lstrip() if found is not None else ""
+        """The rest of the tag that is being typed."""
+        begun = self._begun(text, place)
         if len(begun) < FEWEST_LETTERS:
             return None
         begin = place - len(begun)
-        own = [tag.strip() for tag in text.split(",")[:200]]
+        own = [tag.strip() for tag in text.split(self._desk.separator)[:200]]
         fitting = [tag for tag in self._desk.frequencies.complete(begun, SHOWN + 1, own) if len(tag) > len(begun)]
         return Suggestion((begin, place), fitting[0], tuple(fitting[1:SHOWN])) if fitting else None
+
+    def _begun(self, text: str, place: int) -> str:
+        """What is typed of a tag; "" where more of it follows. With commas between them a sentence ends one too."""
+        separator, first = self._desk.separator, max(0, place - MOST_BEGUN)
+        if separator == ",":
+            found = _BEGUN.search(text, first, place) if text[place : place + 1] in ("", ",", ".") else None
+            return found.group().lstrip() if found is not None else ""
+        rest, mark = text[place : place + MOST_BEGUN], separator.strip()
+        ends = not rest.strip() or (rest.lstrip().startswith(mark) if mark else rest.startswith(separator))
+        return text[first:place].rpartition(separator)[2].lstrip() if ends else ""
 
     def _word(self, text: str, place: int) -> Suggestion | None:
         begin, end = word_at(text, place)

@@ -15,8 +15,11 @@ from engine.plan.captioners import find, refuse_without_onnx, resolve_name, size
 from engine.plan.captioning import CLASS, FILENAME, KNOWN, WD14, CaptioningOptions
 from engine.plan.errors import UserError, plural
 from engine.plan.files import existing_path
+from engine.plan.folders import Kind, find_folders
 from engine.plan.job_options import captioning, job_options
 from engine.plan.measured import keep_measures, kept_measures
+from engine.plan.picture_problems import no_picture_folder, no_pictures
+from engine.plan.pictures import picture_files
 from engine.plan.wanted_captions import Counts, Folders, count_captions
 from engine.runs.folder import RunFolder, create
 from engine.runs.job import Job
@@ -128,6 +131,21 @@ def set_option(draft: Draft, name: str, value: object) -> UserError | None:
 def outlook(project: Project, options: CaptioningOptions, extension: str) -> Outlook:
     """Reads every caption. Raises UserError `not-readable`."""
     return Outlook(Counter().count(project, options.folders, extension), options)
+
+
+def refuse_without_pictures(project: Project, found: Outlook) -> None:
+    """Raises UserError where there is no picture to be captioned, before anything is downloaded for that."""
+    if found.missing + found.there:
+        return
+    kinds: tuple[tuple[Kind, Path], ...] = (("train", project.image_dir), ("reg", project.reg_dir))
+    parents = [(kind, parent) for kind, parent in kinds if found.options.folders in (kind, "both")]
+    folders = [folder for kind, parent in parents for folder in find_folders(parent, kind, project.repeats)[0]]
+    listed = [picture_files(folder.path) for folder in folders]
+    if any(pictures for pictures, _ in listed):  # broken ones, or they are left out
+        raise UserError("no-usable-picture", found.sentence)
+    if not folders:
+        raise no_picture_folder(parents[0][1], [])
+    raise no_pictures(parents[0][1], folders, [finding for _, odd in listed for finding in odd])
 
 
 class Counter:

@@ -101,6 +101,11 @@ class Draft:
     def undoable(self) -> bool:
         return bool(self._past)
 
+    @property
+    def undoable_edits(self) -> int:
+        """How many edits can be taken back."""
+        return len(self._past)
+
     def _apply(self, edit: Patch) -> UserError | None:
         waited, self._waiting = self._waiting, self._waiting | edit
         self.edits += 1

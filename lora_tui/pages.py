@@ -78,6 +78,10 @@ class Pages:
         else:
             self.app.push_screen(page)
 
+    def would_be_lost(self) -> str:
+        """What is kept nowhere but in a screen, in words; "" where nothing is."""
+        return next(filter(None, (page.would_be_lost() for page in self._built.values())), "")
+
     def leave(self) -> None:
         """The app is being left: note down where, which screens that are taken down could not."""
         if self.shown in self._built:

@@ -52,7 +52,7 @@ def command(
     from engine.plan.job_options import parse_job_text
     from engine.plan.project import Project
     from engine.plan.subjects import Subjects
-    from lora_tui.captioning import begin, on_subjects, options_of, outlook
+    from lora_tui.captioning import begin, on_subjects, options_of, outlook, refuse_without_pictures
     from lora_tui.follow import run_begun
 
     given = [*sets, *((name, text) for name, text in own.items() if text is not None)]
@@ -60,8 +60,9 @@ def command(
     over = {name: parse_job_text("captioning", name, text) for name, text in given}
     project = Project.open(directory)
     options, settings = options_of(project, over), project.resolved()
-    _bring(project, settings, options, yes, as_json)
     found = outlook(project, options, settings.caption_extension)
+    refuse_without_pictures(project, found)
+    _bring(project, settings, options, yes, as_json)
     output.tell(found.sentence)
     if several := on_subjects(Subjects.of_project(project)):
         output.tell(several)

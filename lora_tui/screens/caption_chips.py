@@ -30,8 +30,13 @@ class CaptionChips(TagsEverywhere):
         self.chips.add_class("-on")
         self._show_chips()
 
+    @property
+    def _tags(self) -> list[str]:
+        """Those of the caption that is open."""
+        return tags.split(self._typed, self.desk.separator)
+
     def _show_chips(self) -> None:
-        row = TagRow(tags.split(self._typed))
+        row = TagRow(self._tags, separator=self.desk.separator)
         row.at = len(row.tags)
         self.chips.show_tags(row)
         self.set_focus(self.chips)
@@ -59,7 +64,7 @@ class CaptionChips(TagsEverywhere):
         if not self.chips_shown:
             super().show_followed()
             return
-        self.chips.row.follow(tags.split(self._typed))
+        self.chips.row.follow(self._tags)
         self.chips.paint()
 
     def on_chips_wanted(self, event: Chips.Wanted) -> None:
@@ -98,7 +103,7 @@ class CaptionChips(TagsEverywhere):
             self.say("!", told)
 
     def _tags_changed(self) -> None:
-        self.type_text(tags.join(self.chips.row.tags))
+        self.type_text(tags.join(self.chips.row.tags, self.desk.separator))
 
     def _leave_chips(self) -> None:
         if not self.save():
@@ -108,6 +113,13 @@ class CaptionChips(TagsEverywhere):
         self.close()
         if self._written:
             self.look_soon()
+
+    def put_down(self) -> bool:
+        if self._open is None:  # also before there are chips: a job that is chosen elsewhere is shown over this page
+            return True
+        if self.chips_shown:
+            self._leave_chips()
+        return not self.chips_shown
 
     def close(self) -> None:
         if self.chips_shown:
@@ -121,7 +133,7 @@ class CaptionChips(TagsEverywhere):
         row, chosen = self.chips.row, self.chips.row.chosen
 
         def offered() -> list[str]:
-            begun = self.ask_row.value.rpartition(",")[2].strip()
+            begun = self.ask_row.value.rpartition(row.separator)[2].strip()
             return self.help.completed_tag(begun, row.tags) if begun else []
 
         def live(text: str) -> None:
@@ -134,8 +146,8 @@ class CaptionChips(TagsEverywhere):
 
         def complete() -> None:
             if found := offered():
-                before, comma, _ = self.ask_row.value.rpartition(",")
-                self.ask_row.value = f"{before}{comma}{' ' if comma else ''}{found[0]}"
+                before, mark, _ = self.ask_row.value.rpartition(row.separator)
+                self.ask_row.value = f"{before}{mark}{' ' if mark.strip() else ''}{found[0]}"
                 self.ask_row.cursor_position = len(self.ask_row.value)
 
         def done(text: str) -> None:

@@ -12,6 +12,7 @@ from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import inert
 from lora_tui.caption_help import Suggestion
 from lora_tui.screens.caption_mending import CaptionMending
+from lora_tui.screens.caption_open import UNSAVED
 from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.form import Left, Taken
 from lora_tui.widgets.lines import Lines
@@ -22,6 +23,10 @@ from lora_tui.widgets.paint import ACCENT, BAD, DIM, WARN, Part, line
 class CaptionEditor(CaptionMending):
     """The caption of the chosen picture stands below the list, and is edited there."""
 
+    def __init__(self, pages: object) -> None:
+        super().__init__(pages)
+        self._looked_for_unsaved = False
+
     @property
     def editor(self) -> CaptionInput:
         return self.query_one(CaptionInput)
@@ -30,6 +35,25 @@ class CaptionEditor(CaptionMending):
     def update(self) -> None:
         super().update()
         self.show_caption()
+        if self.shown and not self._looked_for_unsaved:
+            self._looked_for_unsaved = True
+            self.call_after_refresh(self._go_on_typing)
+
+    def _go_on_typing(self) -> None:
+        """Open the caption again that could not be saved when the app was left, with what was typed."""
+        if self._open is not None or not self.is_current:
+            self._looked_for_unsaved = False  # another time
+            return
+        kept = self.draft.beside.remembered(UNSAVED)
+        picture, text = kept.get("picture"), kept.get("text")
+        if not isinstance(picture, str) or not isinstance(text, str):
+            return
+        self.go_to_place(picture)
+        here = self.here
+        if here is not None and self.draft.project.relative(here.path) == picture and self._edit():
+            self.editor.value = text
+            self._unsaved = True
+            self.say("!", "This could not be saved when it was typed: Enter or Esc saves it now.")
 
     def show_caption(self) -> None:
         """The caption of the picture that is seen, and what there is to say of it."""
@@ -48,6 +72,8 @@ class CaptionEditor(CaptionMending):
     def instead(self) -> str:
         """What stands there where the caption is empty."""
         seen = self.seen
+        if seen is None and not self._listed:
+            return ""  # which is said above
         if seen is None:
             return "There are no pictures yet; they are the second step." if not self.desk.entries else "None is shown."
         if problem := self.desk.problem(seen.path):
@@ -130,19 +156,23 @@ class CaptionEditor(CaptionMending):
             self.show_status()
             self.offer_readings(here, then)
 
-    def _edit(self) -> None:
+    def _edit(self) -> bool:
+        """Open the chosen caption; whether that can be done."""
         entry = self.here
         if entry is None or not self.begin(entry):
-            return
+            return False
         editor = self.editor
         with editor.prevent(Input.Changed):
             editor.value = self._typed = self._typed or self._begins
         editor.cursor_position = len(editor.value)
         editor.focus()
         self.show_all()
+        return True
 
     def action_pick_word(self) -> None:
         """Open the caption with a letter on each word."""
+        if not self.put_down():
+            return
         self._news = None
         self._edit()
         self.offer_where_not_utf8(self.action_pick_word)
@@ -183,7 +213,8 @@ class CaptionEditor(CaptionMending):
         if self.asked is not None:
             self.leave_asked()
             return
-        self.save()
+        if not self.save():
+            return
         self.close()
         if self._written:
             self.look_soon()
@@ -212,8 +243,10 @@ class CaptionEditor(CaptionMending):
     def on_listing_moved(self, event: Listing.Moved) -> None:
         here = self.here
         if self._open is not None and (here is None or here.path != self._open.path):
-            self.save()
-            self.close()
+            if self.save():
+                self.close()
+            else:
+                self.go_to_place(self.draft.project.relative(self._open.path))
 
     def on_caption_input_suggested(self, event: CaptionInput.Suggested) -> None:
         suggestion = self.suggestion() if not self.editor.picking else None

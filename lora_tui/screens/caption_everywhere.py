@@ -80,6 +80,8 @@ class TagsEverywhere(ReplacingCaptions):
 
     def action_tags(self) -> None:
         """All the tags, in place of the pictures."""
+        if not self.put_down():
+            return
         self._news = None
         pane = self.query_one(TagsPane)
         pane.fill(self.desk.frequencies)
@@ -103,7 +105,7 @@ class TagsEverywhere(ReplacingCaptions):
             self.show_pane(None)
             self.show_filtered(Filter(tag=tag))
         elif what == "remove":
-            self._everywhere(f'Remove "{tag}"', caption_edits.without_tag(tag), [tag])
+            self._everywhere(f'Remove "{tag}"', caption_edits.without_tag(tag, self.desk.separator), [tag])
         elif what == "rename":
             self._ask_name(f'Write "{inert(tag, 24)}" as', tag, [tag])
         elif what == "merge":
@@ -139,7 +141,8 @@ class TagsEverywhere(ReplacingCaptions):
 
         def done(new: str) -> None:
             if new.strip():
-                self._everywhere(f'{label} "{new.strip()}"', caption_edits.renamed_tags(olds, new), olds)
+                renamed = caption_edits.renamed_tags(olds, new, self.desk.separator)
+                self._everywhere(f'{label} "{new.strip()}"', renamed, olds)
             else:
                 self.set_focus(pane)
 

@@ -45,6 +45,7 @@ COUNTED_AT_ONCE, REST_SECONDS = 20, 0.002  # captions whose tokens are counted b
 LOOK_AFTER_SECONDS = 1.0  # after the last change, before all is checked anew
 LOOK_SECONDS = 1.0  # between two looks at the files in sight
 FILTER_LETTERS, SUMMARY_CELLS = 24, 54  # of a filter that is told, and what matters beside it at the most
+LOOKING = "The pictures are being looked at…"
 ROW_LETTERS = 300  # of a caption that a row may show; the longest rows there are have room for fewer
 
 
@@ -62,6 +63,7 @@ class CaptionList(Asking):
         self._subjects_of: tuple[str, str, tuple[Path, ...]] = ("", "", ())
         self._subjects = Subjects.of(*self._subjects_of)
         self._scanned = False
+        self._listed = False  # whether the pictures are known by now, also where there are none
         self._learnt_for: tuple[object, ...] = ()  # what all captions were looked at for
         self._written: set[Path] = set()  # pictures whose captions were written here since the last survey began
         self._looking_soon: Timer | None = None
@@ -98,6 +100,7 @@ class CaptionList(Asking):
         survey = self.wizard.survey
         if survey is not self._survey and survey is not None and survey.dataset is not None:
             self.desk.take(survey.dataset.used_of("train"))
+            self._listed = True
             self._read_again()
         elif survey is not self._survey or (survey is None and not self._scanned):
             self._scan()
@@ -113,9 +116,10 @@ class CaptionList(Asking):
 
         def found(entries: tuple[Entry, ...]) -> None:
             survey = self.wizard.survey
+            self._listed = True
             if survey is None or survey.dataset is None:
                 self.desk.take(entries)
-                self.show_all()
+            self.show_all()
 
         aside(lambda: captions_alone(project, extension), found)
 
@@ -125,9 +129,11 @@ class CaptionList(Asking):
         base = self.wizard.survey.base if self.wizard.survey is not None else None
         limit = settings.max_token_length if settings is not None else 75
         weighted = settings is not None and settings.weighted_captions
+        said = settings.caption_separator if settings is not None else self.draft.value("caption_separator")
+        separator = self.desk.separator = str(said or ",")
         subjects = self.subjects
         trigger, others = subjects.own.trigger, subjects.triggers
-        wanted = (trigger, tuple(others.items()), limit, weighted, base.path if base is not None else None)
+        wanted = (trigger, tuple(others.items()), limit, weighted, separator, base.path if base is not None else None)
         if not self.desk.entries or wanted == self._learnt_for:
             return
         self._learnt_for = wanted
@@ -135,7 +141,7 @@ class CaptionList(Asking):
         counter, texts = Counter.for_base(base, weighted), self.desk.of(self.desk.entries)
 
         def work() -> Learnt:
-            return learn(texts, trigger, limit, counter, others)
+            return learn(texts, trigger, limit, counter, others, separator)
 
         def learnt(found: Learnt) -> None:
             if wanted == self._learnt_for:
@@ -172,7 +178,8 @@ class CaptionList(Asking):
         if self.asked is not None:
             return
         desk = self.desk
-        parts: list[Part] = [(f" {plural(len(desk.entries), 'caption')}", STRONG)]
+        many = plural(len(desk.entries), "caption") if self._listed else LOOKING
+        parts: list[Part] = [(f" {many}", STRONG)]
         if desk.filter:
             parts = [(f" {len(desk.shown):,} of {len(desk.entries):,}", STRONG)]
             letters = max(FILTER_LETTERS, min(80, self.room - SUMMARY_CELLS))
@@ -246,12 +253,20 @@ class CaptionList(Asking):
 
     def action_mark_all(self) -> None:
         """Mark all that are shown; where all of them are, none."""
+        if not self.put_down():
+            return
         shown = {entry.path for entry in self.shown}
         self.desk.marked = self.desk.marked - shown if shown <= self.desk.marked else self.desk.marked | shown
         self.show_all()
 
+    def put_down(self) -> bool:
+        """End what is open in the caption's place, for a key that shows something else; whether that can be done."""
+        return True
+
     def action_attention(self) -> None:
         """Only those that need attention; then those that are equal to another; then all again."""
+        if not self.put_down():
+            return
         desk, now = self.desk, self.desk.filter
         attention = bool(desk.wanting) and not (now.attention or now.equal)
         equal = bool(desk.repeating) and not (attention or now.equal)
@@ -263,6 +278,8 @@ class CaptionList(Asking):
 
     def action_missing(self) -> None:
         """Go to the next one that needs attention, and say why."""
+        if not self.put_down():
+            return
         place = self.desk.next_to_mend(self.listing.here)
         if place is None:
             self.say("ok", "Every picture has a caption with the trigger word, and nothing is odd about any.")

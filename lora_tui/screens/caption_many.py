@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from engine.plan import caption_edits
+from engine.plan import caption_edits, tags
 from engine.plan.caption_edits import Change
 from engine.plan.caption_history import Outcome
 from engine.plan.errors import UserError, inert, plural
@@ -26,6 +26,7 @@ from lora_tui.widgets.pane import Pane
 from lora_tui.widgets.picture import Picture
 
 Work = Callable[[Callable[[int, int], None]], Outcome | None]
+Tell = Callable[[str, str], None]  # as `say`
 AT_ONCE = 500  # captions that are changed within a key's time; more are worked out in a thread
 OF_PICTURES = frozenset(
     ("edit", "pick_word", "missing", "filter", "trained", "chips", "mark", "mark_all", "attention", "large")
@@ -41,7 +42,7 @@ class ManyCaptions(CaptionEditor):
     def __init__(self, pages: object) -> None:
         super().__init__(pages)
         self._making = False  # many captions are being written, in a thread
-        self._waiting: list[tuple[Work, str]] = []  # what is done after that
+        self._waiting: list[tuple[Work, str, Tell | None]] = []  # what is done after that
         self.pane: Pane | None = None  # the list that is shown in place of the pictures
         self._from: Pane | None = None  # the list that the changes were asked for from, to go back to
         self._what = ""  # what the changes that are shown are, in words
@@ -98,6 +99,8 @@ class ManyCaptions(CaptionEditor):
     # ---------------------------------------------------------------------------------------------------- operations
     def action_operations(self) -> None:
         """The list of what can be done to many captions."""
+        if not self.put_down():
+            return
         pane = self.query_one(OperationsPane)
         pane.fill()
         self.show_pane(pane)
@@ -119,19 +122,20 @@ class ManyCaptions(CaptionEditor):
     def _trigger_in_front(self) -> str:
         """The trigger word of those that are to be changed; "" where they do not have one and the same."""
         triggers = self.subjects.triggers_of(entry.path for entry in self.desk.scope.entries)
-        return f"{triggers[0]}, " if len(triggers) == 1 else ""
+        return tags.join((triggers[0], ""), self.desk.separator) if len(triggers) == 1 else ""
 
     def _plain_operation(self, name: str) -> caption_edits.Operation:
         """One for which nothing has to be typed."""
+        separator = self.desk.separator
         if name == "sort":
-            return caption_edits.sorted_tags(self.subjects.own.trigger)
-        return caption_edits.trimmed() if name == "trim" else caption_edits.without_repeated_tags()
+            return caption_edits.sorted_tags(self.subjects.own.trigger, separator)
+        return caption_edits.trimmed(separator) if name == "trim" else caption_edits.without_repeated_tags(separator)
 
     def _ask_words(self, operation: Operation, begin: str) -> None:
         make: Callable[[str], caption_edits.Operation] = {
             "prefix": caption_edits.prefixed,
             "suffix": caption_edits.suffixed,
-        }.get(operation.name, caption_edits.without_tag)
+        }.get(operation.name, lambda tag: caption_edits.without_tag(tag, self.desk.separator))
         scope = self.desk.scope
 
         def live(text: str) -> None:
@@ -259,12 +263,12 @@ class ManyCaptions(CaptionEditor):
         if changes:
             self._work(lambda progress: self.history.apply(label, changes, progress), "Captions are being written")
 
-    def _work(self, work: Work, doing: str) -> None:
-        """Let the history do something in a thread, and show what came of it."""
+    def _work(self, work: Work, doing: str, tell: Tell | None = None) -> None:
+        """Let the history do something in a thread, and show what came of it. tell: instead of saying it here."""
         if not self.history_ready():
             return
         if self._making:
-            self._waiting.append((work, doing))
+            self._waiting.append((work, doing, tell))
             return
         self._making = True
         began = told = time.monotonic()
@@ -274,21 +278,24 @@ class ManyCaptions(CaptionEditor):
             nonlocal told
             if (now := time.monotonic()) - told > TOLD_SECONDS:
                 told = now
-                show(self.say, "ok", f"{doing}: {amount(done, total, seconds=now - began)}.")
+                show(tell or self.say, "ok", f"{doing}: {amount(done, total, seconds=now - began)}.")
 
         def late() -> None:
             if self._making and told == began:
-                self.say("ok", f"{doing}…")
+                (tell or self.say)("ok", f"{doing}…")
 
         self.set_timer(SAID_SECONDS, late)
-        aside(lambda: or_error(lambda: work(progress), "The captions could not be written"), self._worked)
+        aside(
+            lambda: or_error(lambda: work(progress), "The captions could not be written"),
+            lambda outcome: self._worked(outcome, tell),
+        )
 
-    def _worked(self, outcome: Outcome | UserError | None) -> None:
+    def _worked(self, outcome: Outcome | UserError | None, tell: Tell | None) -> None:
         self._making = False
         if self._waiting:
             self._work(*self._waiting.pop(0))
         if isinstance(outcome, UserError):
-            self.say("x", str(outcome))
+            (tell or self.say)("x", str(outcome))
             return
         if outcome is None:
             return
@@ -300,7 +307,7 @@ class ManyCaptions(CaptionEditor):
             self.go_to_place(self.draft.project.relative(outcome.pictures[0]))
         self.follow_own()
         self.show_all()
-        self.say("!" if outcome.conflicts else "ok", self._told(outcome))
+        (tell or self.say)("!" if outcome.conflicts else "ok", self._told(outcome))
 
     def _told(self, outcome: Outcome) -> str:
         begin = {"undone": "Taken back", "redone": "Done again"}.get(outcome.kind)

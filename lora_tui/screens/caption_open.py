@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from pathlib import Path
 
 from textual.css.query import NoMatches
 from textual.timer import Timer
 
+from engine.plan import tags
 from engine.plan.caption_edits import Change
 from engine.plan.caption_history import History, Outcome
 from engine.plan.captions import NotUTF8Error, read_caption
 from engine.plan.dataset import Picture as Entry
 from engine.plan.errors import UserError, inert
+from engine.plan.files import mount_point
 from lora_tui.aside import aside
 from lora_tui.screens.caption_list import CaptionList
 
 OPEN_SECONDS = 0.2  # so long a key waits for the history; it takes longer only where a cut off change is finished
+UNSAVED = "unsaved-caption"  # what a caption that could not be saved is kept as, beside the project
 SAVE_SECONDS = 0.8  # after the last letter: a lost connection costs at most a word
 
 
@@ -34,6 +38,8 @@ class CaptionOpen(CaptionList):
         self._disk: str | None = None  # what its file held when it was read or written here last; None: no file
         self._saved = False  # whether this caption was saved since it was opened: all of it is one thing to take back
         self._timer: Timer | None = None
+        self._unsaved = False  # what is open could not be saved; it is kept beside the project
+        self._unkept = False  # nor could it be kept there
 
     @property
     def history(self) -> History:
@@ -112,7 +118,7 @@ class CaptionOpen(CaptionList):
     def _begins(self) -> str:
         """What an empty caption begins with: the trigger word of what the picture shows."""
         trigger = self.subjects.of_picture(self._open.path).trigger if self._open is not None else ""
-        return f"{trigger}, " if trigger else ""
+        return tags.join((trigger, ""), self.desk.separator) if trigger else ""
 
     def type_text(self, text: str) -> None:
         """The caption is this now; it is saved soon."""
@@ -197,6 +203,8 @@ class CaptionOpen(CaptionList):
             self._timer = None
         entry, text = self._open, self._to_save()
         if entry is None or text is None:
+            if entry is not None:
+                self._forget_unsaved()  # it says again what is in its file
             return True
         change = Change(entry.path, self._disk, text)
         try:
@@ -204,9 +212,9 @@ class CaptionOpen(CaptionList):
             if theirs := outcome.conflicts:
                 outcome = self.history.force(self._label_of(entry), theirs)
         except UserError as error:
-            with contextlib.suppress(NoMatches):
-                self.say("x", f"{error} Your words are still in the editor.")
+            self._keep_unsaved(entry, text, error)
             return False
+        self._forget_unsaved()
         dropped = self._further and not theirs
         self._disk, self._further, self._saved = text, False, True
         self.desk.set(entry.path, text)
@@ -224,6 +232,25 @@ class CaptionOpen(CaptionList):
                 )
         return True
 
+    def _keep_unsaved(self, entry: Entry, text: str, error: UserError) -> None:
+        """It could not be saved: it stays open, and is kept beside the project should the app be left."""
+        kept = {"picture": self.draft.project.relative(entry.path), "text": text}
+        self._unkept = not self.draft.beside.remember(UNSAVED, kept)
+        self._unsaved = True
+        with contextlib.suppress(NoMatches):
+            self.say("x", _not_saved(error, entry.path))
+
+    def _forget_unsaved(self) -> None:
+        if self._unsaved:
+            self._unsaved = self._unkept = False
+            self.draft.beside.forget(UNSAVED)
+
+    def would_be_lost(self) -> str:
+        self.save()
+        if not self._unkept or self._open is None:
+            return ""
+        return f"The caption of {inert(self._open.path.name, 40)} could not be saved; its words are only in the editor."
+
     def _label_of(self, entry: Entry) -> str:
         return f"the caption of {entry.path.name}"
 
@@ -238,3 +265,11 @@ class CaptionOpen(CaptionList):
             with contextlib.suppress(UserError):  # what was typed was nothing, or another program has written since
                 self.desk.set(self._open.path, *self._on_disk(self._open))
         self._open = None
+
+
+def _not_saved(error: UserError, path: Path) -> str:
+    """Why, and what to do: short enough for a narrow terminal where the disk is full."""
+    if error.code == "disk-full":
+        full = f"the disk at {mount_point(path)} is full"
+        return f"Not saved: {full}. Free some space, then Esc saves; your words stay here."
+    return f"Not saved; your words stay here. {error}"

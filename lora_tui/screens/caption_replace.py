@@ -28,7 +28,8 @@ class ReplacingCaptions(ManyCaptions):
         super().show_pane(wanted)
 
     def action_replace(self) -> None:
-        self.ask_for_find()
+        if self.put_down():
+            self.ask_for_find()
 
     def ask_for_find(self, text: str = "") -> None:
         """Ask what is to be found; how often it is there is told as it is typed."""

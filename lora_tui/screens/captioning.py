@@ -6,20 +6,13 @@ it go on.
 
 from __future__ import annotations
 
-import textwrap
-from copy import deepcopy
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from engine.plan.captioning import AUTO, TRIGGER_WORD, CaptioningOptions
-from engine.plan.errors import UserError, inert, plural
+from engine.plan.errors import UserError
 from engine.plan.job_options import job_options
-from engine.plan.option import Option
-from engine.plan.subjects import Subjects
-from engine.plan.wanted_captions import Counts, Folders
 from engine.runs.captions import DoneReader
 from engine.runs.folder import RunFolder
 from engine.runs.state import Observation, RunView
@@ -27,23 +20,25 @@ from lora_tui import captioning
 from lora_tui.aside import aside, or_error
 from lora_tui.captioning import Outlook
 from lora_tui.job_runs import ask_to_stop
-from lora_tui.option_texts import shown_value, stepped, typed_value
+from lora_tui.option_texts import stepped
 from lora_tui.progress import at_work
 from lora_tui.screens.captioner_download import CaptionerDownload
-from lora_tui.screens.form_page import FORM_KEYS, ROW_KINDS, FormPage
+from lora_tui.screens.captioning_options import CaptioningOptionsPage
+from lora_tui.screens.captions import CaptionsPage
+from lora_tui.screens.form_page import FORM_KEYS
 from lora_tui.screens.sentences import Says
 from lora_tui.screens.written import caption_rows
 from lora_tui.steps import Standing, StepName
-from lora_tui.widgets.form import VALUE_CELLS, Form, Row
+from lora_tui.widgets.form import Form
 from lora_tui.widgets.lines import Lines
-from lora_tui.widgets.paint import DIM, GOOD, PLAIN, WARN, bar, line
+from lora_tui.widgets.paint import DIM, PLAIN, bar, line
 
 TICK_SECONDS = 0.5
 BAR_CELLS = 24
 SPARE_ROWS = 6  # what the frame takes beside the captions that are listed
 
 
-class CaptioningScreen(FormPage):
+class CaptioningScreen(CaptioningOptionsPage):
     """A row for each option; `s` starts, `x` stops. While it works the newest captions stand in the form's place."""
 
     STEP: ClassVar[StepName] = "captions"
@@ -53,23 +48,27 @@ class CaptioningScreen(FormPage):
         Binding("o", "options", "options", id="options", tooltip="Back from the captions to the options."),
         Binding("m", "more", "more options", id="more", tooltip="Show the options that seldom matter, or hide them."),
         Binding("d", "usual", "default", id="usual", tooltip="Back to the usual value of this row."),
+        Binding(
+            "u",
+            "undo",
+            "undo",
+            show=False,
+            id="undo",
+            tooltip="Take back the captions that were written, or an option.",
+        ),
         Binding("escape", "home", "captions", id="home", tooltip="Back to the captions; what is at work goes on."),
         *FORM_KEYS,
     ]
 
     def __init__(self, pages: object) -> None:
-        super().__init__(pages)  # type: ignore[arg-type]
-        self._counter = captioning.Counter()
-        self._counts: tuple[Folders, Counts] | None = None  # of which folders, and how many
-        self._subjects = Subjects.of("", "", ())  # as far as they are known
-        self._meant: dict[str, str] = {}  # by base model
-        self._trouble = ""  # why nothing can be started
-        self._all = False  # also the options that seldom matter
+        super().__init__(pages)
         self._view: RunView | None = None  # of what is being written
         self._done: DoneReader | None = None  # of that, or of what was written last here
         self._seen: Observation | None = None
         self._ended: Says | None = None
+        self._older = self.draft.undoable_edits  # those that are older than what was written here
         self._starting = False
+        self._half_typed: tuple[str, str] | None = None  # (row, text) while the captions stand in the form's place
         self._download = CaptionerDownload(self, lambda _: self._come(), lambda: None)
 
     def body(self) -> ComposeResult:
@@ -85,121 +84,16 @@ class CaptioningScreen(FormPage):
         self._count()
         self.set_interval(TICK_SECONDS, self._tick)
 
-    # ---------------------------------------------------------------------------------------------------- the options
-    @property
-    def options(self) -> CaptioningOptions | UserError:
-        """As they stand in the project."""
-        try:
-            return captioning.options_of(self.draft.project)
-        except UserError as error:
-            return error
-
-    @property
-    def _outlook(self) -> Outlook | None:
-        """With the options as they are; None where the captions of their folders are not counted yet."""
-        options = self.options
-        if isinstance(options, UserError) or self._counts is None or self._counts[0] != options.folders:
-            return None
-        return Outlook(self._counts[1], options)
-
-    def _count(self) -> None:
-        """See in a thread how many captions there are; what was counted already shows until then."""
-        project, options, extension = deepcopy(self.draft.project), self.options, self.draft.value("caption_extension")
-        if isinstance(options, UserError):
-            self._counted(options)
-            return
-        folders = options.folders
-
-        def count() -> tuple[Folders, Counts, Subjects]:
-            return folders, self._counter.count(project, folders, str(extension)), Subjects.of_project(project)
-
-        aside(lambda: or_error(count, "Not counted"), self._counted)
-
-    def _counted(self, found: tuple[Folders, Counts, Subjects] | UserError) -> None:
-        self._trouble = str(found) if isinstance(found, UserError) else ""
-        self._counts = None
-        if not isinstance(found, UserError):
-            *_, self._subjects = found
-            self._counts = found[:2]
-        if self.is_attached:
-            self.show_all()
-
     def update(self) -> None:
         listing = self._done is not None
+        if listing:
+            self._put_editor_away()
         self.query_one("#progress").display = self.query_one("#newest").display = listing
         self.form.display = self.query_one("#about").display = not listing
         if listing:
             self._show_written()
         self.show_rows(self._rows())
         self.query_one("#about", Lines).show(self._about(self.about_room))
-
-    def _rows(self) -> list[Row]:
-        options, rows, group = self.options, list[Row](), ""
-        for option in job_options("captioning").values():
-            if option.page != "basic" and not self._all:
-                continue
-            if option.group != group:
-                group = option.group
-                rows.append(Row(f"heading {len(rows)}", group, kind="heading"))
-            rows.append(self._row(option, options))
-        rows.append(Row("heading start", "Start", kind="heading"))
-        rows.append(Row("begin", "Write the captions", aside=self._aside, kind="action"))
-        hidden = "hide what seldom matters" if self._all else "beams, lengths, repetition, tags, device"
-        rows.append(Row("more", "Fewer options" if self._all else "More options", aside=hidden, kind="action"))
-        return rows
-
-    @property
-    def _aside(self) -> str:
-        return plural(self._outlook.to_write, "picture") if self._outlook is not None else ""
-
-    def _row(self, option: Option, options: CaptioningOptions | UserError) -> Row:
-        value = self.draft.project.captioning.get(option.name, option.default)
-        if not isinstance(options, UserError):
-            value = getattr(options, option.name)
-        changed = option.name in self.draft.project.captioning
-        return Row(
-            option.name,
-            option.title,
-            shown_value(option, value),
-            text=typed_value(option, value),
-            aside=self._beside(option, str(value), changed),
-            changed=changed,
-            kind=ROW_KINDS.get(option.kind, "text"),
-        )
-
-    def _beside(self, option: Option, value: str, changed: bool) -> str:
-        trigger = self.draft.project.trigger
-        if TRIGGER_WORD in value:
-            also = " or another subject's" if self._subjects.others else ""
-            return f"which is {trigger}{also}" if trigger else "which this project has not"
-        if option.name == "model" and value == AUTO:
-            base = str(self.draft.value("pretrained_model_name_or_path"))
-            if base not in self._meant:  # the model's files are looked into
-                self._meant[base] = captioning.meant(value, base, self.draft.path)
-            return self._meant[base]
-        if changed:
-            return f"changed; usual: {option.usual}"
-        return option.usual if len(option.usual) < VALUE_CELLS else ""
-
-    def _about(self, width: int) -> list[Text]:
-        rows: list[Text] = []
-        option = job_options("captioning").get(self.form.here)
-        if option is not None:
-            rows += [line((f" {part}", PLAIN)) for part in textwrap.wrap(option.help, width)]
-            guide = f"the guide: {option.guide}" if option.guide else ""
-            facts = "   ".join(filter(None, (f"usual: {option.usual}", guide, option.name)))
-            rows += [line((f" {part}", DIM)) for part in textwrap.wrap(facts, width)]
-        options = self.options
-        if not isinstance(options, UserError):
-            project = self.draft.project
-            warning = Outlook(Counts(), options).warning  # first: there may be no room for all
-            rows[:0] = [line((f" {part}", WARN)) for part in textwrap.wrap(warning, width)]
-            at = len(textwrap.wrap(warning, width))
-            text = captioning.example(options, project.trigger, project.class_name)
-            rows += [line((" For example: ", DIM), (part, GOOD)) for part in textwrap.wrap(inert(text), width - 14)[:1]]
-            told = inert(captioning.on_subjects(self._subjects))
-            rows[at:at] = [line((f" {part}", PLAIN)) for part in textwrap.wrap(told, width)]
-        return rows
 
     def sentence(self, standing: Standing) -> Says:
         if self._view is not None and self._seen is not None:
@@ -250,18 +144,49 @@ class CaptioningScreen(FormPage):
             self.on_form_stepped(Form.Stepped(event.key, 1))
 
     def action_usual(self) -> None:
-        if self.form.here in self.draft.project.captioning:
+        if self.form.display and self.form.here in self.draft.project.captioning:
             default = job_options("captioning")[self.form.here].default
             self._changed(captioning.set_option(self.draft, self.form.here, default))
 
     def action_more(self) -> None:
-        self._all = not self._all
-        self.show_all()
+        if self.form.display:
+            self._all = not self._all
+            self.show_all()
+
+    def _put_editor_away(self) -> None:
+        """The form goes out of sight: what is half typed in it is there again with it."""
+        if self.form.editing:
+            self._half_typed = self.form.half_typed
+            self.form.close()
+            self._keep_half_typed(*self._half_typed)
 
     def _changed(self, trouble: UserError | None) -> None:
         self._ended = None
         self.done(trouble)
         self._count()
+
+    # ---------------------------------------------------------------------------------------------------- taking back
+    def action_undo(self) -> None:
+        """The newest change: an option that was set here, else what was done to captions, as in their list."""
+        captions = self.pages.page("captions")
+        if self._view is not None:
+            self.say("!", f"It is at work: {self.key('stop')} stops it first.")
+        elif self.draft.undoable_edits > self._older or not isinstance(captions, CaptionsPage):
+            self._undo_option()
+        else:
+            captions.take_back(self._taken_back, self._undo_option)
+
+    def _undo_option(self) -> None:
+        super().action_undo()
+        self._older = min(self._older, self.draft.undoable_edits)
+        self._count()
+
+    def _taken_back(self, mark: str, sentence: str) -> None:
+        if self.is_attached:
+            self._ended, self._done = None, None  # what was written last is not there any more
+            self._count()
+            self.show_all()
+            self.say(mark, sentence)
 
     # ------------------------------------------------------------------------------------------------------- the work
     def action_begin(self) -> None:
@@ -279,6 +204,8 @@ class CaptioningScreen(FormPage):
 
             def work() -> RunFolder | tuple[str, str]:
                 settings, project = draft.settings(), draft.project
+                counts = self._counter.count(project, options.folders, settings.caption_extension)
+                captioning.refuse_without_pictures(project, Outlook(counts, options))
                 missing = captioning.download_for(options, settings.pretrained_model_name_or_path, project.path)
                 return missing if missing[0] else captioning.begin(project, settings, options)[0]
 
@@ -318,7 +245,7 @@ class CaptioningScreen(FormPage):
             mark, said = captioning.how_it_ended(self._seen)
             goes = f" {self.key('home')} goes to the captions, to read and correct them." if mark == "ok" else ""
             self._ended, self._view = (mark, f"{said}{goes}"), None
-            self._news = None
+            self._news, self._older = None, self.draft.undoable_edits
             self.wizard.look_again()
             self._count()
         if self.is_current:
@@ -347,6 +274,9 @@ class CaptioningScreen(FormPage):
         if self._view is None:
             self._done = None
             self.show_all()
+            if self._half_typed is not None:
+                half, self._half_typed = self._half_typed, None
+                self.form.edit(*half, anew=False)
 
     # ------------------------------------------------------------------------------------------------- leaving it
     @property

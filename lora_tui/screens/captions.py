@@ -14,6 +14,7 @@ from lora_tui.caption_desk import Filter
 from lora_tui.screens.caption_ask import Asked
 from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_chips import CaptionChips
+from lora_tui.screens.caption_many import Tell
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.list_page import LARGE_KEY
 from lora_tui.screens.sentences import Says
@@ -123,6 +124,8 @@ class CaptionsPage(CaptionChips):
             super().action_home()
 
     def action_filter(self) -> None:
+        if not self.put_down():
+            return
         before = self.desk.filter
 
         def live(words: str) -> None:
@@ -160,11 +163,14 @@ class CaptionsPage(CaptionChips):
     def action_captioning(self) -> None:
         from lora_tui.screens.captioning import CaptioningScreen
 
-        self.app.push_screen(CaptioningScreen(self.pages))
+        if self.put_down():
+            self.app.push_screen(CaptioningScreen(self.pages))
 
     # ----------------------------------------------------------------------------------------------- what is trained
     def action_trained(self) -> None:
         """What is trained for this picture; each time the next draw."""
+        if not self.put_down():
+            return
         self.drawn += 1
         draw = self._draw()
         if draw is None:
@@ -197,6 +203,8 @@ class CaptionsPage(CaptionChips):
     # ------------------------------------------------------------------------------------------------------ spelling
     def action_spelling(self) -> None:
         """Mark words that no dictionary knows, or no more."""
+        if not self.put_down():
+            return
         if self.help.spelling:
             self.help.spelling = False
             self.show_all()
@@ -242,6 +250,17 @@ class CaptionsPage(CaptionChips):
             self._work(self.history.undo, "Being taken back")
         else:
             super().action_undo()
+
+    def take_back(self, tell: Tell, otherwise: Callable[[], None]) -> None:
+        """The same for a screen over this one. tell: there it is said. otherwise: nothing was done to captions."""
+
+        def undo() -> None:
+            if self.history.undo_label:
+                self._work(self.history.undo, "Being taken back", tell)
+            else:
+                otherwise()
+
+        self._with_history(undo)
 
     def _redo(self) -> None:
         if self.history.redo_label:

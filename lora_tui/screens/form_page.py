@@ -105,15 +105,18 @@ class FormPage(WizardPage):
         return BESIDE_CELLS - 3 if self.has_class("-huge") else self.room
 
     def action_row(self, by: int) -> None:
-        self._news = None
-        self.form.move(by)
-        self.show_all()
+        if self.form.display:
+            self._news = None
+            self.form.move(by)
+            self.show_all()
 
     def action_enter(self) -> None:
-        self.form.enter()
+        if self.form.display:  # no key changes what cannot be seen
+            self.form.enter()
 
     def action_step_value(self, by: int) -> None:
-        self.form.step(by)
+        if self.form.display:
+            self.form.step(by)
 
     def on_form_typing(self, event: Form.Typing) -> None:
         self.show_status()

@@ -111,6 +111,10 @@ class WizardPage(Page[None]):
         """What is chosen on this screen, to be found again after the app was left; "" where nothing can be."""
         return ""
 
+    def would_be_lost(self) -> str:
+        """Save what is typed; what of it no disk takes, so that it would be gone if the app were left now, in words."""
+        return ""
+
     def go_to_place(self, place: str) -> None:
         """Choose what was chosen then, if it is still there."""
 

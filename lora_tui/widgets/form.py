@@ -252,6 +252,11 @@ class Form(VerticalScroll):
     def editing(self) -> bool:
         return bool(self._editing)
 
+    @property
+    def half_typed(self) -> tuple[str, str]:
+        """(the row that is edited, what stands in the editor)."""
+        return self._editing, self._editor.value if self._editor is not None else ""
+
     def enter(self) -> None:
         """Edit the chosen row, or do what it stands for."""
         row = self.row

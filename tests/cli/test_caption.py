@@ -107,6 +107,28 @@ def test_what_cannot_be_is_a_sentence_and_leaves_no_run(lora_tui, folder, monkey
     assert not list_runs(folder)
 
 
+@pytest.mark.parametrize(
+    ("left", "which", "code"),
+    [
+        ("nothing", "train", "no-picture-folder"),
+        ("folder", "train", "no-pictures"),
+        ("broken", "train", "no-usable-picture"),
+        ("whole", "reg", "no-picture-folder"),
+    ],
+)
+def test_without_pictures_no_captioner_is_asked_for(lora_tui, folder, monkeypatch, tmp_path, left, which, code):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for path in folder.glob("img/*/*.png"):
+        if left == "broken":
+            path.write_bytes(b"no picture")
+        elif left != "whole":
+            path.unlink()
+    if left == "nothing":
+        next(folder.glob("img/*")).rmdir()
+    answer = lora_tui("caption", folder, "--model", "blip", "--folders", which, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, code)
+
+
 def test_no_base_model_is_needed_and_what_auto_means_is_frozen(folder):
     project = Project.open(folder)
     project.settings = {}

@@ -111,6 +111,22 @@ def test_those_equal_to_another_are_visited_last(desk: Desk) -> None:
     assert desk.next_to_mend(0) is None
 
 
+def test_from_one_that_is_equal_to_another_those_that_need_attention_come_first(desk: Desk) -> None:
+    """Also those above it; and when all have been looked at without being mended it begins anew."""
+    desk.show(Filter())
+    place, visited = 1, ""
+    for _ in range(6):
+        there = desk.next_to_mend(place)
+        assert there is not None
+        place = there
+        visited += desk.shown[place].path.stem
+    assert visited == "cdbecd"
+    assert desk.next_to_mend(4) == 2  # another row was chosen: what was not mended comes first again
+    desk.set(path("c"), "ohwx, a man in a park")
+    desk.set(path("d"), "ohwx, a boat")
+    assert [desk.next_to_mend(4), desk.next_to_mend(1), desk.next_to_mend(4)] == [1, 4, 1]
+
+
 def test_captions_whose_files_have_more_lines_come_last_until_they_are_written(desk: Desk) -> None:
     """As those that are equal to another; they need no attention and are in no filter."""
     lines = Finding("caption-lines", "", level="note")
@@ -118,7 +134,7 @@ def test_captions_whose_files_have_more_lines_come_last_until_they_are_written(d
     desk.take(several)
     assert [reason.code for reason in desk.reasons(path("a"))] == ["lines"]
     assert (desk.wants(path("a")), desk.wanting) == (False, 2)
-    assert desk.next_to_mend(3) == 0
+    assert [desk.next_to_mend(at) for at in (1, 2, 3)] == [2, 3, 0]
     desk.judge(path("a"), "ohwx, a man")  # while it is typed, before it is saved
     assert desk.further(path("a"))
     desk.set(path("a"), "ohwx, a man")

@@ -110,6 +110,32 @@ def test_one_key_takes_back_what_a_job_wrote_while_the_step_was_open(folder: Pat
     assert Project.open(folder).captioning["existing"] == "replace"
 
 
+def test_what_was_written_is_taken_back_where_it_is_shown(folder: Path) -> None:
+    before = {path: path.read_bytes() for path in folder.glob("img/*/*.txt")}
+    project = Project.open(folder)
+    project.captioning = {"model": "filename"}
+    project.save()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c", "down", "down", "down", "right", "right")
+        await until_it_says(pilot, "6 captions will be replaced")
+        await press(pilot, "s")
+        await until_it_says(pilot, "6 captions written")
+        await press(pilot, "u")
+        await until_it_says(pilot, "Taken back: captioning with file names (6 captions).")
+        assert {path: path.read_bytes() for path in before} == before
+        assert "Words in front" in text(pilot)
+        await press(pilot, "up")
+        await until_it_says(pilot, "6 captions will be replaced")
+        await press(pilot, "up", "up", "right", "u")  # an option that was set since
+        assert "Taken back: " in said(pilot)[1]
+        assert Project.open(folder).captioning == {"model": "filename", "existing": "replace"}
+        await press(pilot, "u")  # one that was set before
+        assert Project.open(folder).captioning == {"model": "filename", "existing": "append"}
+
+    drive(folder, act)
+
+
 async def until_taken_back(pilot: Pilot[None], what: str, begin: str = "Taken back") -> None:
     await until(pilot, lambda: said(pilot)[1].startswith(begin) and what in said(pilot)[1])
 
@@ -223,6 +249,34 @@ def test_it_goes_on_when_the_app_is_left_and_is_found_and_stopped(
     assert len(list(bare.glob("img/*/*.txt"))) == 6
 
 
+def test_no_key_changes_options_that_cannot_be_seen(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = tmp_path / "go"
+    monkeypatch.setattr(launch, "ENGINE_COMMAND", (sys.executable, "-c", SLOW.format(go=str(go))))
+    before = (bare / "project.toml").read_text()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        await until_it_says(pilot, "6 captions will be written")
+        await press(pilot, "down", "down", "enter", "i", "n")
+        pilot.app.screen.action_begin()  # type: ignore[attr-defined]  # as where it is typed before the engine has come
+        await until_it_says(pilot, "Captioning, 0 of 6")
+        form = pilot.app.screen.form  # type: ignore[attr-defined]
+        for _ in range(2):  # at work, and when it is over
+            here = form.here
+            await press(pilot, "right", "enter", "up", "left", "d", "m", "down", "enter")
+            assert (form.here, form.editing, pilot.app.focused) == (here, False, None)
+            go.touch()
+            await until_it_says(pilot, "6 captions written")
+        await press(pilot, "o")
+        assert form.half_typed == ("suffix", "in")
+        await press(pilot, "escape")
+
+    drive(bare, act)
+    assert (bare / "project.toml").read_text() == before
+
+
 def test_a_captioner_that_is_not_here_is_offered_with_what_it_weighs(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +297,25 @@ def test_a_captioner_that_is_not_here_is_offered_with_what_it_weighs(
 
     drive(bare, act)
     assert not list_runs(bare)
+
+
+def test_without_pictures_nothing_is_offered_for_download(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for picture in bare.glob("img/*/*.png"):
+        picture.unlink()
+    project = Project.open(bare)
+    project.captioning = {"model": "blip"}
+    project.save()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await press(pilot, "4", "c")
+        pilot.app.screen._counts = None  # type: ignore[attr-defined]  # as while they are being counted
+        await press(pilot, "s")
+        await until_it_says(pilot, "There is no picture in")
+
+    drive(bare, act)
 
 
 @pytest.mark.parametrize("size", ["small", "wide", "huge", "narrow"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +15,12 @@ from textual.pilot import Pilot
 
 from engine.plan.caption_edits import changes
 from lora_tui.caption_desk import Filter
+from lora_tui.caption_scan import captions_alone
 from lora_tui.look import Look
 from lora_tui.screens.caption_changes import ChangesPane
 from lora_tui.screens.caption_tags import TagsPane
 from lora_tui.screens.captions import CaptionsPage
+from lora_tui.survey import survey
 from lora_tui.widgets.caption_input import CaptionInput
 from lora_tui.widgets.lines import Lines
 from lora_tui.widgets.picture import Picture
@@ -181,6 +185,30 @@ def test_captions_that_are_equal_are_no_alarm(folder: Path) -> None:
         assert "!" not in page(pilot).row_of(page(pilot).desk.shown[0]).plain
         await press(pilot, "m")
         assert said(pilot)[0] == "ok"
+
+    drive(folder, act)
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_before_the_pictures_are_known_none_are_said_to_be_missing(
+    folder: Path, pictures: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    for name, real in (("screens.caption_list.captions_alone", captions_alone), ("survey.survey", survey)):
+        monkeypatch.setattr(f"lora_tui.{name}", lambda *given, real=real: go.wait() and real(*given))
+    monkeypatch.setattr("tests.screens.wizard.driving.LOOK_SECONDS", 0.1)
+    if not pictures:
+        shutil.rmtree(folder / "img" / "2_ohwx man")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await pilot.press("4")
+        await until_so(pilot, lambda: "4 of 9" in text(pilot))
+        assert "The pictures are being looked at…" in text(pilot)
+        assert "0 captions" not in text(pilot)
+        assert "no pictures yet" not in text(pilot)
+        go.set()
+        await until(pilot, lambda: ("6 captions" if pictures else "no pictures yet") in text(pilot))
+        assert "The pictures are being looked at…" not in text(pilot)
 
     drive(folder, act)
 
