@@ -3,7 +3,7 @@
 The real app in a pty of 80 × 24, and of 120 × 40 where pictures are shown beside the list. For each key: milliseconds
 until anything is drawn, the most that any press took, and the bytes that all of it sent. Then how long the list takes
 to appear, the memory of the app, and how many keys and seconds thirty captions take in which one word each is changed.
-It takes about a minute and a half.
+It takes about two minutes and a half.
 """
 
 from __future__ import annotations
