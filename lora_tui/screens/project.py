@@ -65,7 +65,7 @@ class ProjectPage(FormPage):
                 rows.append(Row(key, label, str(found.repeats), kind="number", changed=changed, aside=found.name))
         advice = self.advice
         if advice is not None:
-            aside = "repeats are as recommended" if advice.followed else f"{self.key('recommended')} recommends repeats"
+            aside = "as recommended" if advice.followed else f"{self.key('recommended')} recommends repeats"
             wished = wished_steps(self.draft.beside)
             says = f"none: {advice.wished:,}, {advice.whose}" if wished is None else str(wished)
             typed, changed = "" if wished is None else says, wished is not None
