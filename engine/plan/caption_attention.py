@@ -198,9 +198,8 @@ class Attention:
 
     def _same(self, picture: Path, known: _Known) -> Iterator[Reason]:
         same = self._alike.get(known.name, {})
-        if (
-            len(same) > 1
-        ):  # maybe by thousands, and each row in sight asks: no more of them are looked at than are named
+        if len(same) > 1:
+            # Maybe by thousands, and each row in sight asks: no more of them are looked at than are named.
             first = list(islice((inert(one.name) for one in same if one is not picture and one != picture), _NAMED))
             yield Reason("same", f"It is the same as that of {few(first, _NAMED, len(same) - 1)}.")
 

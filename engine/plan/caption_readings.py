@@ -45,18 +45,10 @@ def to_utf8(pictures: Iterable[Path], extension: str) -> dict[Change, Reading]:
     found: dict[Change, Reading] = {}
     for picture in pictures:
         try:
-            data = contents(caption_path(picture, extension))
+            lines_of(data := contents(caption_path(picture, extension)) or b"")
         except UserError:  # it cannot be read at all
             continue
-        if data is not None and not _is_utf8(data):
+        except UnicodeDecodeError:
             for one in readings(data):
                 found[Change(picture, None, one.text, seen=digest_of(data))] = one
     return found
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.plan.base_model import BaseModel
 from engine.plan.captions import has_word
 from engine.plan.dataset import Dataset, Picture
-from engine.plan.errors import Finding, are, few, plural
+from engine.plan.errors import Finding, are, either, few, plural
 from engine.plan.picture_checks import check_pictures
 from engine.plan.picture_remarks import is_small
 from engine.plan.project import Project
@@ -123,11 +123,9 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
         without = []
     if without:
         triggers = list(dict.fromkeys(subjects.of_picture(p.path).trigger for p in without))
-        word, *others = (f'"{trigger}"' for trigger in triggers)
-        of_whom = f"the trigger word {word}"
-        if others:
-            of_whom = f"the trigger word of what they show, {' or '.join((word, *others))}"
-        begin = "the trigger word of their folder and a comma" if others else f'"{triggers[0]}, "'
+        several = len(triggers) > 1
+        of_whom = f"the trigger word {'of what they show, ' if several else ''}{either(triggers)}"
+        begin = "the trigger word of their folder and a comma" if several else f'"{triggers[0]}, "'
         yield Finding(
             "caption-without-trigger",
             f"{len(without):,} of {len(train):,} captions {'do' if len(without) > 1 else 'does'} not contain "
@@ -137,13 +135,12 @@ def _captions(settings: Settings, dataset: Dataset, project: Project) -> Iterato
         )
     said = {p.path: t for p in dataset.used_of("reg") for t in subjects.every_trigger if has_word(p.caption, t)}
     if said:
-        word, *others = (f'"{trigger}"' for trigger in dict.fromkeys(said.values()))
-        one = len(said) == 1
+        words, one = dict.fromkeys(said.values()), len(said) == 1
         yield Finding(
             "reg-caption-with-trigger",
             f"{plural(len(said), 'regularisation picture')} {'has' if one else 'have'} "
-            f"{'a' if others else 'the'} trigger word in the caption: {few(path.name for path in said)}.",
-            f"{'It shows' if one else 'They show'} what is not {' or '.join((word, *others))}: take the word out.",
+            f"{'a' if len(words) > 1 else 'the'} trigger word in the caption: {few(path.name for path in said)}.",
+            f"{'It shows' if one else 'They show'} what is not {either(words)}: take the word out.",
         )
 
 

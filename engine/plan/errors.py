@@ -115,6 +115,11 @@ def few(items: Iterable[str], show: int = 3, of: int = 0) -> str:
     return f"{', '.join(names[:show])} and {more:,} more" if more else ", ".join(names)
 
 
+def either(words: Iterable[str]) -> str:
+    """Words for a sentence: `"ohwx" or "rexo"`."""
+    return " or ".join(f'"{word}"' for word in words)
+
+
 def are(count: int) -> str:
     """The verb for so many."""
     return "is" if count == 1 else "are"

@@ -116,9 +116,9 @@ class Shapes:
         return Epoch.of(settings, self._known[rules]) if self._known[rules] else None
 
     def batches(self, settings: Settings) -> list[Batch]:
-        """Those that need most; where the pictures are not known, one as it was asked for, of the resolution."""
+        """The largest of each size; where the pictures are not known, one as it was asked for, of the resolution."""
         epoch = self.epoch(settings)
-        return telling(epoch.largest_of_each) if epoch else [(settings.size, settings.train_batch_size)]
+        return epoch.largest_of_each if epoch else [(settings.size, settings.train_batch_size)]
 
 
 def _placed(dataset: Dataset, rules: BucketRules) -> Mapping[Size, int]:

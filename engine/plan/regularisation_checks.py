@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from engine.plan.captions import has_word
 from engine.plan.class_balance import uneven_classes
 from engine.plan.dataset import Dataset
-from engine.plan.errors import Finding, UserError, are, few, plural
+from engine.plan.errors import Finding, UserError, are, either, few, plural
 from engine.plan.project import Project
 from engine.plan.regularisation import Need, needs
 from engine.plan.settings import Settings
@@ -83,10 +83,9 @@ def _other_class(dataset: Dataset, project: Project) -> Iterator[Finding]:
     reg = [folder for folder in dataset.folders if folder.kind == "reg"]
     wrong = sorted({f.name for f in reg if not any(has_word(f.class_words, name) for name in classes)})
     if wrong:
-        which = f'the class "{classes[0]}" of the project'
+        which = f"the class {either(classes)} of the project"
         if len(classes) > 1:
-            named = " or ".join(f'"{name}"' for name in classes)
-            which = f"a class of the project, {named}"
+            which = f"a class of the project, {either(classes)}"
         yield Finding(
             "reg-other-class",
             f"The regularisation folder {few(wrong)} does not name {which}.",

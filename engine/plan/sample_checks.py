@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.plan import prompt_files, sample_prompts
 from engine.plan.captions import has_word
-from engine.plan.errors import Finding, UserError
+from engine.plan.errors import Finding, UserError, either
 from engine.plan.project import Project
 from engine.plan.remedy import set_line
 from engine.plan.samplers import DEFAULT, find, require
@@ -22,8 +22,7 @@ def check_samples(settings: Settings, project: Project, triggers: Sequence[str])
         return
     yield from _samplers(settings, lines)
     if triggers and lines and not any(has_word(line, trigger) for line in lines for trigger in triggers):
-        word, *others = (f'"{trigger}"' for trigger in triggers)
-        named = f"a trigger word, {' or '.join((word, *others))}" if others else f"the trigger word {word}"
+        named = f"{'a trigger word,' if len(triggers) > 1 else 'the trigger word'} {either(triggers)}"
         yield Finding(
             "sample-without-trigger",
             f"No sample prompt contains {named}, so samples will not show what is learnt.",

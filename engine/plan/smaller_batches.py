@@ -38,11 +38,6 @@ def smaller_batches(settings: Settings, epoch: Epoch | None) -> Iterator[Smaller
             yield SmallerBatch(pictures, collected, _words(settings, epoch, pictures, collected))
 
 
-def single_pictures(settings: Settings, epoch: Epoch | None) -> SmallerBatch | None:
-    """One picture at once; None where it is so already, or too many would have to be collected."""
-    return next((each for each in smaller_batches(settings, epoch) if each.pictures == 1), None)
-
-
 def _words(settings: Settings, epoch: Epoch | None, pictures: int, collected: int) -> str:
     learnt = pictures * collected * settings.num_processes
     begins = f"each step collects {plural(collected, 'batch', 'batches')}, so it"

@@ -219,7 +219,10 @@ class ManyCaptions(CaptionEditor):
     def _preview(self, found: list[Change] | UserError, told: str) -> None:
         if isinstance(found, UserError) or not found:
             self.show_pane(self._from)
-            self.say(*(("x", str(found)) if isinstance(found, UserError) else ("ok", f"Nothing to change in {told}.")))
+            if isinstance(found, UserError):
+                self.say("x", str(found))
+            else:
+                self.say("ok", f"Nothing to change in {told}.")
             return
         self._news = None
         self._show_changes(lambda pane: pane.fill(found))
@@ -270,7 +273,7 @@ class ManyCaptions(CaptionEditor):
         if self._making:
             self._waiting.append((work, doing, tell))
             return
-        self._making = True
+        self._making, say = True, tell or self.say
         began = told = time.monotonic()
         show = self.app.call_from_thread
 
@@ -278,24 +281,24 @@ class ManyCaptions(CaptionEditor):
             nonlocal told
             if (now := time.monotonic()) - told > TOLD_SECONDS:
                 told = now
-                show(tell or self.say, "ok", f"{doing}: {amount(done, total, seconds=now - began)}.")
+                show(say, "ok", f"{doing}: {amount(done, total, seconds=now - began)}.")
 
         def late() -> None:
             if self._making and told == began:
-                (tell or self.say)("ok", f"{doing}…")
+                say("ok", f"{doing}…")
 
         self.set_timer(SAID_SECONDS, late)
         aside(
             lambda: or_error(lambda: work(progress), "The captions could not be written"),
-            lambda outcome: self._worked(outcome, tell),
+            lambda outcome: self._worked(outcome, say),
         )
 
-    def _worked(self, outcome: Outcome | UserError | None, tell: Tell | None) -> None:
+    def _worked(self, outcome: Outcome | UserError | None, say: Tell) -> None:
         self._making = False
         if self._waiting:
             self._work(*self._waiting.pop(0))
         if isinstance(outcome, UserError):
-            (tell or self.say)("x", str(outcome))
+            say("x", str(outcome))
             return
         if outcome is None:
             return
@@ -307,7 +310,7 @@ class ManyCaptions(CaptionEditor):
             self.go_to_place(self.draft.project.relative(outcome.pictures[0]))
         self.follow_own()
         self.show_all()
-        (tell or self.say)("!" if outcome.conflicts else "ok", self._told(outcome))
+        say("!" if outcome.conflicts else "ok", self._told(outcome))
 
     def _told(self, outcome: Outcome) -> str:
         begin = {"undone": "Taken back", "redone": "Done again"}.get(outcome.kind)

@@ -16,7 +16,7 @@ from engine.plan.prediction import predictor
 from engine.plan.project import Project
 from engine.plan.real_batches import Epoch, telling
 from engine.plan.settings import Settings, resolve
-from engine.plan.smaller_batches import single_pictures
+from engine.plan.smaller_batches import smaller_batches
 from lora_tui.estimate_texts import lines, verdict
 from tests.plan.conftest import MakeFolder
 
@@ -140,7 +140,8 @@ def test_what_becomes_of_the_steps_is_said(
     counts: dict[tuple[int, int], int], processes: int, words: str | None
 ) -> None:
     settings = resolve({"train_batch_size": 8, "num_processes": processes})
-    single = single_pictures(settings, Epoch.of(settings, counts))
+    found = smaller_batches(settings, Epoch.of(settings, counts))
+    single = next((each for each in found if each.pictures == 1), None)
     assert (single is None) == (words is None)
     if single is not None and words is not None:
         assert words in single.words
